@@ -1,0 +1,4 @@
+# Larder: `make` builds build/larder.
+
+all:
+.PHONY: all
