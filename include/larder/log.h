@@ -1,0 +1,40 @@
+/* log: one line per thing worth knowing, to standard error. Only handlers, schedulers and main log; library rooms return.
+ *
+ *   log_info("scan finished", LOG_STR("source", id), LOG_INT("entries", n));
+ *   text:  2026-01-15T10:20:30.123Z info  scan finished source=src_a_b entries=12
+ *   json:  {"time":"…","level":"info","message":"scan finished","source":"src_a_b","entries":12}
+ *
+ * Values are escaped in both formats: a stranger's bytes can't forge a line. Secrets are never passed. Thread-safe; a
+ * line is one write(2). */
+#ifndef LARDER_LOG_H
+#define LARDER_LOG_H
+
+#include "larder/base.h"
+
+typedef enum log_level { LOG_ERROR, LOG_WARN, LOG_INFO, LOG_DEBUG } log_level;
+typedef enum log_format { LOG_TEXT, LOG_JSON } log_format;
+
+typedef struct log_field {
+    const char *key;
+    str text; /* used when text.p is set, otherwise `number` */
+    int64_t number;
+} log_field;
+#define LOG_STR(k, s) ((log_field){(k), (s).p ? (s) : STR("-"), 0})
+#define LOG_C(k, c) ((log_field){(k), str_c((c) ? (c) : "-"), 0})
+#define LOG_INT(k, v) ((log_field){(k), STR_NULL, (int64_t)(v)})
+#define LOG_ERR(e) ((log_field){"error", str_c(err_text(e)), 0})
+
+void log_setup(log_level level, log_format format);
+bool log_enabled(log_level level);
+/* wall_ms gives the time of a line; set once at start (clock room's real clock, or a test's). NULL prints no time. */
+void log_set_time(int64_t (*wall_ms)(void));
+void log_write(log_level level, const char *message, const log_field *fields, size_t n);
+#define LOG_FIELDS(...) ((const log_field[]){__VA_ARGS__}), sizeof((const log_field[]){__VA_ARGS__}) / sizeof(log_field)
+#define log_line(level, message, ...) \
+    (log_enabled(level) ? log_write((level), (message), LOG_FIELDS(__VA_ARGS__)) : (void)0)
+#define log_error(message, ...) log_line(LOG_ERROR, message, __VA_ARGS__)
+#define log_warn(message, ...) log_line(LOG_WARN, message, __VA_ARGS__)
+#define log_info(message, ...) log_line(LOG_INFO, message, __VA_ARGS__)
+#define log_debug(message, ...) log_line(LOG_DEBUG, message, __VA_ARGS__)
+
+#endif
