@@ -1,0 +1,172 @@
+/* schema: one list of fields per body, query or entity. From the list come the C struct, the decoder with its checks
+ * and error texts, the JSON writer, the stored record's codec (record.h), and the OpenAPI schema.
+ *
+ * To add an entity, write its list once, one field a line:
+ *
+ *     #define HOST_FIELDS(X, S)                                                           \
+ *         X(S, str,    hostname, REQUIRED, 1, 253, NONE,                  "DNS name to keep warm")  \
+ *         X(S, i64,    priority, OPTIONAL, 0, 9,   DEFAULT("5"),          "9 is served first")      \
+ *         X(S, choice, mode,     OPTIONAL, 0, 0,   CHOICES("hot|cold"),   "how eager")              \
+ *         X(S, strs,   tags,     OPTIONAL, 0, 20,  EACH(1, 50),           "labels")
+ *     SCHEMA_STRUCT(host, HOST_FIELDS);            in a header: struct host
+ *     SCHEMA(host, HOST_FIELDS, "A host");         in one .c file: const schema host_schema
+ *
+ * Columns: kind, name, REQUIRED or OPTIONAL, min, max, extras, one line of documentation.
+ * min and max bound: an integer's value; a text's length in code points (0 max = no bound); a list's number of elements.
+ *
+ * Kinds and their C types:
+ *     bool    bool              i64     int64_t           f64     double
+ *     str     str, null = p NULL    choice  str, one of CHOICES    time    int64_t wall ms, 0 = null, RFC 3339 in JSON
+ *     strs    list of texts     counts  object of integers     pairs   object of texts
+ *     raw     str: JSON text, written as it is; when decoding, any value, re-rendered
+ *     other   a nested schema: #define FIELD_C_other other, FIELD_KIND_other FIELD_OBJECT, FIELD_SUB_other &other_schema
+ *             `rows` of a schema (kind token with FIELD_ROWS) is for replies: an array of objects.
+ * Fields are only ever appended to the list of a stored entity: records of older versions read the new ones as absent. */
+#ifndef LARDER_SCHEMA_H
+#define LARDER_SCHEMA_H
+
+#include "larder/json.h"
+
+typedef struct strs {
+    const str *v; /* NULL: null */
+    size_t n;
+} strs;
+typedef struct count_of {
+    str name;
+    int64_t n;
+} count_of;
+typedef struct counts {
+    const count_of *v;
+    size_t n;
+} counts;
+typedef struct pair {
+    str key, value;
+} pair;
+typedef struct pairs {
+    const pair *v; /* NULL: null; an empty object is a non-NULL v with n 0 */
+    size_t n;
+} pairs;
+typedef struct rows {
+    const void *v; /* n structs of the sub-schema, in a row */
+    size_t n;
+} rows;
+
+typedef enum field_kind {
+    FIELD_BOOL, FIELD_I64, FIELD_F64, FIELD_STR, FIELD_CHOICE, FIELD_TIME, FIELD_STRS, FIELD_COUNTS, FIELD_PAIRS,
+    FIELD_RAW, FIELD_OBJECT, FIELD_ROWS
+} field_kind;
+
+enum { OPTIONAL = 0, REQUIRED = 1, NULLABLE = 2, HIDDEN = 4 /* kept in the record, not in JSON */ };
+
+typedef struct schema schema;
+typedef struct field {
+    const char *name;
+    str quoted; /* "name": */
+    field_kind kind;
+    unsigned flags;
+    size_t offset;
+    int64_t min, max;
+    const char *doc;
+    const schema *sub;
+    const char *def;     /* default as text, NULL for none */
+    const char *choices; /* "a|b|c" */
+    const char *format;  /* a hint for the document: "uri", "date-time" */
+    int64_t each_min, each_max; /* lengths of a list's texts */
+} field;
+struct schema {
+    const char *name, *doc;
+    const field *fields;
+    size_t n;
+    size_t size; /* of the struct */
+};
+
+#define NONE .def = NULL
+#define DEFAULT(text) .def = text
+#define CHOICES(list) .choices = list
+#define CHOICES_DEFAULT(list, text) .choices = list, .def = text
+#define EACH(lo, hi) .each_min = lo, .each_max = hi
+#define FORMAT(text) .format = text
+
+#define FIELD_C_bool bool
+#define FIELD_C_i64 int64_t
+#define FIELD_C_f64 double
+#define FIELD_C_str str
+#define FIELD_C_choice str
+#define FIELD_C_time int64_t
+#define FIELD_C_strs strs
+#define FIELD_C_counts counts
+#define FIELD_C_pairs pairs
+#define FIELD_C_raw str
+#define FIELD_KIND_bool FIELD_BOOL
+#define FIELD_KIND_i64 FIELD_I64
+#define FIELD_KIND_f64 FIELD_F64
+#define FIELD_KIND_str FIELD_STR
+#define FIELD_KIND_choice FIELD_CHOICE
+#define FIELD_KIND_time FIELD_TIME
+#define FIELD_KIND_strs FIELD_STRS
+#define FIELD_KIND_counts FIELD_COUNTS
+#define FIELD_KIND_pairs FIELD_PAIRS
+#define FIELD_KIND_raw FIELD_RAW
+#define FIELD_SUB_bool NULL
+#define FIELD_SUB_i64 NULL
+#define FIELD_SUB_f64 NULL
+#define FIELD_SUB_str NULL
+#define FIELD_SUB_choice NULL
+#define FIELD_SUB_time NULL
+#define FIELD_SUB_strs NULL
+#define FIELD_SUB_counts NULL
+#define FIELD_SUB_pairs NULL
+#define FIELD_SUB_raw NULL
+
+/* `given`: bit i is set by the decoders when field i was present and not null; `nulls`: when it was null. At most 64 fields. */
+#define SCHEMA_MEMBER(S, kind, name, flags, min, max, extra, doc) FIELD_C_##kind name;
+#define SCHEMA_STRUCT(type, FIELDS) \
+    typedef struct type {           \
+        uint64_t given, nulls;      \
+        FIELDS(SCHEMA_MEMBER, type) \
+    } type;                         \
+    extern const schema type##_schema
+#define SCHEMA_FIELD_ROW(S, kind, name_, flags_, min_, max_, extra, doc_)                                         \
+    {.name = #name_, .quoted = {"\"" #name_ "\":", sizeof("\"" #name_ "\":") - 1}, .kind = FIELD_KIND_##kind,  \
+     .flags = (flags_), .offset = offsetof(S, name_), .min = (min_), .max = (max_), .doc = doc_,     \
+     .sub = FIELD_SUB_##kind, extra},
+
+#define SCHEMA(type, FIELDS, doc_)                                                            \
+    static const field type##_fields[] = {FIELDS(SCHEMA_FIELD_ROW, type)};                    \
+    const schema type##_schema = {                                                            \
+        .name = #type, .doc = doc_, .fields = type##_fields, .n = COUNT_OF(type##_fields), .size = sizeof(type)}
+
+/* True when the decoder found this field present and not null (was_null: present as null). */
+#define HAS(in, type, member) schema_has(&type##_schema, (in)->given, offsetof(type, member))
+#define WAS_NULL(in, type, member) schema_has(&type##_schema, (in)->nulls, offsetof(type, member))
+bool schema_has(const schema *s, uint64_t bits, size_t offset);
+
+/* ---- decoding ---- */
+typedef struct schema_error {
+    str field; /* "tags[2]", "limit"; null when it is about the whole */
+    str text;  /* for people, ready to be sent; in the arena */
+} schema_error;
+enum { ALLOW_EXTRA = 1 /* keys that the schema does not name are ignored */ };
+
+/* Fills the zeroed struct at `out` (texts point into the tree or the arena), defaults included. -EINVAL with *err on the
+ * first field, in the schema's order, that does not fit; -ENOMEM. Error texts (body):
+ *   Field required | Input should be a valid string (integer, boolean, list, dictionary) | String should have at least 1
+ *   character | String should have at most N characters | Input should be greater than or equal to N | ... less than or
+ *   equal to N | Input should be 'a', 'b' or 'c' | List should have at most N items
+ * prefixed with the field:  "description: String should have at most 500 characters". */
+int schema_decode(const schema *s, arena *a, const json_value *object, unsigned flags, void *out, schema_error *err);
+/* The same for query parameters and path parameters: `query` is the raw text behind '?'. A name may repeat only for strs.
+ * Names not in the schema are ignored. Empty texts count as absent, except for REQUIRED fields. Error texts:
+ *   Invalid limit: '900'. Must be an integer from 1 to 500
+ *   Invalid sort_by field: x. Valid options: name, type
+ *   Invalid is_outdated: 'x'. Must be true or false   (true/false/1/0/t/f/y/n/yes/no/on/off, any case)
+ *   Missing query parameter: query. Must be 1 to 200 characters */
+int schema_decode_query(const schema *s, arena *a, str query, void *out, schema_error *err);
+
+/* ---- writing ---- */
+void schema_write(const schema *s, const void *in, json *w);         /* an object with all fields, in order */
+void schema_write_members(const schema *s, const void *in, json *w); /* the members only: the caller has the object open */
+/* JSON Schema (2020-12) of s; `ref` names sub-schemas as #/components/schemas/NAME. */
+void schema_describe(const schema *s, json *w);
+
+#endif
