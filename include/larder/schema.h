@@ -126,10 +126,10 @@ struct schema {
         FIELDS(SCHEMA_MEMBER, type) \
     } type;                         \
     extern const schema type##_schema
-#define SCHEMA_FIELD_ROW(S, kind, name_, flags_, min_, max_, extra, doc_)                                         \
-    {.name = #name_, .quoted = {"\"" #name_ "\":", sizeof("\"" #name_ "\":") - 1}, .kind = FIELD_KIND_##kind,  \
+#define SCHEMA_FIELD_ROW(S, kind_, name_, flags_, min_, max_, extra, doc_)                                         \
+    {.name = #name_, .quoted = {"\"" #name_ "\":", sizeof("\"" #name_ "\":") - 1}, .kind = FIELD_KIND_##kind_,  \
      .flags = (flags_), .offset = offsetof(S, name_), .min = (min_), .max = (max_), .doc = doc_,     \
-     .sub = FIELD_SUB_##kind, extra},
+     .sub = FIELD_SUB_##kind_, extra},
 
 #define SCHEMA(type, FIELDS, doc_)                                                            \
     static const field type##_fields[] = {FIELDS(SCHEMA_FIELD_ROW, type)};                    \
