@@ -1,0 +1,96 @@
+"""The house rules as tables. lint.py reads them; a new room, header or library is a row here and nothing else.
+
+A room is a folder of a wing under src/ ("core/base"), or the wing itself where it has no rooms ("store", "app").
+Everybody may include the faces of his own room.
+"""
+
+CORE = "base clock json loop"
+
+# room -> rooms whose faces it may include. Arrows point down the house, never up or sideways between domains.
+ROOMS = {
+    "core/base": "",
+    "core/clock": "base",
+    "core/json": "base",
+    "core/loop": "base clock",
+    "store": CORE,
+    "wire/net": CORE,
+    "wire/tls": "base clock",
+    "wire/http": f"{CORE} net",
+    "wire/client": f"{CORE} net tls http",
+    "remote/github": f"{CORE} client",
+    "remote/render": f"{CORE} client",
+    "domains/artifacts": f"{CORE} store log",
+    "domains/sources": f"{CORE} store github log",
+    "domains/recache": f"{CORE} store render log",
+    "domains/coordination": f"{CORE} store github log",
+    "domains/datacache": f"{CORE} store client log",
+    "serve/access": f"{CORE} store log",
+    "serve/route": f"{CORE} http access log",
+    "serve/api": f"{CORE} route access log artifacts sources recache coordination datacache",
+    "serve/ops": f"{CORE} store net http client github render access route log",
+    "app": "*",
+}
+
+# A handler file speaks for one domain: of these faces it includes at most one.
+ONE_DOMAIN_PER_FILE = {"serve/api": "artifacts sources recache coordination datacache"}
+
+# Face (include/larder/<name>.h) -> room, where the room isn't the folder of that name. "log" is a room to the table
+# above, so that library rooms, which return and don't log, can't include it; its code stands in core/base.
+FACES = {
+    "hash": "base",
+    "log": "log",
+    "schema": "json",
+}
+ROOM_OF_FACE_ONLY = {"log": "core/base"}
+
+# System header (a prefix) -> the rooms or files that may include it. Faces may include none of them: what a library is
+# called stays the secret of the room that wraps it.
+LIBRARIES = {
+    "uv.h": "core/loop wire/net wire/client src/store/writer.c",
+    "lmdb.h": "store",
+    "mbedtls/": "wire/tls src/core/base/hash.c",
+    "psa/": "wire/tls src/core/base/hash.c",
+    "llhttp.h": "wire/http wire/client",
+    "jansson.h": "core/json",
+    "yaml.h": "app domains/sources",
+    "zlib.h": "wire/http wire/client remote/github domains/sources",
+    "libdeflate.h": "wire/http",
+    "xxhash.h": "src/core/base/hash.c",
+    "utf8proc.h": "core/base domains/artifacts",
+    "pthread.h": "core/base core/loop store",
+    "netdb.h": "wire/net wire/client",
+}
+
+# (functions, rooms or files that may call them, what to do instead)
+CALLS = [
+    ("time clock_gettime gettimeofday timespec_get clock getrandom getentropy rand srand random srandom rand_r arc4random",
+     "core/clock core/base", "take a clk from clock.h, or random_bytes from base.h"),
+    ("uv_now uv_hrtime uv_update_time uv_random", "core/loop core/clock core/base", "ask loop.h or clock.h"),
+    ("malloc calloc realloc reallocarray free strdup strndup asprintf vasprintf aligned_alloc posix_memalign alloca",
+     "core/base", "use mem_*, an arena or a buf, so that tests can make it fail"),
+    ("sprintf vsprintf strcpy strcat strtok gets atoi atol atoll", "", "use buf_*, str_* or a bounded function"),
+    ("sleep usleep nanosleep clock_nanosleep", "", "nothing waits: set a timer"),
+    ("printf vprintf puts putchar perror", "app core/base", "return the error; only app and log write"),
+    ("assert", "", "use REQUIRE or EXPECT"),
+    ("abort", "core/base", "use REQUIRE"),
+    ("exit _exit", "app core/base", "return the error"),
+    ("localtime localtime_r mktime", "", "times are UTC: use clock.h"),
+]
+
+# All puts and deletes pass through one file: the day a replica must follow, that is where it listens.
+ONE_FILE_CALLS = ("mdb_put mdb_cursor_put mdb_del mdb_cursor_del",)
+
+# Files that may hold JSON text as a string literal; all others write through json.h.
+JSON_TEXT = "core/json src/core/base/log.c"
+
+MAX_COLUMNS = 110
+MAX_FILE_LINES = 650
+MAX_FUNCTION_LINES = 80
+
+# Texts that no file of the project may hold (regular expressions; in pieces, so that this file doesn't hold them).
+FOREIGN_TEXT = [
+    (r"(?<![\w.*-])/(?:wo" r"rk|ro" r"ot|ho" r"me)/\w", "a path of one machine"),
+    (r"(?<![\w.*-])/t" r"mp/(?:h|wt)/", "a path of one machine"),
+    (r"regis" r"try\.(?:npm" r"js|yarn" r"pkg)|pypi\.or" r"g/simple|files\.python" r"hosted", "a package registry's host"),
+    (r'"resol' r'ved":', "a download address in a lock file"),
+]
