@@ -136,6 +136,12 @@ deps-bench: deps
 # T=name picks: a unit test (test_buf), a fuzz target (fuzz_json), black-box files or tests (test_http.py::test_head).
 T ?=
 
+# clang 14's sanitizers can't map their shadow where the kernel randomises addresses widely: without randomisation, then.
+SAME_ADDRESSES := $(shell setarch -R true 2>/dev/null && echo setarch -R)
+export ASAN_OPTIONS  ?= detect_stack_use_after_return=1:strict_string_checks=1
+export UBSAN_OPTIONS ?= print_stacktrace=1
+export TSAN_OPTIONS  ?= halt_on_error=1
+
 # test_*.c are programs of their own; other files in tests/unit are helpers, linked into each.
 UNIT_SOURCES := $(sort $(wildcard tests/unit/test_*.c))
 UNIT_HELPERS := $(filter-out $(UNIT_SOURCES),$(wildcard tests/unit/*.c))
@@ -171,14 +177,14 @@ test: ## every test, stage by stage; stops at the first stage that fails
 	    $(MAKE) --no-print-directory T= $$stage; done; echo; echo "all $(words $(STAGES)) stages passed"
 
 lint: deps-test ## the house rules: include arrows, clocks, allocation, sizes
-	@$(PYTHON) tests/lint/lint.py
-	@$(PYTHON) -B -m pytest -q -p no:cacheprovider tests/lint
+	@$(PYTHON) -B tests/lint/lint.py
+	@$(PYTEST) tests/lint
 
 unit: deps-test $(UNIT_BIN) ## unit tests; T=test_buf runs one of them
-	@tests/run-unit $(UNIT_BIN)
+	@$(SAME_ADDRESSES) tests/run-unit $(UNIT_BIN)
 
 unit-thread: deps-test $(THREAD_BIN)
-	@tests/run-unit $(THREAD_BIN)
+	@$(SAME_ADDRESSES) tests/run-unit $(THREAD_BIN)
 
 unit-asan: ## unit tests under ASan and UBSan
 	@$(MAKE) --no-print-directory VARIANT=asan unit
@@ -195,19 +201,20 @@ fuzz: deps-test ## each fuzz target for FUZZ_TIME=10 seconds; T=fuzz_json runs o
 	@$(MAKE) --no-print-directory VARIANT=fuzz fuzz-run
 
 fuzz-run: $(FUZZ_BIN)
-	@tests/run-fuzz $(FUZZ_TIME) $(FUZZ_BIN)
+	@$(SAME_ADDRESSES) tests/run-fuzz $(FUZZ_TIME) $(FUZZ_BIN)
 
-SMOKE := test_http.py test_smuggling.py test_json.py test_sources.py test_search.py test_slow_clients.py
-PYTEST := PYTHONDONTWRITEBYTECODE=1 $(PYTHON) -m pytest -q -p no:cacheprovider
+# What is worth the sanitizers' time in the whole program: everything that takes in foreign bytes, and the main job.
+SMOKE  := http smuggling json slow_clients sources scan_github search keys drain
+PYTEST := $(PYTHON) -B -m pytest -q -p no:cacheprovider
 
-blackbox: deps-test tests/node_modules/.up-to-date $(PROGRAM) ## the whole program over its sockets; T=test_http.py runs a file
+blackbox: deps-test tests/node_modules/.up-to-date $(PROGRAM) ## the whole program over its sockets; T=test_http.py picks
 	@LARDER_BIN=$(PROGRAM) $(PYTEST) tests/blackbox$(if $(T),/$(T))
 
-blackbox-asan: ## the part of the black-box tests that meets most of the code, under ASan and UBSan
+blackbox-asan: ## the black-box tests that meet most of the code, under ASan and UBSan
 	@$(MAKE) --no-print-directory VARIANT=asan blackbox-smoke
 
 blackbox-smoke: deps-test $(PROGRAM)
-	@LARDER_BIN=$(PROGRAM) $(PYTEST) $(addprefix tests/blackbox/,$(or $(T),$(SMOKE)))
+	@LARDER_BIN=$(PROGRAM) $(SAME_ADDRESSES) $(PYTEST) $(addprefix tests/blackbox/,$(or $(T),$(SMOKE:%=test_%.py)))
 
 # The tests' tools from npm, exactly those of the lock file.
 tests/node_modules/.up-to-date: tests/package.json tests/package-lock.json tests/.npmrc | deps-test
@@ -218,8 +225,15 @@ tests/node_modules/.up-to-date: tests/package.json tests/package-lock.json tests
 bench: deps-bench $(PROGRAM) ## our figures beside the yardsticks', one table
 	@bench/run.sh
 
-format: ## clang-format over our C files
-	@find src include tests bench -name '*.[ch]' -not -path '*/node_modules/*' | xargs -r clang-format -i
+cover: deps-test ## which lines the unit tests reach, file by file
+	@rm -f build/cover/*.profraw
+	@LLVM_PROFILE_FILE=$(CURDIR)/build/cover/%m.profraw $(MAKE) --no-print-directory VARIANT=cover unit
+	@llvm-profdata merge -o build/cover/all.profdata build/cover/*.profraw
+	@llvm-cov report --instr-profile build/cover/all.profdata $(UNIT_CHOSEN:tests/unit/%.c=--object build/cover/unit/%) \
+	    --ignore-filename-regex='tests/|llhttp'
+
+format: ## clang-format over our C files, or those in F=
+	@clang-format -i $(or $(F),$(wildcard include/larder/*.h) $(shell find src tests bench -name '*.[ch]' -not -path '*/node_modules/*' 2>/dev/null))
 
 clean: ## removes build/
 	@rm -rf build
@@ -228,5 +242,5 @@ help: ## this list
 	@awk -F':.*## ' '/^[a-z-]+:.*## / { printf "  make %-14s %s\n", $$1, $$2 }' Makefile
 
 FORCE:
-.PHONY: all run deps deps-test deps-bench test $(STAGES) unit-thread unit-build fuzz-run blackbox-smoke bench format \
-        clean help FORCE
+.PHONY: all run deps deps-test deps-bench test $(STAGES) unit-thread unit-build fuzz-run blackbox-smoke bench cover \
+        format clean help FORCE
