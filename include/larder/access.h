@@ -1,0 +1,90 @@
+/* access: who may ask, and how often.
+ *
+ * Words
+ *   key     a secret given to a client: "lk_" and 43 base64url characters (32 random bytes). The store keeps its SHA-256
+ *           and nothing more of it; a keyed, in-memory table makes a known key cost one look-up.
+ *   scope   what a key may do; a row in ACCESS_SCOPES. `admin` includes all.
+ *   client  whose budget a request uses: its key, or its address when it has none.
+ *   limits  sliding windows of a minute and an hour in small slots (never more than the limit in any window, at most one
+ *           slot stricter), and requests under way at once. Clients are kept in a bounded table, the longest idle go first.
+ *
+ * Keys may be made and revoked by another process (`larder key`): the table is dropped when the keyspace's generation moves. */
+#ifndef LARDER_ACCESS_H
+#define LARDER_ACCESS_H
+
+#include "larder/http.h"
+#include "larder/schema.h"
+#include "larder/store.h"
+
+#define ACCESS_SCOPES(X)                                             \
+    X(SOURCES_READ, "sources:read", "list and read sources")         \
+    X(SOURCES_WRITE, "sources:write", "add, change, rescan sources") \
+    X(CACHE_READ, "cache:read", "read the artifact cache")           \
+    X(CACHE_WRITE, "cache:write", "report, refresh, invalidate")     \
+    X(METRICS, "metrics", "read /metrics")                           \
+    X(ADMIN, "admin", "everything")
+typedef enum access_scope {
+#define ACCESS_SCOPE_ENUM(id, text, doc) SCOPE_##id,
+    ACCESS_SCOPES(ACCESS_SCOPE_ENUM)
+#undef ACCESS_SCOPE_ENUM
+        SCOPE_COUNT,
+    SCOPE_PUBLIC /* no key needed; not a key's scope */
+} access_scope;
+const char *access_scope_name(access_scope s);
+int access_scope_parse(str text, access_scope *ret_scope); /* -EINVAL */
+
+/* A key as stored; the keyspace's key is the 32 bytes of SHA-256(secret). */
+#define ACCESS_KEY_FIELDS(X, S)                                                                              \
+    X(S, str,  id,         REQUIRED, 0, 0, NONE, "what list shows and revoke takes: 12 hex digits of the hash") \
+    X(S, str,  label,      REQUIRED, 1, 200, NONE, "whose it is")                                            \
+    X(S, strs, scopes,     REQUIRED, 0, 0, NONE, "what it may do")                                           \
+    X(S, i64,  per_minute, OPTIONAL, 0, 0, NONE, "0: the server's limit; -1: none")                          \
+    X(S, i64,  per_hour,   OPTIONAL, 0, 0, NONE, "the same")                                                 \
+    X(S, i64,  concurrent, OPTIONAL, 0, 0, NONE, "the same")                                                 \
+    X(S, time, created_at, REQUIRED, 0, 0, NONE, "when it was made")
+SCHEMA_STRUCT(access_key, ACCESS_KEY_FIELDS);
+extern keyspace access_keys_ks;
+
+/* ---- keys: used by the command line and at first start, with or without a server running ---- */
+#define ACCESS_SECRET_LEN 46
+/* Makes a key; the secret is written to `secret` (NUL-terminated) and nowhere else. `k` gives label, scopes, limits. */
+int access_key_new(store *s, clk *clock, const access_key *k, char secret[ACCESS_SECRET_LEN + 1], str *ret_id, arena *a);
+int access_key_revoke(store *s, str id); /* -ENOENT */
+int access_key_each(store_view *v, arena *a, void (*fn)(void *arg, const access_key *k), void *arg);
+
+/* ---- requests ---- */
+typedef struct access access;
+typedef enum access_mode { ACCESS_AUTO, ACCESS_OPEN, ACCESS_REQUIRED } access_mode;
+typedef struct access_options {
+    int64_t per_minute, per_hour, concurrent; /* per client */
+    const net_cidr *trusted_proxies;          /* borrowed until the next access_set_options */
+    size_t n_trusted_proxies;
+    bool trust_unix;                          /* a peer on a Unix socket counts as a trusted proxy ("unix" in the list) */
+    access_mode sources, metrics;
+    bool all_local;                           /* every listener is loopback or a Unix socket: what `auto` looks at */
+} access_options;
+int access_new(store *s, clk *clock, const access_options *o, access **ret_access);
+void access_set_options(access *a, const access_options *o);
+void access_free(access *a);
+
+typedef struct access_client access_client; /* a row of the limits' table; counted references */
+typedef struct access_grant {
+    access_client *client;  /* null when the row has no limits */
+    bool has_key, unlimited;
+    uint32_t scopes;        /* bits */
+    int64_t limit, remaining, reset_s; /* for X-RateLimit-*; reset in Unix seconds */
+    int64_t retry_after_s;  /* when refused by limits */
+    const char *why;        /* the 429's text is made from it: "100 requests per minute" */
+} access_grant;
+/* Authorization: Bearer KEY, or X-API-Key. 0; -EACCES no or unknown key; -EPERM scope missing. `open`: no key needed (but a
+ * given wrong one still fails). Fills grant->has_key, scopes. */
+int access_admit(access *a, const http_request *req, store_view *v, access_scope need, bool open, access_grant *ret_grant);
+bool access_is_open(const access *a, access_scope need); /* by mode: SOURCES_* and METRICS may be, PUBLIC is */
+/* Counts the request against its client: 0, or -EDQUOT with retry_after_s and why. Call access_leave once per 0. */
+int access_enter(access *a, const http_request *req, access_grant *g);
+void access_leave(access *a, access_grant *g);
+/* The client's address: the socket's, or, when that is a trusted proxy, the right-most address in X-Forwarded-For that is
+ * not itself a trusted proxy. */
+net_addr access_client_addr(const access *a, const http_request *req);
+
+#endif

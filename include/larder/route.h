@@ -1,0 +1,135 @@
+/* route: from a request to a handler and back. Endpoints are rows; the dispatcher does what is the same for all.
+ *
+ * Order: match path -> method allowed (405 with Allow; HEAD is served by GET's row; OPTIONS answers Allow) -> body cap -> key and
+ * scope (401, 403) -> limits (429) -> If-None-Match against the row's keyspaces (304) -> decode path, query and body into
+ * structs, naming the first bad field -> handler -> a negative result becomes the family's error body -> metrics, log.
+ *
+ * To add an endpoint: a row in its resource's table (src/serve/api/<resource>.c) and a handler:
+ *
+ *     { HTTP_M_GET, "/api/v1/marketplace/sources/{id}", &family_sources, SCOPE_SOURCES_READ, LIMIT_NONE,
+ *       .params = &source_ref_schema, .reply = &source_schema, .etag_of = {&sources_ks}, .handle = get_source,
+ *       .summary = "One source" },
+ *
+ *     static int get_source(call *c)
+ *     {
+ *         const source_ref *in = c->params;
+ *         ...
+ *         return reply_entity(c, 200, &source_schema, &found);
+ *     }
+ *
+ * Path parameters and query parameters are decoded together into `params` (a {name} of the path must be a field of it).
+ * A handler returns 0 when it replied or deferred, or a negative errno. It owns no memory: c->arena is the request's. */
+#ifndef LARDER_ROUTE_H
+#define LARDER_ROUTE_H
+
+#include "larder/access.h"
+#include "larder/http.h"
+#include "larder/schema.h"
+#include "larder/store.h"
+
+typedef struct call call;
+typedef struct route route;
+typedef struct router router;
+
+/* A family: a path prefix, its error bodies, and the status for input that does not fit. */
+typedef struct family {
+    const char *name;    /* also the OpenAPI tag */
+    const char *prefix;
+    void (*error_body)(json *w, int status, str text); /* writes one JSON value */
+    int bad_params;      /* status for path and query parameters out of bounds */
+    int bad_body;        /* status for a body that is JSON but does not fit its schema; broken JSON is 400 */
+    const char *not_authorised; /* 401's text */
+} family;
+void error_body_detail(json *w, int status, str text); /* {"detail": text} */
+
+typedef enum limit_class { LIMIT_NONE, LIMIT_CLIENT /* per key or address; X-RateLimit-* on every answer */ } limit_class;
+enum { BODY_OPTIONAL = 2, BODY_NONE = 0, NO_DOCUMENT = 4 /* left out of the OpenAPI document */, RAW_BODY = 8 };
+
+#define ROUTE_ETAG_KEYSPACES 4
+struct route {
+    http_method method;
+    const char *path;
+    const family *family;
+    access_scope scope;
+    limit_class limits;
+    const schema *params; /* NULL: none */
+    const schema *body;   /* NULL: none */
+    const schema *reply;  /* NULL: no JSON body */
+    int reply_status;     /* of success, for the document; 0 = 200 */
+    const char *reply_type; /* NULL = application/json */
+    const char *errors;   /* further statuses, for the document: "404 409" */
+    keyspace *etag_of[ROUTE_ETAG_KEYSPACES]; /* what a GET's answer depends on, and nothing else; none = no ETag */
+    unsigned flags;       /* ALLOW_EXTRA, BODY_OPTIONAL, NO_DOCUMENT, RAW_BODY */
+    size_t max_body;      /* 0: http.max_body_bytes */
+    int (*handle)(call *c);
+    const char *summary;
+};
+
+struct call {
+    http_request *req;
+    const route *route;
+    void *params, *body; /* structs of the row's schemas; body NULL when absent and BODY_OPTIONAL */
+    const json_value *body_json; /* the body as read, for what a schema cannot say */
+    arena *arena;
+    json *w;             /* a writer into the reply's body */
+    access_grant grant;
+    void *app;           /* what router_new was given: the rooms the handlers use */
+    router *router;
+    str etag;
+    buf headers;         /* further reply headers, by reply_header */
+    bool deferred, replied;
+    void *user;          /* the handler's, for deferred work */
+    void (*on_gone)(call *c); /* deferred: the client has left; reply_* is then harmless but still due */
+};
+
+/* ---- replying: each exactly one per call; they return 0 so that a handler can `return reply_...` ---- */
+int reply_json(call *c, int status);                      /* what was written to c->w; a writer's error becomes 500 */
+int reply_entity(call *c, int status, const schema *s, const void *entity);
+int reply_empty(call *c, int status);                     /* 204 */
+int reply_text(call *c, int status, str content_type, str body); /* body in arena or out */
+int reply_error(call *c, int status, const char *fmt, ...) PRINTF_LIKE(3, 4); /* the family's shape */
+void reply_header(call *c, str name, str value);          /* before the reply; values are ours, never raw input */
+int reply_errno(call *c, int err); /* -ENOENT 404, -EEXIST 409, -EBUSY 409, -EINVAL 422, -ENOSPC 507, -ENOMEM 503, -ECANCELED 503, else 500 */
+/* The reply comes later, on the loop: c stays valid until then. -ENOMEM. */
+int call_defer(call *c);
+/* Runs `work` on a worker, then `then` on the loop (with a deferred call): for reads that touch many records. Touch only the
+ * call's arena and an own snapshot in `work`. */
+int call_job(call *c, void (*work)(call *c), int (*then)(call *c));
+bool prefer_wait(const http_request *req, int64_t *ret_ms); /* RFC 7240: Prefer: wait=N, at most 60 s */
+
+/* ---- the router ---- */
+typedef struct route_table {
+    const route *rows;
+    size_t n;
+} route_table;
+typedef struct router_options {
+    loop *loop;
+    store *store;
+    access *access;
+    void *app;
+    const route_table *tables;
+    size_t n_tables;
+    const family *const *families; /* the first is the default for unknown paths */
+    size_t n_families;
+    bool log_access; /* may change: router_set_log_access */
+} router_options;
+/* -EINVAL for tables that contradict themselves (two rows for one method and path, a {name} that is no field): caught by tests. */
+int router_new(const router_options *o, router **ret_router);
+void router_free(router *r);
+http_hooks router_hooks(router *r);
+void router_set_log_access(router *r, bool on);
+/* The OpenAPI 3.1 document of all rows, made once. Valid until router_free. */
+str router_document(router *r);
+
+/* For /metrics: one line of figures per row. Histogram bounds in ROUTE_LATENCY_US, last bucket open. */
+#define ROUTE_LATENCY_US {50, 100, 250, 500, 1000, 2500, 5000, 10000, 25000, 50000, 100000, 250000, 500000, 1000000, 2500000, 10000000}
+#define ROUTE_LATENCY_BUCKETS 17
+typedef struct route_stats {
+    const route *route;  /* NULL: requests that matched no row */
+    struct { int status; uint64_t n; } by_status[12]; /* ends with status 0 */
+    uint64_t latency[ROUTE_LATENCY_BUCKETS], latency_us_total, requests;
+} route_stats;
+size_t router_stats(const router *r, const route_stats **ret_rows);
+uint64_t router_unanswered(const router *r); /* calls whose handler neither replied nor deferred; must stay 0 */
+
+#endif
