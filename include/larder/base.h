@@ -97,6 +97,7 @@ ptrdiff_t str_find(str s, str needle);
 bool str_cut(str *rest, char sep, str *ret_part);
 int str_to_i64(str s, int64_t *ret_value); /* decimal, optional '-', whole text; -EINVAL, -ERANGE */
 bool utf8_valid(str s);                    /* RFC 3629: no surrogates, no overlong forms */
+size_t utf8_sequence(str s);               /* bytes of the well-formed sequence s starts with; 0 when there is none */
 size_t utf8_length(str s);                 /* code points of valid UTF-8 */
 str utf8_head(str s, size_t code_points);  /* the first so many code points */
 
@@ -111,7 +112,29 @@ typedef struct arena {
 void arena_init(arena *a, size_t limit);
 void arena_done(arena *a);                /* runs the defers, newest first, frees all; idempotent */
 void arena_reset(arena *a);               /* the same, but keeps one chunk of the usual size for reuse */
-void *arena_alloc(arena *a, size_t n);    /* aligned for any type; NULL on out of memory or past the limit */
+#define ARENA_ALIGN alignof(max_align_t)
+#if defined(__SANITIZE_ADDRESS__)
+#define ARENA_POISONS 1
+#elif defined(__has_feature)
+#if __has_feature(address_sanitizer)
+#define ARENA_POISONS 1
+#endif
+#endif
+#ifndef ARENA_POISONS
+#define ARENA_POISONS 0 /* 1: AddressSanitizer is told what has been handed out */
+#endif
+void *arena_alloc_slow(arena *a, size_t n);
+/* Aligned for any type; NULL on out of memory or past the limit; 0 bytes give a valid pointer. */
+static inline void *arena_alloc(arena *a, size_t n)
+{
+    size_t need = (n + ARENA_ALIGN - 1) & ~(ARENA_ALIGN - 1); /* 0 for n == 0 and when it wraps: the slow path's cases */
+    if (!ARENA_POISONS && need - 1 < (size_t)(a->end - a->at)) {
+        char *p = a->at;
+        a->at += need;
+        return p;
+    }
+    return arena_alloc_slow(a, n);
+}
 void *arena_zalloc(arena *a, size_t n);
 #define arena_new(a, type) ((type *)arena_zalloc((a), sizeof(type)))
 #define arena_array(a, type, count) ((type *)arena_calloc((a), (count), sizeof(type)))
@@ -132,7 +155,16 @@ typedef struct buf {
 void buf_done(buf *b);
 void buf_reset(buf *b);                   /* length and error to 0, memory kept */
 char *buf_reserve(buf *b, size_t n);      /* room for n more bytes at the end; NULL sets err. Then add to b->n yourself. */
-void buf_put(buf *b, const void *p, size_t n);
+void buf_put_slow(buf *b, const void *p, size_t n);
+static inline void buf_put(buf *b, const void *p, size_t n)
+{
+    if (b->err == 0 && n - 1 < b->cap - b->n) { /* n == 0, which may come with NULL, is the slow path's */
+        memcpy(b->p + b->n, p, n);
+        b->n += n;
+    } else {
+        buf_put_slow(b, p, n);
+    }
+}
 void buf_printf(buf *b, const char *fmt, ...) PRINTF_LIKE(2, 3);
 void buf_i64(buf *b, int64_t v);
 static inline void buf_str(buf *b, str s)

@@ -40,17 +40,20 @@ void fake_clk_advance(fake_clk *f, int64_t ms);   /* both */
 
 /* ---- timers ---- */
 typedef struct timer timer;
-struct timer {
+struct timer { /* all zero before the first use */
     int64_t due; /* mono ms */
-    size_t slot; /* place in the heap + 1; 0 = not set */
+    size_t slot; /* place in the heap + 1; 0: not set; TIMER_FIRING: taken off the heap, about to fire */
+    list link;   /* while firing */
     void (*fn)(timer *t); /* may set, cancel or free any timer, itself included */
 };
+#define TIMER_FIRING SIZE_MAX
 typedef struct timers {
     timer **heap;
     size_t n, cap;
+    list firing; /* due in the timers_run under way and not called yet */
 } timers;
 void timers_init(timers *ts);
-void timers_done(timers *ts);
+void timers_done(timers *ts); /* not from a timer's fn; timers still set are forgotten, their memory is the caller's */
 int timer_set(timers *ts, timer *t, int64_t due, void (*fn)(timer *)); /* moves it when set already; -ENOMEM */
 void timer_cancel(timers *ts, timer *t);                              /* harmless when not set */
 static inline bool timer_is_set(const timer *t)

@@ -28,13 +28,19 @@ void log_setup(log_level level, log_format format);
 bool log_enabled(log_level level);
 /* wall_ms gives the time of a line; set once at start (clock room's real clock, or a test's). NULL prints no time. */
 void log_set_time(int64_t (*wall_ms)(void));
-void log_write(log_level level, const char *message, const log_field *fields, size_t n);
-#define LOG_FIELDS(...) ((const log_field[]){__VA_ARGS__}), sizeof((const log_field[]){__VA_ARGS__}) / sizeof(log_field)
-#define log_line(level, message, ...) \
-    (log_enabled(level) ? log_write((level), (message), LOG_FIELDS(__VA_ARGS__)) : (void)0)
-#define log_error(message, ...) log_line(LOG_ERROR, message, __VA_ARGS__)
-#define log_warn(message, ...) log_line(LOG_WARN, message, __VA_ARGS__)
-#define log_info(message, ...) log_line(LOG_INFO, message, __VA_ARGS__)
-#define log_debug(message, ...) log_line(LOG_DEBUG, message, __VA_ARGS__)
+/* Fields end with one whose key is NULL. A value is cut after LOG_VALUE_MAX bytes, a line after LOG_LINE_MAX: what does
+ * not fit any more is left out and the line says truncated=1. */
+#define LOG_VALUE_MAX 1000
+#define LOG_LINE_MAX 8192
+void log_write(log_level level, const char *message, const log_field *fields);
+#define LOG_END ((log_field){NULL, STR_NULL, 0})
+#define LOG_AT(level, message, ...) \
+    (log_enabled(level) ? log_write((level), (message), (const log_field[]){__VA_ARGS__}) : (void)0)
+/* log_line(level, message, fields...) */
+#define log_line(level, ...) LOG_AT(level, __VA_ARGS__, LOG_END)
+#define log_error(...) log_line(LOG_ERROR, __VA_ARGS__)
+#define log_warn(...) log_line(LOG_WARN, __VA_ARGS__)
+#define log_info(...) log_line(LOG_INFO, __VA_ARGS__)
+#define log_debug(...) log_line(LOG_DEBUG, __VA_ARGS__)
 
 #endif
