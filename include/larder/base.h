@@ -93,7 +93,7 @@ ptrdiff_t str_chr(str s, char c);        /* -1 when absent */
 ptrdiff_t str_rchr(str s, char c);
 ptrdiff_t str_find(str s, str needle);
 /* Cuts *rest at the first `sep`: true with the part before it in *ret_part while there was something left.
- * "a,,b" gives a, empty, b; the empty string gives nothing. */
+ * "a,,b" gives a, empty, b; "a," gives a; the empty string gives nothing. */
 bool str_cut(str *rest, char sep, str *ret_part);
 int str_to_i64(str s, int64_t *ret_value); /* decimal, optional '-', whole text; -EINVAL, -ERANGE */
 bool utf8_valid(str s);                    /* RFC 3629: no surrogates, no overlong forms */

@@ -1,0 +1,247 @@
+/* Dates as text, without libc's calendar: RFC 3339 is written into every JSON reply, so it has to cost next to nothing. */
+#include "larder/clock.h"
+
+#define MS_PER_DAY ((int64_t)86400000)
+#define ERA_DAYS 146097 /* in the 400 years after which the calendar repeats */
+#define MIN_MS ((int64_t)-62167219200000) /* 0000-01-01T00:00:00Z */
+#define MAX_MS ((int64_t)253402300799999) /* 9999-12-31T23:59:59.999Z */
+
+static const char month_names[12][4] = {"Jan", "Feb", "Mar", "Apr", "May", "Jun", "Jul", "Aug", "Sep", "Oct", "Nov", "Dec"};
+static const char day_names[7][10] = {"Monday", "Tuesday", "Wednesday", "Thursday", "Friday", "Saturday", "Sunday"};
+
+typedef struct date {
+    int year, month, day; /* months and days count from 1 */
+    int hour, minute, second;
+} date;
+
+/* ---- calendar: proleptic Gregorian. Years begin in March inside, so that the leap day is the last one. ---- */
+
+/* Days since 1970-01-01. Year 0..9999. */
+static int64_t days_of(int year, int month, int day)
+{
+    int y = month > 2 ? year + 400 : year + 399; /* counted from the year -400: nothing below is negative */
+    int m = month > 2 ? month - 3 : month + 9;
+    int64_t day_of_year = (153 * m + 2) / 5 + day - 1;
+    return (int64_t)365 * y + y / 4 - y / 100 + y / 400 + day_of_year - (719468 + ERA_DAYS);
+}
+
+static date date_of(int64_t wall_ms)
+{
+    wall_ms = wall_ms < MIN_MS ? MIN_MS : wall_ms > MAX_MS ? MAX_MS : wall_ms;
+    uint64_t since = (uint64_t)(wall_ms - MIN_MS);
+    uint32_t seconds = (uint32_t)(since % (uint64_t)MS_PER_DAY / 1000);
+    /* Counted from 1 March of the year -400: January and February of year 0 come out positive too. */
+    uint32_t days = (uint32_t)(since / (uint64_t)MS_PER_DAY) + ERA_DAYS - 60;
+    uint32_t era = days / ERA_DAYS, of_era = days % ERA_DAYS;
+    uint32_t year = (of_era - of_era / 1460 + of_era / 36524 - of_era / 146096) / 365;
+    uint32_t of_year = of_era - (365 * year + year / 4 - year / 100);
+    uint32_t m = (5 * of_year + 2) / 153;
+    date d;
+    d.day = (int)(of_year - (153 * m + 2) / 5 + 1);
+    d.month = (int)(m < 10 ? m + 3 : m - 9);
+    d.year = (int)(year + era * 400) - 400 + (m < 10 ? 0 : 1);
+    d.hour = (int)(seconds / 3600);
+    d.minute = (int)(seconds / 60 % 60);
+    d.second = (int)(seconds % 60);
+    return d;
+}
+
+static int days_in_month(int year, int month)
+{
+    static const int8_t days[12] = {31, 28, 31, 30, 31, 30, 31, 31, 30, 31, 30, 31};
+    bool leap = year % 4 == 0 && (year % 100 != 0 || year % 400 == 0);
+    return days[month - 1] + (month == 2 && leap);
+}
+
+/* Checks every field. Second 60 is taken for what it is, the second before the next minute, and only where UTC can have
+ * one: at the end of a month's last day. `offset` is in minutes east of UTC. */
+static int date_to_ms(const date *d, int offset, int millis, int64_t *ret_wall_ms)
+{
+    if (d->month < 1 || d->month > 12 || d->day < 1 || d->day > days_in_month(d->year, d->month) || d->hour > 23 ||
+        d->minute > 59 || d->second > 60)
+        return -EINVAL;
+    int64_t seconds = days_of(d->year, d->month, d->day) * 86400 + d->hour * 3600 + d->minute * 60 + d->second;
+    int64_t ms = (seconds - (int64_t)offset * 60) * 1000;
+    if (d->second == 60) {
+        date next = date_of(ms);
+        if (next.day != 1 || next.hour != 0 || next.minute != 0)
+            return -EINVAL;
+    }
+    *ret_wall_ms = ms + millis;
+    return 0;
+}
+
+/* ---- writing ---- */
+
+static void put2(char *out, int v)
+{
+    out[0] = (char)('0' + v / 10);
+    out[1] = (char)('0' + v % 10);
+}
+
+static void put4(char *out, int v)
+{
+    put2(out, v / 100);
+    put2(out + 2, v % 100);
+}
+
+void rfc3339_format(int64_t wall_ms, char out[RFC3339_LEN + 1])
+{
+    date d = date_of(wall_ms);
+    put4(out, d.year);
+    out[4] = '-';
+    put2(out + 5, d.month);
+    out[7] = '-';
+    put2(out + 8, d.day);
+    out[10] = 'T';
+    put2(out + 11, d.hour);
+    out[13] = ':';
+    put2(out + 14, d.minute);
+    out[16] = ':';
+    put2(out + 17, d.second);
+    out[19] = 'Z';
+    out[20] = '\0';
+}
+
+void http_date_format(int64_t wall_ms, char out[HTTP_DATE_LEN + 1])
+{
+    date d = date_of(wall_ms);
+    int64_t weekday = (days_of(d.year, d.month, d.day) + 3 + 7 * 102790) % 7; /* Monday is 0; from year 0 on */
+    memcpy(out, "ddd, 00 mmm 0000 00:00:00 GMT", HTTP_DATE_LEN + 1);
+    memcpy(out, day_names[weekday], 3);
+    put2(out + 5, d.day);
+    memcpy(out + 8, month_names[d.month - 1], 3);
+    put4(out + 12, d.year);
+    put2(out + 17, d.hour);
+    put2(out + 20, d.minute);
+    put2(out + 23, d.second);
+}
+
+/* ---- reading: each take_ moves along the text and says whether it found what it wants ---- */
+
+static bool take_digits(str *s, size_t count, int *ret_value)
+{
+    int v = 0;
+    if (s->n < count)
+        return false;
+    for (size_t i = 0; i < count; i++) {
+        if (s->p[i] < '0' || s->p[i] > '9')
+            return false;
+        v = v * 10 + (s->p[i] - '0');
+    }
+    *s = str_from(*s, count);
+    *ret_value = v;
+    return true;
+}
+
+static bool take(str *s, str what)
+{
+    if (!str_starts(*s, what))
+        return false;
+    *s = str_from(*s, what.n);
+    return true;
+}
+
+static bool take_clock(str *s, date *d)
+{
+    return take_digits(s, 2, &d->hour) && take(s, STR(":")) && take_digits(s, 2, &d->minute) && take(s, STR(":")) &&
+           take_digits(s, 2, &d->second);
+}
+
+/* Any number of digits after the point; those past milliseconds are dropped. */
+static bool take_fraction(str *s, int *ret_millis)
+{
+    int millis = 0, scale = 100, digit;
+    if (!take_digits(s, 1, &digit))
+        return false;
+    do {
+        millis += digit * scale;
+        scale /= 10;
+    } while (take_digits(s, 1, &digit));
+    *ret_millis = millis;
+    return true;
+}
+
+static bool take_offset(str *s, int *ret_minutes)
+{
+    if (take(s, STR("Z")) || take(s, STR("z"))) {
+        *ret_minutes = 0;
+        return true;
+    }
+    int sign = take(s, STR("-")) ? -1 : take(s, STR("+")) ? 1 : 0;
+    int hours, minutes;
+    if (sign == 0 || !take_digits(s, 2, &hours) || !take(s, STR(":")) || !take_digits(s, 2, &minutes) || hours > 23 ||
+        minutes > 59)
+        return false;
+    *ret_minutes = sign * (hours * 60 + minutes);
+    return true;
+}
+
+int rfc3339_parse(str text, int64_t *ret_wall_ms)
+{
+    date d;
+    int millis = 0, offset;
+    str s = text;
+    if (!take_digits(&s, 4, &d.year) || !take(&s, STR("-")) || !take_digits(&s, 2, &d.month) || !take(&s, STR("-")) ||
+        !take_digits(&s, 2, &d.day))
+        return -EINVAL;
+    if (!take(&s, STR("T")) && !take(&s, STR("t")))
+        return -EINVAL;
+    if (!take_clock(&s, &d))
+        return -EINVAL;
+    if (take(&s, STR(".")) && !take_fraction(&s, &millis))
+        return -EINVAL;
+    if (!take_offset(&s, &offset) || s.n > 0)
+        return -EINVAL;
+    return date_to_ms(&d, offset, millis, ret_wall_ms);
+}
+
+static bool take_month_name(str *s, int *ret_month)
+{
+    for (int i = 0; i < 12; i++)
+        if (take(s, str_of(month_names[i], 3))) {
+            *ret_month = i + 1;
+            return true;
+        }
+    return false;
+}
+
+/* Sun, 06 Nov 1994 08:49:37 GMT */
+static bool read_imf(str s, date *d)
+{
+    return take(&s, STR(", ")) && take_digits(&s, 2, &d->day) && take(&s, STR(" ")) && take_month_name(&s, &d->month) &&
+           take(&s, STR(" ")) && take_digits(&s, 4, &d->year) && take(&s, STR(" ")) && take_clock(&s, d) &&
+           take(&s, STR(" GMT")) && s.n == 0;
+}
+
+/* Sunday, 06-Nov-94 08:49:37 GMT. Two digits of year: 70..99 are of the last century. */
+static bool read_rfc850(str s, date *d)
+{
+    if (!take(&s, STR(", ")) || !take_digits(&s, 2, &d->day) || !take(&s, STR("-")) || !take_month_name(&s, &d->month) ||
+        !take(&s, STR("-")) || !take_digits(&s, 2, &d->year) || !take(&s, STR(" ")) || !take_clock(&s, d) ||
+        !take(&s, STR(" GMT")))
+        return false;
+    d->year += d->year < 70 ? 2000 : 1900;
+    return s.n == 0;
+}
+
+/* Sun Nov  6 08:49:37 1994 */
+static bool read_asctime(str s, date *d)
+{
+    return take(&s, STR(" ")) && take_month_name(&s, &d->month) && take(&s, STR(" ")) &&
+           (take(&s, STR(" ")) ? take_digits(&s, 1, &d->day) : take_digits(&s, 2, &d->day)) && take(&s, STR(" ")) &&
+           take_clock(&s, d) && take(&s, STR(" ")) && take_digits(&s, 4, &d->year) && s.n == 0;
+}
+
+int http_date_parse(str text, int64_t *ret_wall_ms)
+{
+    date d = {0};
+    for (size_t i = 0; i < COUNT_OF(day_names); i++) {
+        str full = str_c(day_names[i]), rest = text;
+        if (take(&rest, full))
+            return read_rfc850(rest, &d) ? date_to_ms(&d, 0, 0, ret_wall_ms) : -EINVAL;
+        if (take(&rest, str_head(full, 3)))
+            return read_imf(rest, &d) || read_asctime(rest, &d) ? date_to_ms(&d, 0, 0, ret_wall_ms) : -EINVAL;
+    }
+    return -EINVAL;
+}
