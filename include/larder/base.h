@@ -239,6 +239,18 @@ void random_seed_for_tests(uint64_t seed);
 bool ct_equal(const void *a, const void *b, size_t n); /* takes the same time wherever they differ */
 void mem_wipe(void *p, size_t n);                      /* zeros that the compiler may not drop */
 
+/* ---- flows: a long piece of work as a table of states, each with the set of states that may follow ---- */
+typedef struct flow_state {
+    const char *name;
+    uint32_t next; /* TO(a) | TO(b) */
+} flow_state;
+#define TO(state) (1u << (state))
+static inline void flow_move(const flow_state *table, unsigned *at, unsigned to)
+{
+    REQUIRE(table[*at].next & TO(to));
+    *at = to;
+}
+
 /* ---- errors ---- */
 /* The text for a negative errno, for people ("no space left on device"). Never NULL. Static storage. */
 const char *err_text(int err);

@@ -138,6 +138,7 @@ struct store_op {
     int (*apply)(store_txn *t, store_op *op);   /* writer thread: 0, STORE_MORE, or -errno */
     void (*done)(store_op *op, int status);     /* loop: 0 = durable; may be NULL */
     unsigned flags;
+    unsigned steps;   /* steps of this op committed so far: how apply tells a repeated step from the next one */
     int status;       /* the store's own from here */
     post wake;
     store_op *next;
