@@ -19,8 +19,8 @@ V       ?= 0
 Q       := $(if $(filter 0,$(V)),@)
 PYTHON  := /usr/bin/python3
 
-# All cores, unless the caller has said how many or a make above us hands out the jobs.
-ifeq ($(MAKELEVEL)$(filter -j%,$(MAKEFLAGS)),0)
+# All cores; a -j on the command line wins.
+ifeq ($(MAKELEVEL),0)
 MAKEFLAGS += -j$(shell nproc)
 endif
 
@@ -97,11 +97,16 @@ PROGRAM := $(if $(wildcard $(MAIN)),$(if $(filter release,$(VARIANT)),build,$(OU
 
 all: $(LIB) $(PROGRAM) ## build/larder (the default)
 
-# Rewritten only when compiler or flags change: what is older than it is compiled again.
+# $(call remember,text): the file's time changes only with its text, so what hangs on it is made again just then.
+define remember
+@mkdir -p $(@D); new='$(strip $(1))'; test -f $@ && test "$$(cat $@)" = "$$new" || printf '%s\n' "$$new" >$@
+endef
+
 $(OUT)/flags: FORCE
-	@mkdir -p $(@D)
-	@new='$(CC) $(CPPFLAGS) $(CFLAGS) $(LDFLAGS)'; \
-	    test -f $@ && test "$$(cat $@)" = "$$new" || printf '%s\n' "$$new" >$@
+	$(call remember,$(CC) $(CPPFLAGS) $(CFLAGS) $(LDFLAGS))
+
+$(OUT)/members: FORCE
+	$(call remember,$(LIB_OBJ))
 
 $(OBJ)/%.o: %.c $(OUT)/flags | deps
 	@mkdir -p $(@D)
@@ -109,9 +114,9 @@ $(OBJ)/%.o: %.c $(OUT)/flags | deps
 	$(Q)$(CC) $(CPPFLAGS) $(EXTRA_CPPFLAGS) $(PKG_CPPFLAGS) $(CFLAGS) $(EXTRA_CFLAGS) -MMD -MP -c $< -o $@
 
 # Made anew each time: a source that went away leaves no member behind.
-$(LIB): $(LIB_OBJ)
+$(LIB): $(LIB_OBJ) $(OUT)/members
 	@$(if $(Q),echo "  AR    $@")
-	$(Q)rm -f $@ && ar rcs $@ $^
+	$(Q)rm -f $@ && ar rcs $@ $(LIB_OBJ)
 
 $(PROGRAM): $(OBJ)/$(MAIN:.c=.o) $(LIB)
 	@$(if $(Q),echo "  LINK  $@")
@@ -181,7 +186,8 @@ lint: deps-test ## the house rules: include arrows, clocks, allocation, sizes
 	@$(PYTEST) tests/lint
 
 unit: deps-test $(UNIT_BIN) ## unit tests; T=test_buf runs one of them
-	@$(SAME_ADDRESSES) tests/run-unit $(UNIT_BIN)
+	@$(if $(T),$(if $(UNIT_BIN),,echo "there is no tests/unit/$(T).c" >&2; exit 1;)) \
+	    $(SAME_ADDRESSES) tests/run-unit $(UNIT_BIN)
 
 unit-thread: deps-test $(THREAD_BIN)
 	@$(SAME_ADDRESSES) tests/run-unit $(THREAD_BIN)
