@@ -224,7 +224,7 @@ blackbox-smoke: deps-test $(PROGRAM)
 
 # The tests' tools from npm, exactly those of the lock file.
 tests/node_modules/.up-to-date: tests/package.json tests/package-lock.json tests/.npmrc | deps-test
-	@cd tests && npm ci --silent --no-audit --no-fund --ignore-scripts && touch node_modules/.up-to-date
+	@cd tests && npm ci --loglevel=error --ignore-scripts && touch node_modules/.up-to-date
 
 # ---- the rest --------------------------------------------------------------------------------------------------------
 
