@@ -122,6 +122,7 @@ SCHEMA_STRUCT(entry, ENTRY_FIELDS);
 SCHEMA_STRUCT(scan_result, SCAN_RESULT_FIELDS);
 
 extern keyspace sources_ks, entries_ks, validators_ks;
+enum { SOURCES_BY_NEXT_SCAN, SOURCES_BY_SCANNING };
 /* Orders of entries_ks, for store_walk. Names sort by their bytes; all end with the entry's id. */
 enum {
     ENTRIES_BY_NAME,             /* live entries: name */

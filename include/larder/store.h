@@ -21,8 +21,8 @@
  * reserve is left, or the disk refuses, ops get -ENOSPC, but those flagged STORE_FREES may use the reserve; reads go on; a
  * probe write every second finds out when there is space again. Any other I/O error at commit: -EIO, same treatment.
  *
- * To add a keyspace: define it beside its domain and name it in the list that app/ gives to store_open. A changed index
- * (its `version`) is rebuilt at open. All puts and deletes pass through store_put and store_del: who must follow changes
+ * To add a keyspace: define it beside its domain and name it in the list that app/ gives to store_open. Changed indexes
+ * (emit_version) are rebuilt at open. All puts and deletes pass through store_put and store_del: who must follow changes
  * (a replica) would listen there. */
 #ifndef LARDER_STORE_H
 #define LARDER_STORE_H
@@ -41,23 +41,20 @@ typedef struct store_txn store_txn;
 typedef struct store_emit store_emit;
 
 /* ---- declaring ---- */
-typedef struct store_index {
-    const char *name;
-    unsigned version;
-    /* Calls store_emit_entry for each entry of this record. Pure. Runs on the writer, in check and in rebuilds.
-     * Entry keys must be unique in the index: they end with the record's key. */
-    int (*emit)(str key, str value, store_emit *out);
-} store_index;
 typedef struct keyspace {
     const char *name;
-    const store_index *indexes;
+    const char *const *indexes; /* their names, in the order of the numbers that emit and store_walk use */
     size_t n_indexes;
-    int (*tally)(str key, str value, store_emit *out); /* calls store_emit_bucket; NULL for none */
-    unsigned tally_version;
+    /* Says all index entries and tally buckets of one record, by the two calls below. NULL for a plain keyspace. Pure; runs
+     * on the writer (for the old and the new record), in check and in rebuilds. Raise emit_version when it changes: the
+     * indexes and tallies are then rebuilt at open. */
+    int (*emit)(str key, str value, store_emit *out);
+    unsigned emit_version;
     unsigned slot; /* the store's own, set by store_open */
 } keyspace;
-void store_emit_entry(store_emit *out, str index_key, str cover);
-void store_emit_bucket(store_emit *out, str bucket); /* at most STORE_KEY_MAX bytes */
+/* Entry keys must be unique in their index: they end with the record's key. Bytes are copied. */
+void store_emit_entry(store_emit *out, unsigned index, str index_key, str cover);
+void store_emit_bucket(store_emit *out, str bucket); /* this record counts in it; at most STORE_KEY_MAX - 16 bytes */
 
 /* Keys made of parts that sort part by part: texts end with 0x00 0x00 ... see keys.c; numbers are big-endian. */
 typedef struct store_key {
