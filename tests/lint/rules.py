@@ -10,7 +10,7 @@ CORE = "base clock json loop"
 ROOMS = {
     "core/base": "",
     "core/clock": "base",
-    "core/json": "base",
+    "core/json": "base clock",
     "core/loop": "base clock",
     "store": CORE,
     "wire/net": CORE,
@@ -40,6 +40,13 @@ FACES = {
     "hash": "base",
     "log": "log",
     "schema": "json",
+    "record": "store",
+    "archive": "sources",
+    "detect": "sources",
+    "frontmatter": "sources",
+    "repo_path": "sources",
+    "repo_url": "sources",
+    "source_rules": "sources",
 }
 ROOM_OF_FACE_ONLY = {"log": "core/base"}
 
@@ -57,7 +64,7 @@ LIBRARIES = {
     "libdeflate.h": "wire/http",
     "xxhash.h": "src/core/base/hash.c",
     "utf8proc.h": "core/base domains/artifacts",
-    "pthread.h": "core/base core/loop store",
+    "pthread.h": "core/base core/json core/loop store",
     "netdb.h": "wire/net wire/client",
 }
 
