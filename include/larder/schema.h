@@ -1,5 +1,5 @@
-/* schema: one list of fields per body, query or entity. From the list come the C struct, the decoder with its checks
- * and error texts, the JSON writer, the stored record's codec (record.h), and the OpenAPI schema.
+/* schema: one list of fields per body, query or entity. From the list come the C struct, the decoder with its
+ * checks and error texts, the JSON writer, the stored record's codec (record.h), and the OpenAPI schema.
  *
  * To add an entity, write its list once, one field a line:
  *
@@ -11,17 +11,34 @@
  *     SCHEMA_STRUCT(host, HOST_FIELDS);            in a header: struct host
  *     SCHEMA(host, HOST_FIELDS, "A host");         in one .c file: const schema host_schema
  *
- * Columns: kind, name, REQUIRED or OPTIONAL, min, max, extras, one line of documentation.
- * min and max bound: an integer's value; a text's length in code points (0 max = no bound); a list's number of elements.
+ * Columns: kind, name, flags, min, max, extras, one line of documentation.
+ * Flags: REQUIRED or OPTIONAL; with | NULLABLE, null is a value too (else null is refused in a body); with
+ * | HIDDEN, the field is kept in the record and not in JSON.
+ * min and max bound: a number's value; a text's length in code points; the number of a list's or an object's
+ * elements. Both 0 is no bound; a max of 0 (lengths and counts) or INT64_MAX (numbers) is none.
  *
  * Kinds and their C types:
- *     bool    bool              i64     int64_t           f64     double
- *     str     str, null = p NULL    choice  str, one of CHOICES    time    int64_t wall ms, 0 = null, RFC 3339 in JSON
- *     strs    list of texts     counts  object of integers     pairs   object of texts
- *     raw     str: JSON text, written as it is; when decoding, any value, re-rendered
- *     other   a nested schema: #define FIELD_C_other other, FIELD_KIND_other FIELD_OBJECT, FIELD_SUB_other &other_schema
- *             `rows` of a schema (kind token with FIELD_ROWS) is for replies: an array of objects.
- * Fields are only ever appended to the list of a stored entity: records of older versions read the new ones as absent. */
+ *     bool     bool
+ *     i64      int64_t
+ *     f64      double
+ *     str      str, null = p NULL
+ *     choice   str, one of CHOICES
+ *     time     int64_t wall ms, 0 = null; RFC 3339 in JSON
+ *     strs     list of texts, null = v NULL; EACH bounds their lengths
+ *     counts   object of integers
+ *     pairs    object of texts, null = v NULL; EACH bounds the lengths of its values
+ *     raw      str: JSON text, written as it is; when decoding, any value, re-rendered
+ *     other    another schema's struct; null when its bit is set in `nulls`. Needs three lines:
+ *                  #define FIELD_C_other other
+ *                  #define FIELD_KIND_other FIELD_OBJECT
+ *                  #define FIELD_SUB_other &other_schema
+ *              With FIELD_C_x rows and FIELD_KIND_x FIELD_ROWS it is an array of them: for replies, so it is
+ *              neither decoded nor stored.
+ * DEFAULT("") of strs, counts and pairs is the empty one instead of null. Bodies may hold every kind but
+ * rows; queries bool, i64, f64, str, choice, time and strs.
+ *
+ * Fields are only ever appended to the list of a stored entity: records of older versions read the new ones
+ * as absent. */
 #ifndef LARDER_SCHEMA_H
 #define LARDER_SCHEMA_H
 
@@ -43,7 +60,7 @@ typedef struct pair {
     str key, value;
 } pair;
 typedef struct pairs {
-    const pair *v; /* NULL: null; an empty object is a non-NULL v with n 0 */
+    const pair *v; /* NULL: null; an empty object is a non-NULL v with n 0, as with strs */
     size_t n;
 } pairs;
 typedef struct rows {
@@ -52,11 +69,21 @@ typedef struct rows {
 } rows;
 
 typedef enum field_kind {
-    FIELD_BOOL, FIELD_I64, FIELD_F64, FIELD_STR, FIELD_CHOICE, FIELD_TIME, FIELD_STRS, FIELD_COUNTS, FIELD_PAIRS,
-    FIELD_RAW, FIELD_OBJECT, FIELD_ROWS
+    FIELD_BOOL,
+    FIELD_I64,
+    FIELD_F64,
+    FIELD_STR,
+    FIELD_CHOICE,
+    FIELD_TIME,
+    FIELD_STRS,
+    FIELD_COUNTS,
+    FIELD_PAIRS,
+    FIELD_RAW,
+    FIELD_OBJECT,
+    FIELD_ROWS,
 } field_kind;
 
-enum { OPTIONAL = 0, REQUIRED = 1, NULLABLE = 2, HIDDEN = 4 /* kept in the record, not in JSON */ };
+enum { OPTIONAL = 0, REQUIRED = 1, NULLABLE = 2, HIDDEN = 4 };
 
 typedef struct schema schema;
 typedef struct field {
@@ -118,7 +145,8 @@ struct schema {
 #define FIELD_SUB_pairs NULL
 #define FIELD_SUB_raw NULL
 
-/* `given`: bit i is set by the decoders when field i was present and not null; `nulls`: when it was null. At most 64 fields. */
+/* Decoders set bit i of `given` when field i was present and not null, of `nulls` when it was null. */
+#define SCHEMA_FIELDS_MAX 64
 #define SCHEMA_MEMBER(S, kind, name, flags, min, max, extra, doc) FIELD_C_##kind name;
 #define SCHEMA_STRUCT(type, FIELDS) \
     typedef struct type {           \
@@ -126,15 +154,26 @@ struct schema {
         FIELDS(SCHEMA_MEMBER, type) \
     } type;                         \
     extern const schema type##_schema
-#define SCHEMA_FIELD_ROW(S, kind_, name_, flags_, min_, max_, extra, doc_)                                         \
-    {.name = #name_, .quoted = {"\"" #name_ "\":", sizeof("\"" #name_ "\":") - 1}, .kind = FIELD_KIND_##kind_,  \
-     .flags = (flags_), .offset = offsetof(S, name_), .min = (min_), .max = (max_), .doc = doc_,     \
-     .sub = FIELD_SUB_##kind_, extra},
+#define SCHEMA_FIELD_ROW(S, kind_, name_, flags_, min_, max_, extra, doc_) \
+    {.name = #name_,                                                       \
+     .quoted = {"\"" #name_ "\":", sizeof("\"" #name_ "\":") - 1},         \
+     .kind = FIELD_KIND_##kind_,                                           \
+     .flags = (flags_),                                                    \
+     .offset = offsetof(S, name_),                                         \
+     .min = (min_),                                                        \
+     .max = (max_),                                                        \
+     .doc = doc_,                                                          \
+     .sub = FIELD_SUB_##kind_,                                             \
+     extra},
 
-#define SCHEMA(type, FIELDS, doc_)                                                            \
-    static const field type##_fields[] = {FIELDS(SCHEMA_FIELD_ROW, type)};                    \
-    const schema type##_schema = {                                                            \
-        .name = #type, .doc = doc_, .fields = type##_fields, .n = COUNT_OF(type##_fields), .size = sizeof(type)}
+#define SCHEMA(type, FIELDS, doc_)                                                               \
+    static const field type##_fields[] = {FIELDS(SCHEMA_FIELD_ROW, type)};                       \
+    _Static_assert(COUNT_OF(type##_fields) <= SCHEMA_FIELDS_MAX, "too many fields for `given`"); \
+    const schema type##_schema = {.name = #type,                                                 \
+                                  .doc = doc_,                                                   \
+                                  .fields = type##_fields,                                       \
+                                  .n = COUNT_OF(type##_fields),                                  \
+                                  .size = sizeof(type)}
 
 /* True when the decoder found this field present and not null (was_null: present as null). */
 #define HAS(in, type, member) schema_has(&type##_schema, (in)->given, offsetof(type, member))
@@ -148,24 +187,35 @@ typedef struct schema_error {
 } schema_error;
 enum { ALLOW_EXTRA = 1 /* keys that the schema does not name are ignored */ };
 
-/* Fills the zeroed struct at `out` (texts point into the tree or the arena), defaults included. -EINVAL with *err on the
- * first field, in the schema's order, that does not fit; -ENOMEM. Error texts (body):
- *   Field required | Input should be a valid string (integer, boolean, list, dictionary) | String should have at least 1
- *   character | String should have at most N characters | Input should be greater than or equal to N | ... less than or
- *   equal to N | Input should be 'a', 'b' or 'c' | List should have at most N items
- * prefixed with the field:  "description: String should have at most 500 characters". */
-int schema_decode(const schema *s, arena *a, const json_value *object, unsigned flags, void *out, schema_error *err);
-/* The same for query parameters and path parameters: `query` is the raw text behind '?'. A name may repeat only for strs.
- * Names not in the schema are ignored. Empty texts count as absent, except for REQUIRED fields. Error texts:
- *   Invalid limit: '900'. Must be an integer from 1 to 500
- *   Invalid sort_by field: x. Valid options: name, type
- *   Invalid is_outdated: 'x'. Must be true or false   (true/false/1/0/t/f/y/n/yes/no/on/off, any case)
- *   Missing query parameter: query. Must be 1 to 200 characters */
+/* Fills the zeroed struct at `out`, defaults included. Texts point into the tree or the arena. -EINVAL with
+ * *err on the first field, in the schema's order, that does not fit, then on a key that is no field's;
+ * -ENOMEM. Error texts, with the field in front ("tags[2]: String should have at least 1 character"):
+ *     Field required
+ *     Input should be a valid string      (boolean, integer, number, datetime, list, dictionary)
+ *     Input should be 'a', 'b' or 'c'
+ *     Input should be greater than or equal to N      (less than or equal to)
+ *     String should have at least N characters        (at most; List, Dictionary: N items)
+ *     Extra inputs are not permitted
+ * Numbers are numbers, booleans are booleans: 1.0 is no integer, "true" and 1 are no booleans. */
+int schema_decode(const schema *s, arena *a, const json_value *object, unsigned flags, void *out,
+                  schema_error *err);
+/* The same for query and path parameters: `query` is the raw text behind '?'. A name may repeat only for
+ * strs. Names not in the schema are ignored. Empty texts count as absent, except for REQUIRED fields.
+ * Booleans are true/false/1/0/t/f/y/n/yes/no/on/off in any case. Error texts:
+ *     Invalid limit: '900'. Must be an integer from 1 to 500
+ *     Invalid limit: given 2 times. Must be given once
+ *     Invalid sort_by field: x. Valid options: name, type
+ *     Invalid is_outdated: 'x'. Must be true or false
+ *     Invalid tags: given 21 times. Must be at most 20 values
+ *     Invalid query: '%ff'. Must be percent-encoded UTF-8
+ *     Missing query parameter: query. Must be 1 to 200 characters */
 int schema_decode_query(const schema *s, arena *a, str query, void *out, schema_error *err);
 
 /* ---- writing ---- */
-void schema_write(const schema *s, const void *in, json *w);         /* an object with all fields, in order */
-void schema_write_members(const schema *s, const void *in, json *w); /* the members only: the caller has the object open */
+/* An object with all fields, in order. */
+void schema_write(const schema *s, const void *in, json *w);
+/* The members only: the caller has the object open. */
+void schema_write_members(const schema *s, const void *in, json *w);
 /* JSON Schema (2020-12) of s; `ref` names sub-schemas as #/components/schemas/NAME. */
 void schema_describe(const schema *s, json *w);
 
