@@ -2,11 +2,15 @@
  *
  * Words
  *   job    work for the worker pool: `work` runs there, touching only the job's own memory, then `done` on the loop,
- *          exactly once, never before loop_job returned. Cancelling asks; done still runs (with -ECANCELED if work never ran).
+ *          exactly once, never before loop_job returned. Cancelling asks; done still runs (with -ECANCELED if
+ *          work never ran).
  *   post   how another thread (the store's writer) wakes the loop: the node's `fn` runs on the loop. Any thread.
  *   timer  see clock.h; loop_timer_set puts one on the loop's heap, driven by one uv timer.
- * Freeing: loop_close_idle asks all of the loop's own handles to close; loop_run returns when nothing is alive. If it
- * does not drain, loop_report_handles names what still lives. */
+ *   turn   one round of the loop: wait, then all callbacks that have become due.
+ *
+ * Ending: the loop's own handles keep it alive, so loop_run goes on until loop_stop; or until loop_close_idle has been
+ * called and all other handles and jobs are done too. If it does not drain, loop_report_handles names what still lives.
+ * A thread that posts is joined before loop_close_idle. Functions not marked `any thread` belong to the loop's thread. */
 #ifndef LARDER_LOOP_H
 #define LARDER_LOOP_H
 
@@ -15,21 +19,24 @@
 typedef struct loop loop;
 struct uv_loop_s;
 
-/* `workers`: threads of the pool, 1..64, fixed at the first loop of the process. -ENOMEM or uv's error. */
+/* `workers`: threads of the pool, 1..64, fixed by the first loop of the process. SIGPIPE is ignored from then on. `clock`
+ * outlives the loop. -EINVAL, -ENOMEM, or what the system says (-EMFILE...). */
 int loop_new(clk *clock, unsigned workers, loop **ret_loop);
-void loop_free(loop *l); /* after loop_run has returned; NULL is fine */
-int loop_run(loop *l);   /* until loop_stop or nothing is alive */
+void loop_free(loop *l); /* after loop_run has returned; closes its own handles where that wasn't done. NULL is fine */
+int loop_run(loop *l);   /* 0: drained; >0: stopped while something is alive */
 int loop_run_once(loop *l, bool wait); /* tests: one turn; >0 while something is alive */
-void loop_stop(loop *l);
-void loop_close_idle(loop *l); /* closes timers, wake-up and signal handles so that loop_run can end */
+void loop_stop(loop *l);               /* loop_run returns after this turn */
+void loop_close_idle(loop *l); /* closes timers, wake-up and signal handles so that loop_run can end; once or more */
+/* One line for each handle that is not closed and for the jobs under way; text and its storage are valid in `line` only. */
 void loop_report_handles(loop *l, void (*line)(void *arg, const char *text), void *arg);
 clk *loop_clk(const loop *l);
 struct uv_loop_s *loop_uv(loop *l); /* for net and client only */
 
-/* Cached at the start of each turn, for stamps that need not be exact within a turn. */
+/* The time at which this turn's callbacks began: for stamps that need not be exact within a turn. Next to free. */
 int64_t loop_now_mono_ms(const loop *l);
-int64_t loop_now_wall_ms(const loop *l);
+int64_t loop_now_wall_ms(loop *l);
 
+/* Fires once, in a later turn, when `delay_ms` (>= 0) have passed since loop_now_mono_ms. Moves it when set already. */
 int loop_timer_set(loop *l, timer *t, int64_t delay_ms, void (*fn)(timer *)); /* -ENOMEM */
 void loop_timer_cancel(loop *l, timer *t);
 
@@ -37,10 +44,11 @@ typedef struct job job;
 struct job {
     void (*work)(job *j);             /* on a worker thread */
     void (*done)(job *j, int status); /* on the loop: 0, or -ECANCELED when work never ran */
-    void *impl;                       /* the loop's own */
+    void *impl;                       /* the loop's own; NULL when no job is under way */
 };
-int loop_job(loop *l, job *j, void (*work)(job *), void (*done)(job *, int)); /* -ENOMEM: done will not run */
-void loop_job_cancel(job *j);
+/* The job's memory is the caller's again when done runs. -ENOMEM: done will not run. */
+int loop_job(loop *l, job *j, void (*work)(job *), void (*done)(job *, int));
+void loop_job_cancel(job *j); /* harmless when work has begun, or done has run */
 
 typedef struct post post;
 struct post {
@@ -49,12 +57,14 @@ struct post {
 };
 void loop_post(loop *l, post *p); /* any thread; a post may be under way only once */
 
+/* fn runs on the loop; a second call for the same signal replaces the first. -ENOMEM, -EINVAL. */
 int loop_on_signal(loop *l, int signum, void (*fn)(void *arg, int signum), void *arg);
 
-/* How late the loop was: the time between when a timer was due and when it ran, and the longest callback turn, sampled
- * on every turn. For the metric larder_loop_lag_seconds. */
+/* How long callbacks held the loop, turn by turn: the time between two waits. A stranger's request that comes meanwhile
+ * is that much late. For the metric larder_loop_lag_seconds. */
+#define LOOP_LAG_BUCKETS 16
 typedef struct loop_lag {
-    uint64_t buckets[16]; /* turns of at most 2^i * 32 us; the last one is the rest */
+    uint64_t buckets[LOOP_LAG_BUCKETS]; /* turns of at most 2^i * 32 us; the last one is the rest */
     uint64_t turns, total_us, max_us;
 } loop_lag;
 const loop_lag *loop_lag_of(const loop *l);

@@ -1,0 +1,201 @@
+/* The real loop under a fake clock: timers, cached time, the account of turns. */
+#include "unit.h"
+
+#include "larder/loop.h"
+
+#include <uv.h>
+
+typedef struct fixture {
+    fake_clk clock;
+    loop *l;
+    char fired[32];
+    size_t n;
+} fixture;
+
+typedef struct named {
+    timer t;
+    fixture *f;
+    char name;
+    timer *also; /* cancelled when this one fires */
+} named;
+
+static int set_up(void **state)
+{
+    fixture *f = mem_new(fixture);
+    fake_clk_init(&f->clock, 1700000000000);
+    assert_int_equal(loop_new(&f->clock.base, 2, &f->l), 0);
+    *state = f;
+    return 0;
+}
+
+static int tear_down(void **state)
+{
+    fixture *f = *state;
+    loop_free(f->l);
+    mem_free(f);
+    return 0;
+}
+
+static void on_named(timer *t)
+{
+    named *n = CONTAINER_OF(t, named, t);
+    n->f->fired[n->f->n++] = n->name;
+    if (n->also)
+        loop_timer_cancel(n->f->l, n->also);
+}
+
+static void on_again(timer *t)
+{
+    named *n = CONTAINER_OF(t, named, t);
+    on_named(t);
+    assert_int_equal(loop_timer_set(n->f->l, t, 0, on_again), 0);
+}
+
+static void timers_fire_in_order_when_the_clock_says_so(void **state)
+{
+    fixture *f = *state;
+    named a = {.f = f, .name = 'a'}, b = {.f = f, .name = 'b'}, c = {.f = f, .name = 'c'};
+    assert_int_equal(loop_timer_set(f->l, &a.t, 300000, on_named), 0);
+    assert_int_equal(loop_timer_set(f->l, &b.t, 100000, on_named), 0);
+    assert_int_equal(loop_timer_set(f->l, &c.t, 200000, on_named), 0);
+    loop_run_once(f->l, false);
+    assert_int_equal(f->n, 0);
+    fake_clk_advance(&f->clock, 99999);
+    loop_run_once(f->l, false);
+    assert_int_equal(f->n, 0);
+    fake_clk_advance(&f->clock, 1);
+    loop_run_once(f->l, true); /* waiting is no danger when a timer is due */
+    assert_string_equal(f->fired, "b");
+    fake_clk_advance(&f->clock, 1000000);
+    loop_run_once(f->l, true);
+    assert_string_equal(f->fired, "bca");
+    assert_false(timer_is_set(&a.t));
+}
+
+static void a_cancelled_timer_does_not_fire(void **state)
+{
+    fixture *f = *state;
+    named a = {.f = f, .name = 'a'}, b = {.f = f, .name = 'b'};
+    a.also = &b.t;
+    loop_timer_cancel(f->l, &a.t); /* not set: harmless */
+    assert_int_equal(loop_timer_set(f->l, &a.t, 10, on_named), 0);
+    assert_int_equal(loop_timer_set(f->l, &b.t, 20, on_named), 0);
+    fake_clk_advance(&f->clock, 20);
+    loop_run_once(f->l, true); /* both are due; a cancels b */
+    loop_run_once(f->l, false);
+    assert_string_equal(f->fired, "a");
+}
+
+static void a_timer_that_sets_itself_at_once_lets_the_loop_turn(void **state)
+{
+    fixture *f = *state;
+    named a = {.f = f, .name = 'a'};
+    assert_int_equal(loop_timer_set(f->l, &a.t, 0, on_again), 0);
+    for (int i = 0; i < 5; i++)
+        loop_run_once(f->l, true);
+    assert_string_equal(f->fired, "aaaaa");
+    loop_timer_cancel(f->l, &a.t);
+}
+
+static void absurd_delays_mean_never(void **state)
+{
+    fixture *f = *state;
+    named a = {.f = f, .name = 'a'};
+    assert_int_equal(loop_timer_set(f->l, &a.t, INT64_MAX, on_named), 0);
+    fake_clk_advance(&f->clock, HOURS(24 * 365 * 100));
+    loop_run_once(f->l, false);
+    assert_int_equal(f->n, 0);
+    loop_timer_cancel(f->l, &a.t);
+}
+
+static void setting_a_timer_reports_out_of_memory(void **state)
+{
+    fixture *f = *state;
+    named a = {.f = f, .name = 'a'};
+    mem_fail_at(0);
+    assert_int_equal(loop_timer_set(f->l, &a.t, 10, on_named), -ENOMEM);
+    mem_fail_at(-1);
+    assert_false(timer_is_set(&a.t));
+    assert_int_equal(loop_timer_set(f->l, &a.t, 10, on_named), 0);
+    loop_timer_cancel(f->l, &a.t);
+}
+
+static void the_loop_tells_the_time_of_its_clock(void **state)
+{
+    fixture *f = *state;
+    assert_int_equal(loop_now_mono_ms(f->l), 1000);
+    assert_int_equal(loop_now_wall_ms(f->l), 1700000000000);
+    fake_clk_advance(&f->clock, 5);
+    assert_int_equal(loop_now_mono_ms(f->l), 1005);
+    assert_int_equal(loop_now_wall_ms(f->l), 1700000000005);
+    f->clock.wall_ms = 1; /* wall clocks jump */
+    assert_int_equal(loop_now_wall_ms(f->l), 1);
+    assert_ptr_equal(loop_clk(f->l), &f->clock.base);
+}
+
+static void stop_loop(timer *t)
+{
+    loop_stop(CONTAINER_OF(t, named, t)->f->l);
+}
+
+static void under_the_real_clock_a_lone_timer_ends_the_wait(void **state)
+{
+    (void)state;
+    fixture f = {.n = 0};
+    assert_int_equal(loop_new(clk_real(), 2, &f.l), 0);
+    named a = {.f = &f, .name = 'a'}, b = {.f = &f, .name = 'b'};
+    int64_t began = loop_now_mono_ms(f.l);
+    int64_t wall = loop_now_wall_ms(f.l);
+    assert_int_equal(loop_timer_set(f.l, &a.t, 3, on_named), 0);
+    assert_int_equal(loop_timer_set(f.l, &b.t, 6, stop_loop), 0);
+    assert_true(loop_run(f.l) > 0);
+    assert_string_equal(f.fired, "a");
+    assert_true(loop_now_mono_ms(f.l) >= began + 6);
+    assert_true(loop_now_wall_ms(f.l) != wall);
+    loop_free(f.l);
+}
+
+static void hold_the_loop(timer *t)
+{
+    (void)t;
+    uv_sleep(3);
+}
+
+static void a_callback_that_holds_the_loop_shows_in_the_lag_and_waiting_does_not(void **state)
+{
+    (void)state;
+    fixture f = {.n = 0};
+    assert_int_equal(loop_new(clk_real(), 2, &f.l), 0);
+    named hold = {.f = &f}, stop = {.f = &f};
+    assert_int_equal(loop_timer_set(f.l, &hold.t, 0, hold_the_loop), 0);
+    assert_int_equal(loop_timer_set(f.l, &stop.t, 200, stop_loop), 0);
+    loop_run(f.l);
+    const loop_lag *lag = loop_lag_of(f.l);
+    uint64_t turns = 0, late = 0;
+    for (size_t i = 0; i < LOOP_LAG_BUCKETS; i++) {
+        turns += lag->buckets[i];
+        late += i >= 7 ? lag->buckets[i] : 0; /* over 2,048 us */
+    }
+    assert_int_equal(turns, lag->turns);
+    assert_in_range(turns, 2, 10);
+    assert_true(late >= 1);
+    assert_true(lag->max_us >= 2900);
+    assert_true(lag->total_us >= lag->max_us);
+    assert_true(lag->total_us < 200000); /* the wait of 200 ms is not in it */
+    loop_free(f.l);
+}
+
+int main(void)
+{
+    const struct CMUnitTest tests[] = {
+        cmocka_unit_test_setup_teardown(timers_fire_in_order_when_the_clock_says_so, set_up, tear_down),
+        cmocka_unit_test_setup_teardown(a_cancelled_timer_does_not_fire, set_up, tear_down),
+        cmocka_unit_test_setup_teardown(a_timer_that_sets_itself_at_once_lets_the_loop_turn, set_up, tear_down),
+        cmocka_unit_test_setup_teardown(absurd_delays_mean_never, set_up, tear_down),
+        cmocka_unit_test_setup_teardown(setting_a_timer_reports_out_of_memory, set_up, tear_down),
+        cmocka_unit_test_setup_teardown(the_loop_tells_the_time_of_its_clock, set_up, tear_down),
+        cmocka_unit_test(under_the_real_clock_a_lone_timer_ends_the_wait),
+        cmocka_unit_test(a_callback_that_holds_the_loop_shows_in_the_lag_and_waiting_does_not),
+    };
+    return cmocka_run_group_tests(tests, NULL, NULL);
+}
