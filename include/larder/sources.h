@@ -70,7 +70,8 @@
     X(S, bool,   import_repo_readme,   HIDDEN, 0, 0, NONE, "fetch the README at each scan")                            \
     X(S, bool,   ref_given,            HIDDEN, 0, 0, NONE, "the client named the ref: no fallback to the default branch") \
     X(S, str,    tree_sha,             HIDDEN, 0, 0, NONE, "tree of the last successful scan")                         \
-    X(S, str,    scanned_as,           HIDDEN, 0, 0, NONE, "fingerprint of the settings of the last successful scan")
+    X(S, str,    scanned_as,           HIDDEN, 0, 0, NONE, "fingerprint of the settings of the last successful scan") \
+    X(S, i64,    scan_number,          HIDDEN, 0, 0, NONE, "which scan may write: raised by each start, and by removal")
 SCHEMA_STRUCT(source, SOURCE_FIELDS);
 
 #define ENTRY_FIELDS(X, S)                                                                                             \
@@ -177,6 +178,7 @@ int entries_live_page(store_view *v, arena *a, str type, uint64_t skip, size_t l
 
 /* ---- the service ---- */
 typedef struct sources sources;
+#define SOURCES_BATCH 256
 typedef struct entry_change { /* texts live until the callback returns */
     str id, name, type;
     int64_t updated_at;
@@ -189,8 +191,9 @@ typedef struct sources_options {
     int64_t rescan_interval_ms;
     unsigned concurrency;    /* scans at once */
     size_t max_entries, max_archive_bytes;
-    /* Entries that appeared, changed or went, after they are durable; in batches of at most 256. */
+    /* Entries that appeared, changed or went, after they are durable; in batches of at most SOURCES_BATCH a turn. */
     void (*on_entries)(void *arg, const entry_change *changes, size_t n);
+    void (*on_reindex)(void *arg); /* a source began or ceased to be indexed: learn all entries anew */
     void *arg;
 } sources_options;
 int sources_new(const sources_options *o, sources **ret_sources);
@@ -257,8 +260,14 @@ struct source_task {
     /* the room's own */
     struct sources *owner;
     store_op op;
-    source *draft;
-    struct scan *check;
+    source draft;
+    pairs map;                   /* checked */
+    struct change_log *changes;
+    struct scan *scan;
+    void (*on_checked)(source_task *t, int status, str why); /* manual_map against the tree */
+    github_op github;
+    bool reindex;
+    int64_t now;
 };
 void sources_create(sources *s, source_task *t); /* done: the source is stored as "scanning", its scan queued */
 void sources_change(sources *s, source_task *t); /* does not rescan */

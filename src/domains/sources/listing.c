@@ -1,0 +1,275 @@
+/* Reading lists: sources in the order of ids, a source's entries in one of three orders, the marketplace. Pages walk an
+ * index that is in the order asked for; totals come from tallies where the filters allow it, else from the walk. */
+#include "records.h"
+
+/* ---- sources ---- */
+bool source_filter_is_empty(const source_filter *f)
+{
+    return !f->artifact_type.p && !f->trust_level.p && !f->search.p && !f->tags.v;
+}
+
+static bool contains_nocase(str text, str needle)
+{
+    for (size_t i = 0; text.p && i + needle.n <= text.n; i++)
+        if (str_eq_nocase(str_of(text.p + i, needle.n), needle))
+            return true;
+    return false;
+}
+
+static bool has_tag(const source *s, str tag)
+{
+    for (size_t i = 0; i < s->tags.n; i++)
+        if (str_eq_nocase(s->tags.v[i], tag))
+            return true;
+    return false;
+}
+
+static bool matches_search(const source *s, str needle)
+{
+    if (contains_nocase(s->owner, needle) || contains_nocase(s->repo_name, needle) ||
+        contains_nocase(s->description, needle) || contains_nocase(s->repo_description, needle))
+        return true;
+    for (size_t i = 0; i < s->tags.n; i++)
+        if (contains_nocase(s->tags.v[i], needle))
+            return true;
+    return false;
+}
+
+static bool has_type(const source *s, str type)
+{
+    for (size_t i = 0; i < s->counts_by_type.n; i++)
+        if (str_eq(s->counts_by_type.v[i].name, type))
+            return s->counts_by_type.v[i].n > 0;
+    return false;
+}
+
+static bool source_matches(const source *s, const source_filter *f)
+{
+    if (f->artifact_type.p && !has_type(s, f->artifact_type))
+        return false;
+    if (f->trust_level.p && !str_eq_nocase(s->trust_level, f->trust_level))
+        return false;
+    for (size_t i = 0; i < f->tags.n; i++)
+        if (!has_tag(s, f->tags.v[i]))
+            return false;
+    return !f->search.p || matches_search(s, f->search);
+}
+
+int sources_list(store_view *v, arena *a, const source_filter *f, str after, size_t limit, source_page *ret_page)
+{
+    const bool filtered = !source_filter_is_empty(f);
+    source_page page = {.total = filtered ? 0 : -1};
+    store_cursor *c;
+    store_item item;
+
+    source *items = arena_array(a, source, limit);
+    if (!items)
+        return -ENOMEM;
+    int r = store_walk(v, &sources_ks, STORE_BY_KEY, STR_NULL, filtered ? STR_NULL : after, false, &c);
+    if (r < 0)
+        return r;
+    while (r == 0 && !(page.more && !filtered) && store_next(c, &item)) {
+        source s = {0};
+        const bool in_reach = !after.p || str_cmp(item.key, after) > 0;
+
+        if (!filtered && (!in_reach || page.n == limit)) {
+            page.more = in_reach;
+            continue;
+        }
+        r = record_decode(&source_schema, a, item.value, &s);
+        if (r < 0 || !source_matches(&s, f))
+            continue;
+        page.total += filtered;
+        if (!in_reach)
+            continue;
+        if (page.n == limit)
+            page.more = true;
+        else
+            items[page.n++] = s;
+    }
+    if (r == 0)
+        r = store_cursor_error(c);
+    store_cursor_end(c);
+    page.items = items;
+    if (r == 0)
+        *ret_page = page;
+    return r;
+}
+
+/* ---- one source's entries ---- */
+static const int ORDER_OF[] = {
+    [ENTRY_SORT_CONFIDENCE] = ENTRIES_BY_SOURCE_CONFIDENCE,
+    [ENTRY_SORT_NAME] = ENTRIES_BY_SOURCE_NAME,
+    [ENTRY_SORT_DATE] = ENTRIES_BY_SOURCE_DATE,
+};
+
+typedef struct entry_tallies_by {
+    int64_t status[ENTRY_STATUSES], type[DETECT_TYPE_COUNT];
+    int64_t total;
+} entry_tallies_by;
+
+static bool cover_matches(const entry_cover *c, const entry_filter *f)
+{
+    if (f->artifact_type.p && c->type != artifact_type_index(f->artifact_type))
+        return false;
+    if (f->status.p) { /* an asked-for status wins over include_excluded */
+        if (!str_eq(f->status, entry_status_text((entry_status)c->status)))
+            return false;
+    } else if (c->status == ENTRY_EXCLUDED && !f->include_excluded) {
+        return false;
+    }
+    return c->confidence >= f->min_confidence && c->confidence <= f->max_confidence;
+}
+
+static void tally_add(entry_tallies_by *t, const entry_cover *c, int64_t n)
+{
+    t->status[c->status] += n;
+    t->type[c->type] += n;
+    t->total += n;
+}
+
+/* Counts without a walk, where only type and status are filtered. */
+static bool tallies_from_store(store_view *v, str source_id, const entry_filter *f, entry_tallies_by *t)
+{
+    if (f->search.p || f->min_confidence > 0 || f->max_confidence < 100)
+        return false;
+    for (unsigned type = 0; type < DETECT_TYPE_COUNT; type++) {
+        for (unsigned status = 0; status < ENTRY_STATUSES; status++) {
+            entry_cover c = {(uint8_t)type, (uint8_t)status, 100};
+            if (cover_matches(&c, f))
+                tally_add(t, &c, entry_tally(v, source_id, type, (entry_status)status));
+        }
+    }
+    return true;
+}
+
+static int counts_from(arena *a, const int64_t *n, size_t count, bool types, counts *ret)
+{
+    count_of *list = arena_array(a, count_of, count);
+    size_t used = 0;
+
+    if (!list)
+        return -ENOMEM;
+    for (size_t i = 0; i < count; i++) {
+        if (n[i] > 0)
+            list[used++] = (count_of){types ? detect_type_name((detect_type)i) : entry_status_text((entry_status)i), n[i]};
+    }
+    *ret = (counts){list, used};
+    return 0;
+}
+
+/* The index key of `after`, from which the walk goes on. */
+static int cursor_key(store_view *v, arena *a, str source_id, entry_sort sort, str after, store_key *k)
+{
+    entry e = {0};
+
+    int r = entry_load(v, a, after, &e);
+    if (r < 0)
+        return r;
+    if (!str_eq(e.source_id, source_id))
+        return -ENOENT;
+    entry_order_key(ORDER_OF[sort], &e, k);
+    return 0;
+}
+
+int entries_list(store_view *v, arena *a, str source_id, const entry_filter *f, entry_sort sort, bool down, str after,
+                 size_t limit, entry_page *ret_page)
+{
+    entry_page page = {0};
+    entry_tallies_by t = {0};
+    store_key prefix, from = {.n = 0};
+    store_cursor *c;
+    store_item item;
+
+    entry *items = arena_array(a, entry, limit);
+    if (!items)
+        return -ENOMEM;
+    int r = after.p ? cursor_key(v, a, source_id, sort, after, &from) : 0;
+    if (r < 0)
+        return r;
+    const bool counted = tallies_from_store(v, source_id, f, &t);
+    store_key_init(&prefix);
+    store_key_str(&prefix, source_id);
+    /* When the walk also counts, it must see all: the page then begins where the keys pass `after`. */
+    r = store_walk(v, &entries_ks, ORDER_OF[sort], store_key_view(&prefix),
+                   counted && after.p ? store_key_view(&from) : STR_NULL, down, &c);
+    if (r < 0)
+        return r;
+    while (r == 0 && !(counted && page.more) && store_next(c, &item)) {
+        entry_cover cover;
+        entry e = {0};
+
+        if (!entry_cover_read(item.cover, &cover)) {
+            r = -EPROTO;
+            break;
+        }
+        if (!cover_matches(&cover, f))
+            continue;
+        const int side = after.p ? str_cmp(item.index_key, store_key_view(&from)) : 1;
+        const bool in_reach = !after.p || (down ? side < 0 : side > 0);
+        if (f->search.p || (in_reach && page.n < limit)) {
+            r = store_item_value(c, &item);
+            if (r == 0)
+                r = record_decode(&entry_schema, a, item.value, &e);
+            if (r < 0 || (f->search.p && !contains_nocase(e.name, f->search)))
+                continue;
+        }
+        if (!counted)
+            tally_add(&t, &cover, 1);
+        if (!in_reach)
+            continue;
+        if (page.n == limit)
+            page.more = true;
+        else
+            items[page.n++] = e;
+    }
+    if (r == 0)
+        r = store_cursor_error(c);
+    store_cursor_end(c);
+    page.items = items;
+    page.total = t.total;
+    if (r == 0)
+        r = counts_from(a, t.status, ENTRY_STATUSES, false, &page.by_status);
+    if (r == 0)
+        r = counts_from(a, t.type, DETECT_TYPE_COUNT, true, &page.by_type);
+    if (r == 0)
+        *ret_page = page;
+    return r;
+}
+
+/* ---- the marketplace ---- */
+int entries_live_page(store_view *v, arena *a, str type, uint64_t skip, size_t limit, const entry **ret_items, size_t *ret_n)
+{
+    store_key prefix;
+    store_cursor *c;
+    store_item item;
+    size_t n = 0;
+
+    entry *items = arena_array(a, entry, limit);
+    if (!items)
+        return -ENOMEM;
+    store_key_init(&prefix);
+    if (type.p)
+        store_key_u8(&prefix, (uint8_t)artifact_type_index(type));
+    int r = store_walk(v, &entries_ks, type.p ? ENTRIES_BY_TYPE_NAME : ENTRIES_BY_NAME, store_key_view(&prefix), STR_NULL,
+                       false, &c);
+    if (r < 0)
+        return r;
+    while (r == 0 && n < limit && store_next(c, &item)) {
+        if (skip > 0) {
+            skip--;
+            continue;
+        }
+        r = store_item_value(c, &item);
+        if (r == 0)
+            r = record_decode(&entry_schema, a, item.value, &items[n++]);
+    }
+    if (r == 0)
+        r = store_cursor_error(c);
+    store_cursor_end(c);
+    if (r == 0) {
+        *ret_items = items;
+        *ret_n = n;
+    }
+    return r;
+}
