@@ -274,14 +274,14 @@ void sources_change(sources *s, source_task *t); /* does not rescan */
 void sources_remove(sources *s, source_task *t); /* with its entries; cancels a running scan */
 void sources_rescan(sources *s, source_task *t); /* done: stored as "scanning", its scan queued */
 
-/* Waits for the end of the scan that is under way or queued for `id`. on_end runs once, later (result NULL: no scan was
- * under way, or the server stops), unless sources_wait_cancel came first. */
+/* Waits for the end of the scan that is under way or queued for `id`; false when there is none. on_end runs once, later
+ * (result NULL: it was cut off, by a stop or by the source's removal), unless sources_wait_cancel came first. */
 typedef struct scan_waiter {
     list link;
     void (*on_end)(struct scan_waiter *w, const scan_result *result); /* the result's texts live during the callback */
     void *user;
 } scan_waiter;
-void sources_wait(sources *s, str id, scan_waiter *w);
+bool sources_wait(sources *s, str id, scan_waiter *w);
 void sources_wait_cancel(scan_waiter *w); /* harmless after on_end */
 
 typedef struct sources_stats {

@@ -145,16 +145,16 @@ static bool tallies_from_store(store_view *v, str source_id, const entry_filter 
 
 static int counts_from(arena *a, const int64_t *n, size_t count, bool types, counts *ret)
 {
-    count_of *list = arena_array(a, count_of, count);
+    count_of *found = arena_array(a, count_of, count);
     size_t used = 0;
 
-    if (!list)
+    if (!found)
         return -ENOMEM;
     for (size_t i = 0; i < count; i++) {
         if (n[i] > 0)
-            list[used++] = (count_of){types ? detect_type_name((detect_type)i) : entry_status_text((entry_status)i), n[i]};
+            found[used++] = (count_of){types ? detect_type_name((detect_type)i) : entry_status_text((entry_status)i), n[i]};
     }
-    *ret = (counts){list, used};
+    *ret = (counts){found, used};
     return 0;
 }
 

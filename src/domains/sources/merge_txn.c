@@ -163,10 +163,10 @@ static int fill_counts(store_view *v, arena *a, source *s)
     for (unsigned type = 0; type < DETECT_TYPE_COUNT; type++) {
         int64_t of_type = 0;
         for (unsigned st = 0; st < ENTRY_STATUSES; st++) {
-            const int64_t rows = entry_tally(v, s->id, type, (entry_status)st);
-            status[st] += rows;
+            const int64_t n_rows = entry_tally(v, s->id, type, (entry_status)st);
+            status[st] += n_rows;
             if (st != ENTRY_REMOVED && st != ENTRY_EXCLUDED)
-                of_type += rows;
+                of_type += n_rows;
         }
         live += of_type;
         if (of_type > 0)

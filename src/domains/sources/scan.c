@@ -42,7 +42,7 @@ scan *scan_find(sources *s, str source_id)
     for (size_t i = 0; i < COUNT_OF(lists); i++) {
         for (list *l = lists[i]->next; l != lists[i]; l = l->next) {
             scan *sc = CONTAINER_OF(l, scan, link);
-            if (str_eq(sc->src.id, source_id) && !sc->cancelled)
+            if (str_eq(sc->src.id, source_id) && !sc->cancelled && !sc->check)
                 return sc;
         }
     }
@@ -161,11 +161,11 @@ void scan_cancel(scan *sc)
     if (sc->cancelled)
         return;
     sc->cancelled = true;
-    if (sc->state == SCAN_QUEUED || timer_is_set(&sc->wait) || sc->state == SCAN_CHECKED)
+    if (sc->state == SCAN_QUEUED || timer_is_set(&sc->wait))
         (void)ended_by_cancel(sc);
     else if (sc->asks)
         github_cancel(sc->state == SCAN_TREE ? &sc->tree : &sc->github);
-    /* otherwise a job or a write is under way: its callback ends the scan */
+    /* otherwise a job, a write or a task's answer is due: its callback ends the scan */
 }
 
 void scan_begin(scan *sc)

@@ -1,7 +1,10 @@
 /* The worker's part of a scan: the tree's listing becomes files, the archive's describing files are read as they pass, and
  * what the detector makes of it becomes entries. Touches nothing but the scan. */
-#include "larder/frontmatter.h"
 #include "service.h"
+
+#include <stdlib.h>
+
+#include "larder/frontmatter.h"
 
 #define CONTENT_MAX (FRONTMATTER_MAX + 1024) /* of a describing file: its beginning */
 #define README_BYTES 262144                  /* of the README before it is cut to characters */
@@ -122,15 +125,28 @@ static int on_data(void *ctx, const archive_entry *e, str bytes)
     return sc->content.err;
 }
 
+/* Valid UTF-8 from any bytes: what is none becomes U+FFFD. */
+static size_t clean_utf8(str text, char *out)
+{
+    size_t n = 0;
+
+    while (text.n) {
+        const size_t k = utf8_sequence(text);
+        memcpy(out + n, k ? text.p : "\xef\xbf\xbd", k ? k : 3);
+        n += k ? k : 3;
+        text = str_from(text, k ? k : 1);
+    }
+    return n;
+}
+
 static int take_readme(scan *sc, unsigned rank)
 {
     str text = buf_view(&sc->content);
     char *clean = arena_alloc(&sc->arena, text.n * 3 + 1);
-    size_t n = 0;
 
     if (!clean)
         return -ENOMEM;
-    n = utf8_clean(text, clean); /* a foreign file may hold anything */
+    const size_t n = clean_utf8(text, clean);
     text = utf8_head(str_of(clean, n), README_MAX);
     if (text.n < n)
         text = arena_printf(&sc->arena, STR_FMT "\n... [truncated]", STR_ARG(text));
@@ -279,6 +295,41 @@ static int compare_ids(const void *a, const void *b)
     return str_cmp(((const entry *)a)->id, ((const entry *)b)->id);
 }
 
+static int compare_strs(const void *a, const void *b)
+{
+    return str_cmp(*(const str *)a, *(const str *)b);
+}
+
+/* How many live entries lie inside a composite, and of which types. */
+static int count_members(scan *sc)
+{
+    str *composites = arena_array(&sc->arena, str, sc->n_entries);
+    size_t n = 0;
+
+    if (!composites)
+        return -ENOMEM;
+    for (size_t i = 0; i < sc->n_entries; i++)
+        if (str_eq(sc->entries[i].artifact_type, STR("composite")))
+            composites[n++] = sc->entries[i].path;
+    qsort(composites, n, sizeof(*composites), compare_strs);
+    for (size_t i = 0; n > 0 && i < sc->n_entries; i++) {
+        const entry *e = &sc->entries[i];
+        str folder = e->path;
+        ptrdiff_t slash;
+        bool inside = false;
+
+        while (!inside && (slash = str_rchr(folder, '/')) > 0) {
+            folder = str_head(folder, (size_t)slash);
+            inside = bsearch(&folder, composites, n, sizeof(*composites), compare_strs) != NULL;
+        }
+        if (inside && !e->is_duplicate) {
+            sc->composite_members++;
+            sc->composite_types |= 1u << artifact_type_index(e->artifact_type);
+        }
+    }
+    return 0;
+}
+
 static void note_skipped(scan *sc)
 {
     for (unsigned f = REPO_PATH_OK + 1; f < REPO_PATH_FAULT_COUNT; f++) {
@@ -312,15 +363,13 @@ static int detect(scan *sc)
     for (size_t i = 0; i < found.n && r == 0; i++) {
         r = make_entry(sc, &found.v[i], &sc->entries[i]);
         sc->result.duplicates_within_source += found.v[i].is_duplicate;
-        sc->composite_members += (int64_t)found.v[i].members;
-        sc->composite_types |= found.v[i].member_types;
     }
     sc->n_entries = found.n;
     sc->result.total_unique = sc->result.total_detected - sc->result.duplicates_within_source;
     sc->result.artifacts_found = sc->result.total_unique;
     qsort(sc->entries, sc->n_entries, sizeof(*sc->entries), compare_ids);
     note_skipped(sc);
-    return r;
+    return r == 0 ? count_members(sc) : r;
 }
 
 void scan_detect_work(job *j)
