@@ -79,13 +79,13 @@ def climbing(top='acme-x-0123456'):
 
 
 def linking(secret='/etc/passwd', top='acme-x-0123456'):
-    """Links to places outside, and links in a circle."""
-    return packed(entry(top + '/skills/evil-link/SKILL.md', kind=SYMLINK, link=secret),
-                  entry(top + '/skills/evil-up/SKILL.md', kind=SYMLINK, link='../../../../../..' + secret),
-                  entry(top + '/skills/evil-hard/SKILL.md', kind=HARDLINK, link=secret),
-                  entry(top + '/skills/evil-folder', kind=SYMLINK, link='/etc'),
-                  entry(top + '/skills/evil-folder/SKILL.md', 'through a link'),
-                  entry(top + '/skills/evil-circle/SKILL.md', kind=SYMLINK, link='SKILL.md'),
+    """Links to places outside, links in a circle, and a thing that is no file."""
+    return packed(entry(top + '/skills/link-absolute/SKILL.md', kind=SYMLINK, link=secret),
+                  entry(top + '/skills/link-up/SKILL.md', kind=SYMLINK, link='../../../../../..' + secret),
+                  entry(top + '/skills/link-hard/SKILL.md', kind=HARDLINK, link=secret),
+                  entry(top + '/skills/link-folder', kind=SYMLINK, link='/etc'),
+                  entry(top + '/skills/link-folder/SKILL.md', 'through a link'),
+                  entry(top + '/skills/link-circle/SKILL.md', kind=SYMLINK, link='SKILL.md'),
                   entry(top + '/skills/evil-fifo/SKILL.md', kind=FIFO))
 
 

@@ -37,7 +37,7 @@ from socketserver import TCPServer, ThreadingMixIn
 from urllib.parse import parse_qsl, quote, unquote, urlsplit
 
 import certs
-from repos import Link, as_bytes
+from repos import Link, as_bytes, path_bytes
 
 ALWAYS = 1 << 30
 DOCS = 'https://docs.github.com/rest'
@@ -153,6 +153,10 @@ class StandIn:
         """The requests so far; `role` None means of every listener."""
         with self.lock:
             return [s for s in self._log if match.lower() in s.target.lower() and role in (None, s.role)]
+
+    def accepted(self, listener):
+        """How many connections a listener has taken."""
+        return next(each.accepted for each in self._listeners if each.name == listener)
 
     def forget(self):
         with self.lock:
@@ -445,7 +449,8 @@ class Api:
             rows = rows[:len(rows) // 2]
         tree = []
         for path, mode, kind, sha, size in rows:
-            tree.append({'path': path, 'mode': mode, 'type': kind, 'sha': sha})
+            shown = path_bytes(path).decode('utf-8', 'replace')
+            tree.append({'path': shown, 'mode': mode, 'type': kind, 'sha': sha})
             if size is not None:
                 tree[-1]['size'] = size
         return as_json({'sha': commit.tree, 'tree': tree, 'truncated': self.fault == 'truncated'})

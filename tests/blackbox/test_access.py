@@ -1,0 +1,138 @@
+"""Who may ask: keys, scopes, and when sources are open."""
+import json
+import socket
+
+import pytest
+import repos
+from program import CACHE, SOURCES
+from wire import request
+
+REFUSED = 'Missing or invalid API key'
+STATUS = CACHE + '/status'
+
+
+@pytest.mark.parametrize('path', [STATUS, CACHE + '/search?query=a', CACHE + '/marketplace'])
+def test_the_cache_always_needs_a_key(server, path):
+    reply = server.get(path, key=None)
+    assert reply.status == 401 and reply.detail == REFUSED
+    assert reply.headers['www-authenticate'].lower().startswith('bearer')
+
+
+@pytest.mark.parametrize('headers', [
+    {'Authorization': 'Bearer wrong'}, {'Authorization': 'Bearer '}, {'Authorization': 'Bearer'},
+    {'Authorization': 'Basic YTpi'}, {'Authorization': ''}, {'X-API-Key': 'wrong'}, {'X-API-Key': ''},
+    {'Authorization': 'Bearer ' + 'x' * 5000}, {'Authorization': 'Bearer lk_\xff\xfe'}])
+def test_wrong_keys_are_refused(server, headers):
+    reply = server.get(STATUS, key=None, headers=headers)
+    assert reply.status == 401 and reply.detail == REFUSED
+
+
+def test_both_headers_carry_a_key(server):
+    for headers in ({'Authorization': 'Bearer ' + server.key}, {'authorization': 'bearer ' + server.key},
+                    {'X-API-Key': server.key}):
+        assert server.get(STATUS, key=None, headers=headers).status == 200
+
+
+def test_the_admin_key_of_the_first_start_works(server):
+    assert server.get(STATUS, key=server.admin_key).status == 200
+
+
+def test_a_key_that_is_nearly_right_is_wrong(server):
+    key = server.key
+    for near in (key[:-1], key + 'A', key.swapcase(), key[:-1] + ('A' if key[-1] != 'A' else 'B')):
+        assert server.get(STATUS, key=near).status == 401
+
+
+def test_sources_are_open_while_everything_is_local(server, github):
+    assert server.get(SOURCES, key=None).status == 200
+    repo = github.add(repos.skills_repo())
+    assert server.post(SOURCES, {'repo_url': repo.url}, key=None).status == 201
+
+
+def test_sources_are_open_on_a_unix_socket(larder, tmp_path):
+    one = larder({'listen': ['unix:%s' % (tmp_path / 's'), '127.0.0.1:0']})
+    with one.wire(index=[n.startswith('unix:') for n in one.listeners].index(True)) as wire:
+        assert wire.send(request('GET', SOURCES)).reply().status == 200
+
+
+@pytest.mark.parametrize('options', [
+    {'listen': ['0.0.0.0:0']}, {'http.trusted_proxies': ['127.0.0.1']}, {'access.sources': 'required'}],
+    ids=['any-address', 'behind-a-proxy', 'required'])
+def test_sources_need_a_key_as_soon_as_others_could_come(larder, options):
+    one = larder(options)
+    one.listeners = [name.replace('0.0.0.0', '127.0.0.1') for name in one.listeners]
+    for method, path in (('GET', SOURCES), ('POST', SOURCES), ('GET', SOURCES + '/src_a_b'),
+                         ('DELETE', SOURCES + '/src_a_b'), ('POST', SOURCES + '/infer-url')):
+        reply = one.request(method, path, {} if method == 'POST' else None, key=None)
+        assert reply.status == 401 and reply.detail == REFUSED, (method, path)
+    assert one.get(SOURCES).status == 200
+
+
+def test_open_means_open_everywhere(larder):
+    one = larder({'listen': ['0.0.0.0:0'], 'access.sources': 'open'})
+    one.listeners = [name.replace('0.0.0.0', '127.0.0.1') for name in one.listeners]
+    assert one.get(SOURCES, key=None).status == 200
+    assert one.get(STATUS, key=None).status == 401
+
+
+def test_probes_and_the_document_need_no_key(larder):
+    one = larder({'access.sources': 'required', 'access.metrics': 'required'})
+    for path in ('/healthz', '/readyz', '/openapi.json'):
+        assert one.get(path, key=None).status == 200
+    assert one.get('/metrics', key=None).status == 401
+    assert one.get('/metrics', key=one.admin_key).status == 200
+
+
+def test_a_scope_opens_what_it_names_and_nothing_else(larder):
+    one = larder({'access.sources': 'required'})
+    reader = one.new_key('reader', scopes=('sources:read',))
+    searcher = one.new_key('searcher', scopes=('cache:read',))
+    assert one.get(SOURCES, key=reader).status == 200
+    assert one.get(STATUS, key=searcher).status == 200
+    for reply in (one.get(STATUS, key=reader), one.get(SOURCES, key=searcher), one.post(SOURCES, {}, key=reader),
+                  one.delete(SOURCES + '/src_a_b', key=reader)):
+        assert reply.status == 403 and reply.detail
+
+
+def test_refusals_come_before_any_look_at_the_body(larder):
+    one = larder({'access.sources': 'required'})
+    assert one.post(SOURCES, body=b'{not json', key=None).status == 401
+
+
+FORWARDED = {'X-Forwarded-For': '203.0.113.7'}
+
+
+def test_forwarded_addresses_count_only_through_trusted_proxies(larder):
+    options = {'limits.requests_per_minute': 2, 'access.sources': 'open'}
+    plain = larder(options)
+    got = [plain.get(SOURCES, key=None, headers={'X-Forwarded-For': '203.0.113.%d' % i}).status for i in range(4)]
+    assert got == [200, 200, 429, 429]
+    behind = larder(dict(options, **{'http.trusted_proxies': ['127.0.0.0/8', '10.0.0.0/8']}))
+
+    def ask(forwarded):
+        return behind.get(SOURCES, key=None, headers={'X-Forwarded-For': forwarded}).status
+    assert [ask('203.0.113.7') for _ in range(3)] == [200, 200, 429]
+    assert ask('203.0.113.8') == 200
+    # The right-most address that is not a trusted proxy is the client; what stands left of it is hearsay.
+    assert ask('198.51.100.1, 203.0.113.7') == 429
+    assert ask('203.0.113.7, 10.1.2.3') == 429
+    assert ask('203.0.113.7, 198.51.100.2') == 200
+    assert ask('2001:db8::1') == 200
+
+
+@pytest.mark.parametrize('value', ['', ',', 'unknown', '203.0.113.999', '::::', 'x' * 3000, '1.2.3.4:5678',
+                                   '[2001:db8::2]:99', ', '.join('198.51.100.%d' % i for i in range(200))])
+def test_odd_forwarded_headers_break_nothing(larder, value):
+    behind = larder({'http.trusted_proxies': ['127.0.0.1/32'], 'access.sources': 'open'})
+    assert behind.get(SOURCES, key=None, headers={'X-Forwarded-For': value}).status == 200
+
+
+def test_an_address_outside_is_not_taken_for_local(larder):
+    """`auto` looks at the listeners, not at who happens to connect: one open door closes them all."""
+    one = larder({'listen': ['127.0.0.1:0', '0.0.0.0:0']})
+    local = next(name for name in one.listeners if '127.0.0.1' in name)
+    with socket.create_connection(('127.0.0.1', int(local.rsplit(':', 1)[1])), timeout=60) as s:
+        s.sendall(request('GET', SOURCES, {'Connection': 'close'}))
+        data = b''.join(iter(lambda: s.recv(65536), b''))
+    assert data.startswith(b'HTTP/1.1 401 ')
+    assert json.loads(data.partition(b'\r\n\r\n')[2])['detail'] == REFUSED

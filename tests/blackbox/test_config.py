@@ -1,0 +1,267 @@
+"""Configuration and command line: refused when wrong, with the place; changed live where it can be."""
+import json
+import os
+import re
+import signal
+
+import pytest
+import yaml
+from program import CACHE, SOURCES, environment, run, until
+
+KEYS = '''listen data_dir log.level log.format log.access http.max_header_bytes http.max_body_bytes
+    http.header_timeout http.body_timeout http.idle_timeout http.max_connections http.trusted_proxies
+    access.sources access.metrics limits.requests_per_minute limits.requests_per_hour
+    limits.concurrent_requests github.api_url github.token github.token_file github.ca_file
+    github.concurrency sources.rescan_interval sources.max_archive_bytes sources.max_entries
+    store.max_size'''.split()
+EXAMPLE = os.path.join(os.path.dirname(__file__), '..', '..', 'etc', 'larder.yaml')
+COMMANDS = [(), ('serve',), ('key',), ('key', 'new'), ('key', 'list'), ('key', 'revoke'), ('check',),
+            ('backup',), ('config',), ('config', 'show'), ('config', 'check'), ('version',)]
+
+
+@pytest.fixture
+def check(tmp_path):
+    """Writes a configuration and lets `config check` look at it."""
+    def write(text, *args, env=None):
+        path = tmp_path / 'given.yaml'
+        path.write_bytes(text if isinstance(text, bytes) else text.encode())
+        return run('config', 'check', '-c', str(path), *args, env=env)
+    return write
+
+
+def flat(tree, prefix=''):
+    for name, value in (tree or {}).items():
+        if isinstance(value, dict):
+            yield from flat(value, prefix + name + '.')
+        else:
+            yield prefix + name, value
+
+
+# ---- the file ----------------------------------------------------------------------------------
+def test_the_example_documents_every_key(check):
+    with open(EXAMPLE, encoding='utf-8') as f:
+        text = f.read()
+    for key in KEYS:
+        section, _, name = key.rpartition('.')
+        assert re.search(r'^\s*#?\s*%s:' % re.escape(name), text, re.M), key
+        assert not section or re.search(r'^\s*#?\s*%s:' % section, text, re.M), key
+    assert check(text).returncode == 0
+
+
+def test_an_empty_file_is_fine(check):
+    for text in ('', '# nothing\n', '{}\n', '---\n'):
+        assert check(text).returncode == 0, text
+
+
+@pytest.mark.parametrize('text, line, words', [
+    ('data_dir: ./x\nfrobnicate: 1\n', 2, 'frobnicate'),
+    ('http:\n  idle_timeout: 5s\n  max_hedder_bytes: 1\n', 3, 'max_hedder_bytes'),
+    ('listen:\n  - 127.0.0.1:0\nlimits:\n  requests_per_minute: many\n', 4, 'requests_per_minute'),
+    ('limits:\n\n\n  requests_per_minute: -1\n', 4, 'requests_per_minute'),
+    ('limits: 7\n', 1, 'limits'),
+    ('log:\n  level: loud\n', 2, 'level'),
+    ('log:\n  access: perhaps\n', 2, 'access'),
+    ('http:\n  idle_timeout: 5 parsecs\n', 2, 'idle_timeout'),
+    ('http:\n  max_body_bytes: [1]\n', 2, 'max_body_bytes'),
+    ('http:\n  trusted_proxies: [10.0.0.0/99]\n', 2, 'trusted_proxies'),
+    ('http:\n  max_connections: 99999999999999999999\n', 2, 'max_connections'),
+    ('\nlisten: [nonsense]\n', 2, 'listen'),
+    ('\nlisten: ["127.0.0.1:99999"]\n', 2, 'listen'),
+    ('access:\n  sources: sometimes\n', 2, 'sources'),
+    ('github:\n  api_url: ftp://example.org\n', 2, 'api_url'),
+    ('github:\n  concurrency: 0\n', 2, 'concurrency'),
+    ('store:\n  max_size: huge\n', 2, 'max_size'),
+    ('data_dir: a\ndata_dir: b\n', 2, 'data_dir'),
+    ('data_dir: {a: b}\n', 1, 'data_dir'),
+])
+def test_what_is_wrong_is_named_with_file_and_line(check, text, line, words):
+    done = check(text)
+    assert done.returncode == 1
+    assert 'given.yaml:%d' % line in done.stderr and words in done.stderr
+
+
+@pytest.mark.parametrize('text', ['listen: [', 'a: b: c', '\tlisten: x', '- a\n- b\n', 'just text\n', b'\xff\xfe\n',
+                                  'data_dir: *nowhere\n', 'a: &x [*x]\n', '%YAML 9.9\n---\n', '---\n{}\n---\n{}\n'])
+def test_files_that_are_no_configuration_are_refused(check, text):
+    done = check(text)
+    assert done.returncode == 1 and 'given.yaml' in done.stderr
+
+
+def test_serve_refuses_what_check_refuses(larder):
+    one = larder(start=False)
+    with open(one.config_file, 'a', encoding='utf-8') as f:
+        f.write('\nnonsense: 1\n')
+    one.start(wait=False)
+    assert one.wait_exit() not in (0, None)
+    assert 'nonsense' in one.errors and 'larder.yaml:' in one.errors
+
+
+def test_a_file_that_is_missing_is_named():
+    done = run('config', 'check', '-c', '/nowhere/larder.yaml')
+    assert done.returncode != 0 and '/nowhere/larder.yaml' in done.stderr
+
+
+# ---- overrides ---------------------------------------------------------------------------------
+def show(larder, *args, env=None):
+    done = run('config', 'show', '-c', larder.config_file, *args, env=env)
+    assert done.returncode == 0, done.stderr
+    return dict(flat(yaml.safe_load(done.stdout)))
+
+
+def test_show_prints_every_key_as_it_is_in_effect(larder):
+    one = larder({'limits.requests_per_minute': 17}, start=False)
+    shown = show(one)
+    assert set(KEYS) <= set(shown)
+    assert shown['limits.requests_per_minute'] == 17 and shown['limits.requests_per_hour'] == 5000
+    assert shown['listen'] == ['127.0.0.1:0']
+
+
+def test_set_beats_environment_beats_file(larder):
+    one = larder({'limits.requests_per_minute': 11}, start=False)
+    env = environment(LARDER_LIMITS_REQUESTS_PER_MINUTE='22', LARDER_LOG_LEVEL='debug')
+    assert show(one)['limits.requests_per_minute'] == 11
+    shown = show(one, env=env)
+    assert shown['limits.requests_per_minute'] == 22 and shown['log.level'] == 'debug'
+    assert show(one, '--set', 'limits.requests_per_minute=33', env=env)['limits.requests_per_minute'] == 33
+
+
+def test_set_takes_lists(larder, tmp_path):
+    one = larder(start=False)
+    one.args = ['--set', 'listen=[127.0.0.1:0, "unix:%s"]' % (tmp_path / 'set.sock')]
+    one.options['listen'] = ['', '']                 # two lines are to be waited for
+    one.start()
+    assert len(one.listeners) == 2
+
+
+def test_serve_obeys_its_overrides(larder):
+    one = larder({'limits.requests_per_minute': 11}, args=['--set', 'limits.requests_per_minute=44'])
+    assert one.get(SOURCES, key=one.admin_key).headers['x-ratelimit-limit'] == '44'
+    other = larder({}, env={'LARDER_LIMITS_REQUESTS_PER_MINUTE': '55'})
+    assert other.get(SOURCES, key=other.admin_key).headers['x-ratelimit-limit'] == '55'
+
+
+@pytest.mark.parametrize('given', ['nonsense=1', 'limits.requests_per_minute=many', 'log.level=loud', 'listen',
+                                   '=1', 'limits=1'])
+def test_a_bad_set_is_refused_and_named(check, given):
+    done = check('{}', '--set', given)
+    assert done.returncode in (1, 2) and (given.partition('=')[0] or 'set') in done.stderr
+
+
+def test_a_bad_variable_is_refused_and_named(check):
+    done = check('{}', env=environment(LARDER_LOG_LEVEL='loud'))
+    assert done.returncode == 1 and 'LARDER_LOG_LEVEL' in done.stderr
+
+
+def test_secrets_are_not_shown(larder, tmp_path):
+    token_file = tmp_path / 'token'
+    token_file.write_text('tok-from-file-4711\n')
+    for options in ({'github.token': 'tok-4711'}, {'github.token_file': str(token_file)}):
+        one = larder(options, start=False)
+        done = run('config', 'show', '-c', one.config_file)
+        assert done.returncode == 0 and 'tok-4711' not in done.stdout and 'from-file' not in done.stdout
+    done = run('config', 'show', '-c', one.config_file, env=environment(LARDER_GITHUB_TOKEN='tok-4712'))
+    assert 'tok-4712' not in done.stdout + done.stderr
+
+
+# ---- reload ------------------------------------------------------------------------------------
+def limit_of(larder):
+    return int(larder.get(SOURCES, key=larder.admin_key).headers['x-ratelimit-limit'])
+
+
+def test_sighup_takes_up_what_can_change(larder):
+    one = larder({'limits.requests_per_minute': 1000})
+    assert limit_of(one) == 1000
+    one.configure(limits__requests_per_minute=2000)
+    one.signal(signal.SIGHUP)
+    until(lambda: limit_of(one) == 2000, 'the new limit')
+
+
+def test_sighup_says_what_cannot_change(larder):
+    one = larder()
+    port = one.port
+    one.configure(listen=['127.0.0.1:1'], limits__requests_per_minute=2000)
+    one.signal(signal.SIGHUP)
+    until(lambda: limit_of(one) == 2000, 'the new limit')
+    assert 'listen' in one.errors
+    assert one.port == port and one.get('/healthz').status == 200
+    one.configure(listen=['127.0.0.1:0'])
+
+
+def test_sighup_with_a_broken_file_changes_nothing(larder):
+    one = larder({'limits.requests_per_minute': 1000})
+    with open(one.config_file, 'a', encoding='utf-8') as f:
+        f.write('\nnonsense: 1\n')
+    one.signal(signal.SIGHUP)
+    until(lambda: 'nonsense' in one.errors, 'the complaint')
+    assert limit_of(one) == 1000
+    one.configure(limits__requests_per_minute=3000)
+    one.signal(signal.SIGHUP)
+    until(lambda: limit_of(one) == 3000, 'the mended limit')
+
+
+def test_sighup_a_hundred_times_leaks_nothing(larder):
+    one = larder()
+    for _ in range(100):
+        one.signal(signal.SIGHUP)
+        assert one.get('/healthz').status == 200
+
+
+# ---- commands ----------------------------------------------------------------------------------
+@pytest.mark.parametrize('command', COMMANDS, ids=' '.join)
+def test_help_is_everywhere(command):
+    done = run(*command, '--help')
+    assert done.returncode == 0 and done.stdout.lower().count('usage') >= 1 and not done.stderr
+
+
+def test_help_names_the_commands():
+    text = run('--help').stdout
+    for word in ('serve', 'key', 'check', 'backup', 'config', 'version'):
+        assert word in text
+
+
+@pytest.mark.parametrize('args', [(), ('frobnicate',), ('serve', 'extra'), ('serve', '--frob'), ('serve', '-c'),
+                                  ('serve', '--set'), ('backup',), ('backup', 'a', 'b'), ('config',),
+                                  ('config', 'frob'), ('check', 'extra'), ('version', 'extra'), ('-c',)])
+def test_wrong_usage_exits_2_with_one_clear_line(args):
+    done = run(*args)
+    assert done.returncode == 2 and not done.stdout
+    assert len(done.stderr.strip().splitlines()) == 1 and 'larder' in done.stderr
+
+
+def test_version_says_which():
+    done = run('version')
+    assert done.returncode == 0 and re.match(r'larder \d+\.\d+\.\d+', done.stdout)
+
+
+def test_check_works_with_and_without_a_server(larder):
+    one = larder()
+    one.command('check')
+    one.stop()
+    one.command('check')
+
+
+# ---- logs --------------------------------------------------------------------------------------
+def test_the_access_log_is_there_when_asked_for(larder):
+    loud, still = larder({'log.access': True}), larder({'log.access': False})
+    for one in (loud, still):
+        one.get('/healthz', headers={'X-Request-ID': 'find-me'}, key=None)
+    until(lambda: 'find-me' in loud.errors, 'the line in the log')
+    assert '/healthz' in loud.errors
+    still.stop()
+    assert 'find-me' not in still.errors
+
+
+def test_the_log_can_be_json(larder):
+    one = larder({'log.format': 'json', 'log.access': True, 'log.level': 'debug'})
+    one.get(SOURCES + '/src_a%22b%0a', checked=False)
+    one.get(CACHE + '/status', key=None)
+    one.stop()
+    lines = one.errors.splitlines()
+    assert lines and all(isinstance(json.loads(line), dict) for line in lines)
+
+
+def test_a_request_cannot_forge_lines_of_the_log(larder):
+    one = larder({'log.access': True})
+    one.get('/a%0d%0aFORGED%20line', headers={'User-Agent': 'x'}, checked=False)
+    one.stop()
+    assert not any(line.startswith('FORGED') for line in one.errors.splitlines())
