@@ -1,0 +1,24 @@
+/* repo_path: which paths of a foreign repository we are ready to speak of. Listings and archives are filtered with it, so
+ * that everything behind sees relative paths of plain segments in valid UTF-8. */
+#ifndef LARDER_REPO_PATH_H
+#define LARDER_REPO_PATH_H
+
+#include "larder/base.h"
+
+#define REPO_PATH_MAX 1024 /* bytes */
+
+/* One row per reason: name, what it says to people. */
+#define REPO_PATH_FAULTS(X)                                           \
+    X(REPO_PATH_OK, "fine")                                           \
+    X(REPO_PATH_ABSOLUTE, "begins with '/'")                          \
+    X(REPO_PATH_SEGMENT, "has an empty segment, or '.' or '..'")      \
+    X(REPO_PATH_LONG, "is too long")                                  \
+    X(REPO_PATH_BYTES, "has control characters or is not UTF-8")
+
+#define REPO_PATH_ENUM(name, text) name,
+typedef enum repo_path_fault { REPO_PATH_FAULTS(REPO_PATH_ENUM) REPO_PATH_FAULT_COUNT } repo_path_fault;
+
+repo_path_fault repo_path_check(str path);
+const char *repo_path_fault_text(repo_path_fault fault);
+
+#endif
