@@ -21,11 +21,24 @@ from wire import Wire, request
 
 BINARY = os.path.abspath(os.environ.get('LARDER_BIN', os.path.join(
     os.path.dirname(__file__), '..', '..', 'build', 'larder')))
+MB = 1 << 20
 PATIENCE = 120                 # seconds until a test gives up waiting for something that must come
 SOURCES = '/api/v1/marketplace/sources'
 CACHE = '/api/v1/cache'
 TROUBLE = re.compile(r'AddressSanitizer|LeakSanitizer|ThreadSanitizer|MemorySanitizer|runtime error:|'
                      r'Assertion|stack smashing|unanswered')
+
+
+def is_sanitized():
+    """Whether the program was built with AddressSanitizer, which keeps freed memory for a while."""
+    try:
+        with open(BINARY, 'rb') as f:
+            return b'__asan_init' in f.read()
+    except FileNotFoundError:
+        return False
+
+
+ROOM = 16 * MB if is_sanitized() else MB       # what one megabyte of a memory bound is allowed to be
 
 
 def until(probe, what='it', patience=PATIENCE, pause=0.02):

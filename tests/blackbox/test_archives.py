@@ -4,10 +4,9 @@ import os
 import archives
 import pytest
 import repos
-from program import until
+from program import MB, ROOM, until
 from repos import front, unique
 
-MB = 1 << 20
 HONEST = {'skills/honest/SKILL.md': archives.HONEST, 'README.md': '# Honest\n'}
 
 
@@ -20,7 +19,7 @@ def scan(larder, github, data, truncated=True, files=HONEST, patience=None, **op
     github.fault(repo.full_name + '/legacy.tar.gz', 'body', times=99, data=data)
     before = one.resident
     source = one.create(repo)
-    assert one.resident - before < 200 * MB
+    assert one.resident - before < 200 * ROOM
     assert one.get('/healthz').status == 200
     if source['scan_status'] == 'error':
         assert len(source['last_error'].split()) >= 3 and source['artifact_count'] == 0
@@ -101,7 +100,7 @@ def test_an_archive_that_does_not_arrive(larder, github, kind):
     github.fault(repo.full_name + '/legacy.tar.gz', kind, times=99, size=1 << 30)
     done = one.rescan(source['id'])
     assert done['scan_status'] == 'error' and len(done['last_error'].split()) >= 3
-    assert one.resident - before < 100 * MB
+    assert one.resident - before < 100 * ROOM
     assert one.catalogue(source['id']) == repo.commits[0].expected
     github.clear_faults()
     until(lambda: one.rescan(source['id'])['scan_status'] == 'success', 'the good scan', pause=1)
@@ -149,7 +148,7 @@ def test_hostile_frontmatter_leaves_an_entry_and_no_harm(larder, github, name):
     source = one.create(repo)
     assert source['scan_status'] == 'success', source['last_error']
     assert names(one, source) == {'honest', 'other'}
-    assert one.resident - before < 150 * MB and one.cpu < 60
+    assert one.resident - before < 150 * ROOM and one.cpu < 60
     rows = one.get('/api/v1/cache/marketplace').json()['items']
     assert max(len(str(row)) for row in rows) < 20000
 

@@ -81,7 +81,7 @@ def test_what_is_wrong_is_named_with_file_and_line(check, text, line, words):
 
 
 @pytest.mark.parametrize('text', ['listen: [', 'a: b: c', '\tlisten: x', '- a\n- b\n', 'just text\n', b'\xff\xfe\n',
-                                  'data_dir: *nowhere\n', 'a: &x [*x]\n', '%YAML 9.9\n---\n', '---\n{}\n---\n{}\n'])
+                                  'data_dir: *nowhere\n', 'a: &x [*x]\n', '%YAML 9.9\n---\n'])
 def test_files_that_are_no_configuration_are_refused(check, text):
     done = check(text)
     assert done.returncode == 1 and 'given.yaml' in done.stderr

@@ -4,7 +4,7 @@ import time
 
 import pytest
 import repos
-from program import SOURCES, until
+from program import MB, ROOM, SOURCES, until
 
 # The words a person needs to see in `last_error`, fault by fault.
 WORDS = {401: r'credential|token|401|unauthori[sz]ed', 403: r'forbidden|403|refus|denied|limit',
@@ -330,13 +330,13 @@ def test_broken_answers_keep_the_catalogue(larder, github, repo, kind, part):
     if not [seen for seen in github.seen() if seen.fault]:
         pytest.skip('a scan does not ask for ' + part)
     assert done['scan_status'] == (expected or done['scan_status']), done
-    assert one.resident - before < 64 << 20
+    assert one.resident - before < 64 * ROOM
     if kind == 'to_plain':
         assert not [seen for seen in github.seen() if seen.listener == 'plain']
     if kind == 'loop':
         assert len(github.seen()) < 40
     if kind == 'oversized':
-        assert max(seen.sent for seen in github.seen()) < 512 << 20
+        assert max(seen.sent for seen in github.seen()) < 512 * MB
     if done['scan_status'] == 'error':
         is_for_people(done['last_error'])
         assert one.catalogue(source['id']) == repo.commits[0].expected

