@@ -1,4 +1,5 @@
-/* The JSON reader: a table of texts that are JSON or are not, the tree's look, limits, every allocation failing once. */
+/* The JSON reader: texts that are JSON and texts that are not, the tree's look, limits, every allocation
+ * failing once. */
 #include "unit.h"
 
 #include "larder/json.h"
@@ -21,41 +22,62 @@ typedef struct verdict {
 static const verdict verdicts[] = {
     /* scalars stand alone */
     YES("null"), YES("true"), YES("false"), YES("0"), YES("\"\""), YES(" \t\r\n1\n"),
-    NO(""), NO(" "), NO("nul"), NO("nulll"), NO("True"), NO("NaN"), NO("Infinity"), NO("-Infinity"), NO("undefined"),
-    NO("1 2"), NO("null,"), NO("tru\\u0065"), NO("\f1"), NO("1\v"), NO("\xc2\xa0" "1"), NO("// 1\n1"), NO("1 /* x */"),
-    NO("\xef\xbb\xbf" "1"), NO("\xfe\xff\0001"), NO("1\0"), NO("\0001"), NO("[1,\0" "2]"), NO("{}\0{}"), NO("#1"), NO("'a'"), NO("a"),
+    NO(""), NO(" "), NO("nul"), NO("nulll"), NO("True"), NO("NaN"), NO("Infinity"), NO("-Infinity"),
+    NO("undefined"),
+    NO("1 2"), NO("null,"), NO("tru\\u0065"), NO("\f1"), NO("1\v"), NO("\xc2\xa0" "1"), NO("// 1\n1"),
+    NO("1 /* x */"),
+    NO("\xef\xbb\xbf" "1"), NO("\xfe\xff\0001"), NO("1\0"), NO("\0001"), NO("[1,\0" "2]"), NO("{}\0{}"),
+    NO("#1"), NO("'a'"), NO("a"),
 
     /* numbers */
-    YES("-0"), YES("-1"), YES("10"), YES("0.5"), YES("-0.0"), YES("1e5"), YES("1E+5"), YES("1e-5"), YES("1.5e007"),
-    YES("9223372036854775807"), YES("-9223372036854775808"), YES("1e308"), YES("1e-400"), YES("123456789.0000001"),
+    YES("-0"), YES("-1"), YES("10"), YES("0.5"), YES("-0.0"), YES("1e5"), YES("1E+5"), YES("1e-5"),
+    YES("1.5e007"),
+    YES("9223372036854775807"), YES("-9223372036854775808"), YES("1e308"), YES("1e-400"),
+    YES("123456789.0000001"),
     NO("9223372036854775808"), NO("-9223372036854775809"), NO("1e309"), NO("-1e309"),
-    NO("+1"), NO("01"), NO("-01"), NO("00"), NO("-"), NO("."), NO(".5"), NO("5."), NO("1.e5"), NO("1e"), NO("1e+"),
-    NO("0x10"), NO("1_000"), NO("1,000"), NO("- 1"), NO("--1"), NO("1.2.3"), NO("1e5.5"), NO("\xd9\xa1"), NO("1f"),
+    NO("+1"), NO("01"), NO("-01"), NO("00"), NO("-"), NO("."), NO(".5"), NO("5."), NO("1.e5"), NO("1e"),
+    NO("1e+"),
+    NO("0x10"), NO("1_000"), NO("1,000"), NO("- 1"), NO("--1"), NO("1.2.3"), NO("1e5.5"), NO("\xd9\xa1"),
+    NO("1f"),
 
     /* texts */
-    YES("\"a\""), YES("\"\\\"\\\\\\/\\b\\f\\n\\r\\t\""), YES("\"\\u0041\""), YES("\"\\u0000\""), YES("\"\x7f\""),
+    YES("\"a\""), YES("\"\\\"\\\\\\/\\b\\f\\n\\r\\t\""), YES("\"\\u0041\""), YES("\"\\u0000\""),
+    YES("\"\x7f\""),
     YES("\"\xc3\xa9\""), YES("\"\xf0\x9f\x98\x80\""), YES("\"\\ud83d\\ude00\""), YES("\"\\uFFFE\\uffff\""),
-    YES("\"\xef\xbb\xbf\""), YES("\"\xe2\x80\xa8\""), YES("\"\xf4\x8f\xbf\xbf\""), YES("\"/*\""), YES("\"[[[[{{{\\\"[\""),
-    NO("\""), NO("\"a"), NO("a\""), NO("\"\\\""), NO("\"\\x41\""), NO("\"\\a\""), NO("\"\\u\""), NO("\"\\u004\""),
-    NO("\"\\u004g\""), NO("\"\\U0041\""), NO("\"a\nb\""), NO("\"a\tb\""), NO("\"a\0b\""), NO("\"\x1f\""), NO("\"a\rb\""),
-    NO("\"\\ud800\""), NO("\"\\udc00\""), NO("\"\\ud83d\\u0041\""), NO("\"\\ud83d\"\"\\ude00\""), NO("\"\\ud83d x\""),
-    NO("\"\x80\""), NO("\"\xc0\xaf\""), NO("\"\xc1\x81\""), NO("\"\xc3\""), NO("\"\xe0\x80\xaf\""), NO("\"\xe2\x82\""),
-    NO("\"\xed\xa0\x80\""), NO("\"\xf0\x80\x80\xaf\""), NO("\"\xf4\x90\x80\x80\""), NO("\"\xf8\x88\x80\x80\x80\""),
+    YES("\"\xef\xbb\xbf\""), YES("\"\xe2\x80\xa8\""), YES("\"\xf4\x8f\xbf\xbf\""), YES("\"/*\""),
+    YES("\"[[[[{{{\\\"[\""),
+    NO("\""), NO("\"a"), NO("a\""), NO("\"\\\""), NO("\"\\x41\""), NO("\"\\a\""), NO("\"\\u\""),
+    NO("\"\\u004\""),
+    NO("\"\\u004g\""), NO("\"\\U0041\""), NO("\"a\nb\""), NO("\"a\tb\""), NO("\"a\0b\""), NO("\"\x1f\""),
+    NO("\"a\rb\""),
+    NO("\"\\ud800\""), NO("\"\\udc00\""), NO("\"\\ud83d\\u0041\""), NO("\"\\ud83d\"\"\\ude00\""),
+    NO("\"\\ud83d x\""),
+    NO("\"\x80\""), NO("\"\xc0\xaf\""), NO("\"\xc1\x81\""), NO("\"\xc3\""), NO("\"\xe0\x80\xaf\""),
+    NO("\"\xe2\x82\""),
+    NO("\"\xed\xa0\x80\""), NO("\"\xf0\x80\x80\xaf\""), NO("\"\xf4\x90\x80\x80\""),
+    NO("\"\xf8\x88\x80\x80\x80\""),
     NO("\"\xff\""), NO("\"\xc3(\""), NO("\"\xe9\""),
 
     /* arrays */
     YES("[]"), YES("[ ]"), YES("[1,\"a\",null,[],{}]"), YES("[[[[]]]]"), YES("[ 1 , 2 ]"),
-    NO("["), NO("]"), NO("[1"), NO("[1,"), NO("[1,]"), NO("[,1]"), NO("[,]"), NO("[1 2]"), NO("[1,,2]"), NO("[1}"),
+    NO("["), NO("]"), NO("[1"), NO("[1,"), NO("[1,]"), NO("[,1]"), NO("[,]"), NO("[1 2]"), NO("[1,,2]"),
+    NO("[1}"),
     NO("[1]]"), NO("[\"a\":1]"), NO("[1;2]"), NO("[[]"), NO("[]["), NO("[-]"), NO("[\"a]"), NO("[1]x"),
 
     /* objects */
-    YES("{}"), YES("{ }"), YES("{\"a\":1}"), YES("{\"\":0}"), YES("{\"a\":{\"a\":{}}}"), YES("{\"a\":1,\"A\":2}"),
+    YES("{}"), YES("{ }"), YES("{\"a\":1}"), YES("{\"\":0}"), YES("{\"a\":{\"a\":{}}}"),
+    YES("{\"a\":1,\"A\":2}"),
     YES(" { \"a\" : 1 , \"b\" : [ ] } "), YES("{\"\\u0061\":1}"), YES("{\"a\\nb\":1}"),
-    NO("{"), NO("}"), NO("{\"a\"}"), NO("{\"a\":}"), NO("{\"a\":1,}"), NO("{,}"), NO("{\"a\" 1}"), NO("{a:1}"),
-    NO("{'a':1}"), NO("{1:1}"), NO("{null:1}"), NO("{\"a\":1 \"b\":2}"), NO("{\"a\":1;\"b\":2}"), NO("{\"a\":1]"),
-    NO("{\"a\"::1}"), NO("{\"a\":1}}"), NO("{\"a\":1}{}"), NO("{[]:1}"), NO("{\"a\":1,\"a\":2}"), NO("{\"a\":1"),
-    NO("{\"a\":1,\"\\u0061\":2}"), NO("[{\"b\":{\"x\":1,\"y\":2,\"x\":3}}]"), NO("{\"\":1,\"\":1}"), NO("{\"a"),
-    NO("{\"__proto__\":1,\"__proto__\":2}"), NO("{\"a\\u0000b\":1}"), NO("{\"\xff\":1}"), NO("{\"a\":1,,\"b\":2}"),
+    NO("{"), NO("}"), NO("{\"a\"}"), NO("{\"a\":}"), NO("{\"a\":1,}"), NO("{,}"), NO("{\"a\" 1}"),
+    NO("{a:1}"),
+    NO("{'a':1}"), NO("{1:1}"), NO("{null:1}"), NO("{\"a\":1 \"b\":2}"), NO("{\"a\":1;\"b\":2}"),
+    NO("{\"a\":1]"),
+    NO("{\"a\"::1}"), NO("{\"a\":1}}"), NO("{\"a\":1}{}"), NO("{[]:1}"), NO("{\"a\":1,\"a\":2}"),
+    NO("{\"a\":1"),
+    NO("{\"a\":1,\"\\u0061\":2}"), NO("[{\"b\":{\"x\":1,\"y\":2,\"x\":3}}]"), NO("{\"\":1,\"\":1}"),
+    NO("{\"a"),
+    NO("{\"__proto__\":1,\"__proto__\":2}"), NO("{\"a\\u0000b\":1}"), NO("{\"\xff\":1}"),
+    NO("{\"a\":1,,\"b\":2}"),
 };
 /* clang-format on */
 
@@ -76,7 +98,8 @@ static void texts_are_json_or_are_refused_with_a_reason(void **state)
     }
 }
 
-/* Every beginning of a text that is JSON and does not end in a number is not JSON, and nothing past it is looked at. */
+/* Every beginning of a text that is JSON and does not end in a number is not JSON, and nothing past it is
+ * looked at. */
 static void cut_texts_are_refused(void **state)
 {
     (void)state;

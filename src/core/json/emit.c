@@ -75,7 +75,7 @@ static char *emit_digits(char *out, double v)
 
 char *emit_real(char *out, double v)
 {
-    if (fabs(v) >= 1e15 || v != trunc(v) || v == 0)
+    if (fabs(v) >= 1e15 || v != (double)(int64_t)v || v == 0) /* the last for the sign of -0.0 */
         return emit_digits(out, v);
     out = emit_i64(out, (int64_t)v);
     return emit_copy(out, ".0", 2);

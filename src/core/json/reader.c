@@ -1,6 +1,6 @@
-/* The reader: jansson, made stricter. One look over the text refuses what jansson would take or overrun: a
- * byte order mark, NUL bytes, nesting past JSON_MAX_DEPTH. Then jansson reads it with memory from mem_*, within
- * the arena's limit. */
+/* The reader: jansson, made stricter. A look over the text refuses what jansson would skip or overrun: NUL
+ * bytes, and nesting past JSON_MAX_DEPTH. Then jansson reads it with memory from mem_*, within the arena's
+ * limit. */
 #include "larder/json.h"
 
 #include <pthread.h>
