@@ -24,9 +24,9 @@
  *     str      str, null = p NULL
  *     choice   str, one of CHOICES
  *     time     int64_t wall ms, 0 = null; RFC 3339 in JSON
- *     strs     list of texts, null = v NULL; EACH bounds their lengths
+ *     strs     list of texts, null = v NULL (written as [] unless NULLABLE); EACH bounds their lengths
  *     counts   object of integers
- *     pairs    object of texts, null = v NULL; EACH bounds the lengths of its values
+ *     pairs    object of texts, null = v NULL (written as {} unless NULLABLE); EACH bounds its values' lengths
  *     raw      str: JSON text, written as it is; when decoding, any value, re-rendered
  *     other    another schema's struct; null when its bit is set in `nulls`. Needs three lines:
  *                  #define FIELD_C_other other
@@ -45,7 +45,7 @@
 #include "larder/json.h"
 
 typedef struct strs {
-    const str *v; /* NULL: null */
+    const str *v; /* NULL: null; an empty list is a non-NULL v with n 0 */
     size_t n;
 } strs;
 typedef struct count_of {
@@ -60,7 +60,7 @@ typedef struct pair {
     str key, value;
 } pair;
 typedef struct pairs {
-    const pair *v; /* NULL: null; an empty object is a non-NULL v with n 0, as with strs */
+    const pair *v; /* NULL: null; an empty object is a non-NULL v with n 0 */
     size_t n;
 } pairs;
 typedef struct rows {

@@ -49,8 +49,8 @@ static void all_fields_are_written_in_order(void **state)
         "\"tags\":[\"a\\\"b\",\"\xc3\xa9\"],"
         "\"seen\":[],\"totals\":{\"skill\":8,\"a\\nb\":-1},\"map\":{\"dir\":\"skill\"},\"extra\":[1, 2],"
         "\"main\":{\"label\":\"core\",\"weight\":7,\"marks\":[\"a\\\"b\"]},"
-        "\"parts\":[{\"label\":\"p\",\"weight\":-2,\"marks\":null},"
-        "{\"label\":\"q\",\"weight\":0,\"marks\":null}]}");
+        "\"parts\":[{\"label\":\"p\",\"weight\":-2,\"marks\":[]},"
+        "{\"label\":\"q\",\"weight\":0,\"marks\":[]}]}");
     arena_done(&a);
 }
 
@@ -63,7 +63,7 @@ static void what_is_absent_is_null_or_empty(void **state)
     assert_str(
         written(&a, &thing_schema, &t),
         "{\"name\":null,\"note\":null,\"active\":false,\"size\":0,\"offset\":0,\"ratio\":0.0,\"level\":null,"
-        "\"made\":null,\"tags\":null,\"seen\":null,\"totals\":{},\"map\":null,\"extra\":null,\"main\":null,"
+        "\"made\":null,\"tags\":null,\"seen\":[],\"totals\":{},\"map\":null,\"extra\":null,\"main\":null,"
         "\"parts\":[]}");
     arena_done(&a);
 }
@@ -81,8 +81,8 @@ static void members_join_an_open_object(void **state)
     schema_write_members(&part_schema, &p, &w);
     json_end(&w);
     assert_int_equal(json_finish(&w), 0);
-    assert_str(buf_view(&text), "{\"label\":\"x\",\"weight\":0,\"marks\":null,\"more\":1,"
-                                "\"label\":\"x\",\"weight\":0,\"marks\":null}");
+    assert_str(buf_view(&text), "{\"label\":\"x\",\"weight\":0,\"marks\":[],\"more\":1,"
+                                "\"label\":\"x\",\"weight\":0,\"marks\":[]}");
     buf_done(&text);
 }
 

@@ -50,9 +50,15 @@ static void write_str(json *w, const field *f, const str *v)
         emit_done(w->out, emit_null(out));
 }
 
-static void write_strs(json *w, const strs *v)
+/* What is not there is null where null is allowed, else empty. */
+static bool is_null_list(const field *f, const void *items)
 {
-    if (!v->v) {
+    return !items && f->flags & NULLABLE;
+}
+
+static void write_strs(json *w, const field *f, const strs *v)
+{
+    if (is_null_list(f, v->v)) {
         json_put_null(w);
         return;
     }
@@ -72,9 +78,9 @@ static void write_counts(json *w, const counts *v)
     json_end(w);
 }
 
-static void write_pairs(json *w, const pairs *v)
+static void write_pairs(json *w, const field *f, const pairs *v)
 {
-    if (!v->v) {
+    if (is_null_list(f, v->v)) {
         json_put_null(w);
         return;
     }
@@ -102,13 +108,13 @@ static void write_composite(json *w, const field *f, const void *member, bool is
         json_put_real(w, *(const double *)member);
         break;
     case FIELD_STRS:
-        write_strs(w, member);
+        write_strs(w, f, member);
         break;
     case FIELD_COUNTS:
         write_counts(w, member);
         break;
     case FIELD_PAIRS:
-        write_pairs(w, member);
+        write_pairs(w, f, member);
         break;
     case FIELD_RAW:
         json_put_raw(w, *(const str *)member);
