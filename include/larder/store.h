@@ -16,10 +16,12 @@
  * with fsync (group commit). Each apply call is all or nothing: one that fails after writing is taken out
  * and the rest is applied again, so apply must be repeatable: it reads and writes only the transaction, its
  * input, op->at, and output fields that it sets anew each time. A large op does its work in steps: when
- * store_txn_is_full, apply notes in op->at where to go on and returns STORE_MORE; ops that wait go first,
- * then it is called again. (When none wait, steps may share a commit.) So a stepped op is atomic per step,
- * not as a whole, and must leave records that are valid at each boundary. Before a step is repeated, the
- * store puts op->at back to what it was.
+ * store_txn_is_full, apply notes in op->at where to go on and returns STORE_MORE; that step is committed,
+ * ops that wait go first, then it is called again. So a stepped op is atomic per step, not as a whole, and
+ * must leave records that are valid at each boundary. Before a step is repeated, the store puts op->at back
+ * to what it was: another value than in the last call means that the step before is committed. (An op
+ * flagged STORE_JOINS carries nothing but op->at from step to step; while nobody else waits, several of its
+ * steps share a commit, which is faster.)
  *
  * Full. The map is an address range of store.max_size, rounded up to pages; the file behind it grows as
  * pages are used. When an op would leave less than a reserve (1/64 of the map, 1 to 16 MiB), or the disk
@@ -153,7 +155,10 @@ void store_cursor_end(store_cursor *c); /* NULL is fine */
 
 /* ---- writing ---- */
 enum { STORE_MORE = 1 };
-enum { STORE_FREES = 1 /* makes space: may use the reserve */ };
+enum {
+    STORE_FREES = 1, /* makes space: may use the reserve */
+    STORE_JOINS = 2, /* its steps may share a commit */
+};
 typedef struct store_op store_op;
 struct store_op {
     int (*apply)(store_txn *t, store_op *op);   /* writer thread: 0, STORE_MORE, or -errno */
