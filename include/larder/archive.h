@@ -1,6 +1,6 @@
-/* archive: a repository's tar.gz, read as it arrives. Push-driven: the bytes come from a socket, in pieces of any size, so
- * the reader must be able to stop at every byte; libarchive pulls, and would hold a thread for the length of a download.
- * What a tar needs beyond zlib is small: ustar, pax headers, GNU's long names.
+/* archive: a repository's tar.gz, read as it arrives. Push-driven: the bytes come from a socket, in pieces of any size,
+ * so the reader must be able to stop at every byte; libarchive pulls, and would hold a thread for the length of a
+ * download. What a tar needs beyond zlib is small: ustar, pax headers, GNU's long names.
  *
  * Words
  *   top    the one folder that GitHub wraps a repository in ("owner-name-sha/"): taken off every path
@@ -24,8 +24,8 @@ typedef struct archive_entry { /* texts are valid until on_end returns */
     archive_kind kind;
     int64_t size; /* of the content; 0 unless a file */
     uint32_t mode;
-    str target;                 /* of a link, as it stands there */
-    uint8_t git_sha[SHA1_LEN];  /* in on_end, with archive_limits.git_sha: git's name of a file's or link's content */
+    str target;                /* of a link, as it stands there */
+    uint8_t git_sha[SHA1_LEN]; /* in on_end, with archive_limits.git_sha: git's name of a file's or link's content */
 } archive_entry;
 
 /* Called from archive_feed. A negative return stops the reading with that error. */
@@ -36,7 +36,7 @@ typedef struct archive_sink {
     int (*on_end)(void *ctx, const archive_entry *e);                      /* once for every on_entry that returned 0 */
 } archive_sink;
 
-typedef struct archive_limits { /* 0: no limit */
+typedef struct archive_limits {            /* 0: no limit */
     uint64_t max_compressed, max_inflated; /* bytes */
     uint64_t max_entries;
     uint64_t max_ratio; /* inflated : compressed, judged from the first MiB on; deflate can't pass 1032 */

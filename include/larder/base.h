@@ -141,6 +141,7 @@ void *arena_zalloc(arena *a, size_t n);
 void *arena_calloc(arena *a, size_t count, size_t size); /* NULL too when the product overflows */
 str arena_dup(arena *a, str s);           /* p == NULL: out of memory, or s was null; NUL-terminated behind n */
 char *arena_cstr(arena *a, str s);        /* NUL-terminated; NULL on out of memory */
+str arena_lower(arena *a, str s);         /* a copy with ASCII letters in lower case; as arena_dup */
 str arena_printf(arena *a, const char *fmt, ...) PRINTF_LIKE(2, 3);
 int arena_defer(arena *a, void (*fn)(void *), void *arg); /* fn(arg) when the arena is reset or done; -ENOMEM */
 

@@ -11,9 +11,11 @@
  *
  * Rules, in order; the tables behind them are in src/domains/sources/detect_words.c, where a name is added by a row:
  *   1. composite: X/.claude-plugin/plugin.json 98, X/plugin.json 95, a COMPOSITE or PLUGIN manifest 90, two or more of
- *      the directories commands agents skills hooks rules mcp beside at least one file 70. Never the repository itself.
- *   2. a Markdown file below a container (not skills): 75, 70 one level down, then 5 less a level, at least 50. Not beside
- *      or below a manifest (but again in a container below one, unless that one is a skill's), and no README or the like.
+ *      the directories commands agents skills hooks rules mcp beside at least one file (but no SKILL.md) 70. Never the
+ *      repository itself.
+ *   2. a Markdown file below a container (not skills): 75, 70 one level down, then 5 less a level, at least 50. Not
+ *      beside or below a manifest (but again in a container below one, unless that one is a skill's), and no README or
+ *      the like.
  *   3. a directory by its signals: own or parent's name, manifest, kinds of files, container, depth.
  *   4. SKILL.md at the root makes the repository one skill named like it, path ".".
  *   5. mapped: directories with SKILL.md for skill, Markdown files for the other types, the directory itself for
@@ -32,12 +34,12 @@
 #define DETECT_MAX_PARTS 10 /* path segments of a directory that is an artifact */
 
 /* ---- types ---- */
-#define DETECT_TYPES(X)             \
-    X(DETECT_SKILL, "skill")        \
-    X(DETECT_COMMAND, "command")    \
-    X(DETECT_AGENT, "agent")        \
-    X(DETECT_MCP, "mcp")            \
-    X(DETECT_HOOK, "hook")          \
+#define DETECT_TYPES(X)          \
+    X(DETECT_SKILL, "skill")     \
+    X(DETECT_COMMAND, "command") \
+    X(DETECT_AGENT, "agent")     \
+    X(DETECT_MCP, "mcp")         \
+    X(DETECT_HOOK, "hook")       \
     X(DETECT_COMPOSITE, "composite")
 #define DETECT_TYPE_ENUM(name, text) name,
 typedef enum detect_type { DETECT_TYPES(DETECT_TYPE_ENUM) DETECT_TYPE_COUNT } detect_type;
@@ -58,7 +60,7 @@ typedef struct detect_options {
     str repo_name;
     str root_hint;    /* as source_root_hint_check gives it: only files below count */
     pairs manual_map; /* as source_manual_map_check gives it */
-    bool frontmatter; /* rule 6, and fill `candidates` */
+    bool frontmatter; /* rule 6 */
     bool is_single;   /* the whole (or root_hint) is one artifact of single_type, unasked */
     detect_type single_type;
 } detect_options;
@@ -101,8 +103,6 @@ typedef struct detected {
 typedef struct detect_result {
     const detected *v; /* by confidence, highest first, then path, then type */
     size_t n;
-    const str *candidates; /* loose Markdown files whose frontmatter would be looked at */
-    size_t n_candidates;
     size_t skipped; /* files that were left out for what repo_path.h says of their paths */
 } detect_result;
 
@@ -112,7 +112,7 @@ int detect_artifacts(arena *a, const detect_file *files, size_t n, const detect_
 /* The parts of a score under their names; single_file_detection and standalone_bonus only where they are not 0. */
 int detect_score_counts(arena *a, const detect_score *s, counts *ret_counts);
 
-/* Whether a file's content could say something about an artifact: for reading an archive before the listing is known. */
+/* Whether a file's content could say something about an artifact: what to read of an archive as it passes. */
 bool detect_is_describing(str path);
 
 #endif

@@ -1,16 +1,16 @@
-/* frontmatter: what a foreign file says of itself: the YAML block on top of a Markdown file, or a plugin's JSON manifest.
+/* frontmatter: what a foreign file says of itself: the YAML block on top of a Markdown file, or a plugin's JSON
+ * manifest. Both give the same struct, every text cut to its limit and valid UTF-8.
  *
- * Both give the same struct, every text cut to its limit and valid UTF-8. The YAML is read event by event; aliases and
- * anchors' use, deep nesting and huge blocks are refused. A block that isn't YAML (an unquoted ": " in a description is
- * common) is still read line by line for the known keys. To add a key, add a row to the table in frontmatter.c.
- * Pure functions; results live in the arena. Thread-safe. */
+ * The YAML is read event by event; aliases, deep nesting and huge blocks are refused. A block that isn't YAML (an
+ * unquoted ": " in a description is common) is still read line by line for the known keys. To add a key, add a row to
+ * the table in frontmatter.c. Pure functions; results live in the arena. Thread-safe. */
 #ifndef LARDER_FRONTMATTER_H
 #define LARDER_FRONTMATTER_H
 
 #include "larder/base.h"
 #include "larder/schema.h"
 
-#define FRONTMATTER_MAX 65536 /* bytes of the block, and of a JSON manifest */
+#define FRONTMATTER_MAX 65536     /* bytes of the block, and of a JSON manifest */
 #define FRONTMATTER_TITLE_MAX 200 /* code points, as the ones below */
 #define FRONTMATTER_DESCRIPTION_MAX 2000
 #define FRONTMATTER_WORD_MAX 200 /* name, version, license, type */

@@ -1,5 +1,5 @@
-/* repo_path: which paths of a foreign repository we are ready to speak of. Listings and archives are filtered with it, so
- * that everything behind sees relative paths of plain segments in valid UTF-8. */
+/* repo_path: which paths of a foreign repository we are ready to speak of. Listings and archives are filtered with it,
+ * so that everything behind sees relative paths of plain segments in valid UTF-8. */
 #ifndef LARDER_REPO_PATH_H
 #define LARDER_REPO_PATH_H
 
@@ -8,11 +8,11 @@
 #define REPO_PATH_MAX 1024 /* bytes */
 
 /* One row per reason: name, what it says to people. */
-#define REPO_PATH_FAULTS(X)                                           \
-    X(REPO_PATH_OK, "fine")                                           \
-    X(REPO_PATH_ABSOLUTE, "begins with '/'")                          \
-    X(REPO_PATH_SEGMENT, "has an empty segment, or '.' or '..'")      \
-    X(REPO_PATH_LONG, "is too long")                                  \
+#define REPO_PATH_FAULTS(X)                                      \
+    X(REPO_PATH_OK, "fine")                                      \
+    X(REPO_PATH_ABSOLUTE, "begins with '/'")                     \
+    X(REPO_PATH_SEGMENT, "has an empty segment, or '.' or '..'") \
+    X(REPO_PATH_LONG, "is too long")                             \
     X(REPO_PATH_BYTES, "has control characters or is not UTF-8")
 
 #define REPO_PATH_ENUM(name, text) name,

@@ -1,7 +1,7 @@
 /* source_rules: what the fields of a source must keep, and in what form they are stored.
  *
- * A check returns 0 with the normalised value, -EINVAL with a text for people in *problem, or -ENOMEM. The texts are part
- * of the interface: clients compare them. Pure functions; results live in the arena. Thread-safe. */
+ * A check returns 0 with the normalised value, -EINVAL with a text for people in *problem, or -ENOMEM. The texts are
+ * part of the interface: clients compare them. Pure functions; results live in the arena. Thread-safe. */
 #ifndef LARDER_SOURCE_RULES_H
 #define LARDER_SOURCE_RULES_H
 
@@ -12,7 +12,7 @@
 #define SOURCE_TAG_LEN_MAX 50
 #define SOURCE_MAP_MAX 200 /* entries of a manual_map */
 
-/* A directory of the repository: relative, no "..", none of < > : " | ? * as text or percent-encoded. Stored without
+/* A directory of the repository: relative, no "..", none of < > " | ? *, as text or percent-encoded. Stored without
  * blanks around it, without "." and empty segments; STR_NULL when nothing is left, which is the whole repository. */
 int source_root_hint_check(arena *a, str in, str *ret_root_hint, str *problem);
 

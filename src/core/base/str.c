@@ -14,6 +14,14 @@ int str_cmp(str a, str b)
     return r != 0 ? r : (a.n > b.n) - (a.n < b.n);
 }
 
+str arena_lower(arena *a, str s)
+{
+    char *p = arena_cstr(a, s);
+    for (size_t i = 0; p && i < s.n; i++)
+        p[i] = (char)lower(p[i]);
+    return str_of(p, p ? s.n : 0);
+}
+
 bool str_eq_nocase(str a, str b)
 {
     if (a.n != b.n)

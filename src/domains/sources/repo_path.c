@@ -1,0 +1,32 @@
+#include "larder/repo_path.h"
+
+#define FAULT_TEXT(name, text) text,
+static const char *const fault_texts[] = {REPO_PATH_FAULTS(FAULT_TEXT)};
+
+const char *repo_path_fault_text(repo_path_fault fault)
+{
+    return fault_texts[fault];
+}
+
+repo_path_fault repo_path_check(str path)
+{
+    if (path.n > 0 && path.p[0] == '/')
+        return REPO_PATH_ABSOLUTE;
+    if (path.n > REPO_PATH_MAX)
+        return REPO_PATH_LONG;
+
+    size_t start = 0;
+    for (size_t i = 0; i <= path.n; i++) {
+        if (i < path.n && path.p[i] != '/') {
+            unsigned char c = (unsigned char)path.p[i];
+            if (c < 0x20 || c == 0x7f)
+                return REPO_PATH_BYTES;
+            continue;
+        }
+        str segment = str_of(path.p + start, i - start);
+        if (segment.n == 0 || str_eq(segment, STR(".")) || str_eq(segment, STR("..")))
+            return REPO_PATH_SEGMENT;
+        start = i + 1;
+    }
+    return utf8_valid(path) ? REPO_PATH_OK : REPO_PATH_BYTES;
+}
