@@ -1,16 +1,19 @@
 /* base: what every room stands on. Knows only libc.
  *
  * Words
- *   str     a slice: pointer and length, not owned, not NUL-terminated. p == NULL means "absent" (null in JSON).
- *   buf     a growing byte string that owns its memory. Its error is sticky: write on, check once at the end.
- *   arena   bump memory that is freed as a whole. A request, a scan, a job has one; nothing in it is freed alone.
+ *   str     a slice: pointer and length, not owned, not NUL-terminated. p == NULL: absent (JSON's null).
+ *   buf     a growing byte string that owns its memory. Its error is sticky: write on, check at the end.
+ *   arena   bump memory, freed as a whole. A request, a scan, a job has one; nothing is freed alone.
  *   errors  negative errno, 0 is success. Out-parameters are named ret_x and are written only on success.
- *   REQUIRE aborts always: memory would be wrong after it. EXPECT is for bugs that we can survive: it logs nothing,
- *           counts, aborts in debug builds, and yields false so that the caller takes its error path.
- *           Bytes from outside reach neither of them.
+ *   REQUIRE aborts always: memory would be wrong after it.
+ *   EXPECT  is for bugs that we can survive: it counts, aborts in debug builds, and yields false so that the
+ *           caller takes its error path. Bytes from outside reach neither of the two.
  *
- * All memory of the program comes from mem_alloc and its sisters, so that a test can make the n-th allocation fail
- * (mem_fail_at). Not thread-safe unless said: one arena, buf or list belongs to one thread at a time. */
+ * All memory of the program comes from mem_alloc and its sisters, so that a test can make the n-th
+ * allocation fail (mem_fail_at). Not thread-safe unless said: one arena, buf or list belongs to one thread
+ * at a time.
+ *
+ * To add a helper: two rooms want it, it needs nothing but libc, and its test comes with it. */
 #ifndef LARDER_BASE_H
 #define LARDER_BASE_H
 
@@ -29,7 +32,7 @@
 #define SCOPED(fn) __attribute__((cleanup(fn)))
 
 _Noreturn void base_abort(const char *file, int line, const char *what);
-bool base_expect_failed(const char *file, int line, const char *what); /* counts, aborts in debug builds; false */
+bool base_expect_failed(const char *file, int line, const char *what);
 uint64_t base_expect_failures(void);
 #define REQUIRE(cond) ((cond) ? (void)0 : base_abort(__FILE__, __LINE__, #cond))
 #define EXPECT(cond) (__builtin_expect(!!(cond), 1) ? true : base_expect_failed(__FILE__, __LINE__, #cond))
@@ -84,12 +87,12 @@ static inline str str_head(str s, size_t n)
 {
     return (str){s.p, n < s.n ? n : s.n};
 }
-int str_cmp(str a, str b);               /* bytes, as memcmp; shorter first */
-bool str_eq_nocase(str a, str b);        /* ASCII letters only */
+int str_cmp(str a, str b);        /* bytes, as memcmp; shorter first */
+bool str_eq_nocase(str a, str b); /* ASCII letters only */
 bool str_starts_nocase(str s, str prefix);
 bool str_ends_nocase(str s, str suffix);
-str str_trim(str s);                     /* blanks, tabs, CR, LF on both sides */
-ptrdiff_t str_chr(str s, char c);        /* -1 when absent */
+str str_trim(str s);              /* blanks, tabs, CR, LF on both sides */
+ptrdiff_t str_chr(str s, char c); /* -1 when absent */
 ptrdiff_t str_rchr(str s, char c);
 ptrdiff_t str_find(str s, str needle);
 /* Cuts *rest at the first `sep`: true with the part before it in *ret_part while there was something left.
@@ -97,7 +100,7 @@ ptrdiff_t str_find(str s, str needle);
 bool str_cut(str *rest, char sep, str *ret_part);
 int str_to_i64(str s, int64_t *ret_value); /* decimal, optional '-', whole text; -EINVAL, -ERANGE */
 bool utf8_valid(str s);                    /* RFC 3629: no surrogates, no overlong forms */
-size_t utf8_sequence(str s);               /* bytes of the well-formed sequence s starts with; 0 when there is none */
+size_t utf8_sequence(str s);               /* bytes of the valid sequence that s begins with; 0: none */
 size_t utf8_length(str s);                 /* code points of valid UTF-8 */
 str utf8_head(str s, size_t code_points);  /* the first so many code points */
 
@@ -105,13 +108,14 @@ str utf8_head(str s, size_t code_points);  /* the first so many code points */
 typedef struct arena {
     struct arena_chunk *chunks; /* newest first */
     char *at, *end;
-    size_t total, limit; /* bytes taken from the heap; 0 = no limit */
+    size_t total, limit; /* bytes taken from the heap; limit 0: any number */
     struct arena_defer *defers;
 } arena;
-/* `limit`: bytes this arena may take from the heap, 0 for none; past it allocations return NULL (-ENOMEM for callers). */
+/* `limit`: bytes this arena may hold of the heap, 0 for any number; past it allocations return NULL, which
+ * callers report as -ENOMEM. Takes nothing before the first allocation. */
 void arena_init(arena *a, size_t limit);
-void arena_done(arena *a);                /* runs the defers, newest first, frees all; idempotent */
-void arena_reset(arena *a);               /* the same, but keeps one chunk of the usual size for reuse */
+void arena_done(arena *a);  /* runs the defers, newest first, frees all; again does no harm */
+void arena_reset(arena *a); /* the same, but keeps one chunk of the usual size (4 KiB) for reuse; cheap */
 #define ARENA_ALIGN alignof(max_align_t)
 #if defined(__SANITIZE_ADDRESS__)
 #define ARENA_POISONS 1
@@ -127,7 +131,8 @@ void *arena_alloc_slow(arena *a, size_t n);
 /* Aligned for any type; NULL on out of memory or past the limit; 0 bytes give a valid pointer. */
 static inline void *arena_alloc(arena *a, size_t n)
 {
-    size_t need = (n + ARENA_ALIGN - 1) & ~(ARENA_ALIGN - 1); /* 0 for n == 0 and when it wraps: the slow path's cases */
+    size_t need = (n + ARENA_ALIGN - 1) & ~(ARENA_ALIGN - 1);
+    /* n == 0 and a sum that wraps give need == 0, need - 1 is huge, and the slow path sorts them out. */
     if (!ARENA_POISONS && need - 1 < (size_t)(a->end - a->at)) {
         char *p = a->at;
         a->at += need;
@@ -139,23 +144,25 @@ void *arena_zalloc(arena *a, size_t n);
 #define arena_new(a, type) ((type *)arena_zalloc((a), sizeof(type)))
 #define arena_array(a, type, count) ((type *)arena_calloc((a), (count), sizeof(type)))
 void *arena_calloc(arena *a, size_t count, size_t size); /* NULL too when the product overflows */
-str arena_dup(arena *a, str s);           /* p == NULL: out of memory, or s was null; NUL-terminated behind n */
-char *arena_cstr(arena *a, str s);        /* NUL-terminated; NULL on out of memory */
-str arena_lower(arena *a, str s);         /* a copy with ASCII letters in lower case; as arena_dup */
-str arena_printf(arena *a, const char *fmt, ...) PRINTF_LIKE(2, 3);
-int arena_defer(arena *a, void (*fn)(void *), void *arg); /* fn(arg) when the arena is reset or done; -ENOMEM */
+str arena_dup(arena *a, str s);    /* p == NULL: out of memory, or s was null; NUL-terminated behind n */
+char *arena_cstr(arena *a, str s); /* NUL-terminated; NULL on out of memory */
+str arena_lower(arena *a, str s);  /* a copy with ASCII letters in lower case; as arena_dup */
+str arena_printf(arena *a, const char *fmt, ...) PRINTF_LIKE(2, 3); /* as arena_dup */
+/* fn(arg) runs when the arena is reset or done; the arena's memory is still there then. -ENOMEM. */
+int arena_defer(arena *a, void (*fn)(void *), void *arg);
 
 /* ---- buf ---- */
 typedef struct buf {
     char *p;
     size_t n, cap;
     size_t max; /* bytes it may grow to; 0 = no limit */
-    int err;    /* sticky: 0, -ENOMEM, or -EFBIG past max */
+    int err;    /* sticky: 0, -ENOMEM, or -EFBIG past max; a put that fails puts nothing */
 } buf;
 #define BUF_INIT ((buf){0})
-void buf_done(buf *b);
-void buf_reset(buf *b);                   /* length and error to 0, memory kept */
-char *buf_reserve(buf *b, size_t n);      /* room for n more bytes at the end; NULL sets err. Then add to b->n yourself. */
+void buf_done(buf *b);  /* frees; again does no harm. The buf is empty then and may be used anew */
+void buf_reset(buf *b); /* length and error to 0, memory kept */
+/* Room for n more bytes behind the last one: fill it, then add what was used to b->n. NULL: err is set. */
+char *buf_reserve(buf *b, size_t n);
 void buf_put_slow(buf *b, const void *p, size_t n);
 static inline void buf_put(buf *b, const void *p, size_t n)
 {
@@ -217,21 +224,22 @@ static inline list *list_pop(list *head) /* from the front; NULL when empty */
 
 /* ---- texts for bytes ---- */
 #define HEX_LEN(n) (2 * (n))
-void hex_encode(const void *p, size_t n, char *out);             /* lower case, 2n characters, no NUL */
-int hex_decode(str text, void *out, size_t n);                   /* exactly 2n digits; -EINVAL */
+void hex_encode(const void *p, size_t n, char *out); /* lower case, 2n characters, no NUL */
+int hex_decode(str text, void *out, size_t n);       /* exactly 2n digits, else -EINVAL; all or nothing */
 #define BASE32_LEN(n) (((n) * 8 + 4) / 5)
-void base32_encode(const void *p, size_t n, char *out);          /* lower case Crockford alphabet, no padding, no NUL */
-str base64url_encode(arena *a, str bytes);                       /* RFC 4648 section 5, no padding; p NULL: no memory */
-int base64url_decode(arena *a, str text, str *ret_bytes);        /* with or without padding; -EINVAL, -ENOMEM */
-/* RFC 3986 section 2.1. `plus_is_blank` for form encoding. -EINVAL on a broken escape. The input itself is returned
- * where nothing had to change. */
+void base32_encode(const void *p, size_t n, char *out); /* Crockford's alphabet, lower case, no NUL */
+str base64url_encode(arena *a, str bytes); /* RFC 4648 section 5, no padding; p == NULL: out of memory */
+/* With or without padding; only what base64url_encode could have written: blanks, or bits that carry
+ * nothing and are not 0, are -EINVAL. -ENOMEM. */
+int base64url_decode(arena *a, str text, str *ret_bytes);
+/* RFC 3986 section 2.1. `plus_is_blank` for form encoding. -EINVAL on a broken escape. The input itself is
+ * returned where nothing had to change. */
 int percent_decode(arena *a, str text, bool plus_is_blank, str *ret_text);
-void percent_encode(buf *out, str text);                         /* all but unreserved characters */
-void percent_encode_path(buf *out, str path);                    /* the same, and '/' stays */
+void percent_encode(buf *out, str text);      /* all but unreserved characters */
+void percent_encode_path(buf *out, str path); /* the same, and '/' stays */
 
 /* ---- randomness and comparison ---- */
-/* The source of randomness is a function so that tests can be repeated; it never fails (the real one aborts if the kernel
- * has none). Thread-safe. */
+/* From the kernel's generator, fit for secrets; aborts where the kernel has none. Thread-safe. */
 void random_bytes(void *p, size_t n);
 uint64_t random_u64(void);
 uint64_t random_below(uint64_t n); /* uniform in [0, n); n > 0 */

@@ -1,7 +1,9 @@
 /* hash: digests and keyed hashes, a thin layer so that only this helper knows who computes them.
- * sha256/sha1 (mbedTLS) where an adversary chooses the bytes or a standard names them; hash64 (XXH64, seed 0) where the
- * page key's definition or a cheap fingerprint asks for it; siphash (keyed with a per-process secret) for tables whose
- * keys come from strangers. All functions are pure and thread-safe. */
+ *
+ * sha256, sha1 (mbedTLS): where an adversary chooses the bytes, or a standard names them. hash64 (XXH64,
+ * seed 0): where the page key's definition or a cheap fingerprint asks for it. siphash (keyed with a
+ * per-process secret): for tables whose keys come from strangers. All functions are pure and thread-safe;
+ * p may be NULL when n is 0. */
 #ifndef LARDER_HASH_H
 #define LARDER_HASH_H
 

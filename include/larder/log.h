@@ -1,11 +1,11 @@
-/* log: one line per thing worth knowing, to standard error. Only handlers, schedulers and main log; library rooms return.
+/* log: one line per thing worth knowing, to standard error. Only handlers, schedulers and main write any.
  *
  *   log_info("scan finished", LOG_STR("source", id), LOG_INT("entries", n));
  *   text:  2026-01-15T10:20:30.123Z info  scan finished source=src_a_b entries=12
  *   json:  {"time":"…","level":"info","message":"scan finished","source":"src_a_b","entries":12}
  *
- * Values are escaped in both formats: a stranger's bytes can't forge a line. Secrets are never passed. Thread-safe; a
- * line is one write(2). */
+ * Values are escaped in both formats: a stranger's bytes can't forge a line. Secrets are never passed.
+ * Thread-safe; a line is one write(2). */
 #ifndef LARDER_LOG_H
 #define LARDER_LOG_H
 
@@ -26,10 +26,11 @@ typedef struct log_field {
 
 void log_setup(log_level level, log_format format);
 bool log_enabled(log_level level);
-/* wall_ms gives the time of a line; set once at start (clock room's real clock, or a test's). NULL prints no time. */
+/* wall_ms gives the time of a line, from any thread; set once at start. NULL (as at first): lines bear no
+ * time. */
 void log_set_time(int64_t (*wall_ms)(void));
-/* Fields end with one whose key is NULL. A value is cut after LOG_VALUE_MAX bytes, a line after LOG_LINE_MAX: what does
- * not fit any more is left out and the line says truncated=1. */
+/* Fields end with one whose key is NULL. A value is cut after LOG_VALUE_MAX bytes; of a line longer than
+ * LOG_LINE_MAX the last fields are left out, and it says truncated=1. */
 #define LOG_VALUE_MAX 1000
 #define LOG_LINE_MAX 8192
 void log_write(log_level level, const char *message, const log_field *fields);

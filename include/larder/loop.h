@@ -1,16 +1,17 @@
 /* loop: the one event loop. Everything but jobs runs on its thread.
  *
  * Words
- *   job    work for the worker pool: `work` runs there, touching only the job's own memory, then `done` on the loop,
- *          exactly once, never before loop_job returned. Cancelling asks; done still runs (with -ECANCELED if
- *          work never ran).
- *   post   how another thread (the store's writer) wakes the loop: the node's `fn` runs on the loop. Any thread.
+ *   job    work for the worker pool: `work` runs there, touching only the job's own memory, then `done` on
+ *          the loop, exactly once, never before loop_job returned. Cancelling asks; done still runs (with
+ *          -ECANCELED if work never ran).
+ *   post   how another thread (the store's writer) wakes the loop: the node's `fn` runs on the loop.
  *   timer  see clock.h; loop_timer_set puts one on the loop's heap, driven by one uv timer.
  *   turn   one round of the loop: wait, then all callbacks that have become due.
  *
- * Ending: the loop's own handles keep it alive, so loop_run goes on until loop_stop; or until loop_close_idle has been
- * called and all other handles and jobs are done too. If it does not drain, loop_report_handles names what still lives.
- * A thread that posts is joined before loop_close_idle. Functions not marked `any thread` belong to the loop's thread. */
+ * Ending: the loop's own handles keep it alive, so loop_run goes on until loop_stop, or until
+ * loop_close_idle has been called and all other handles and jobs are done too. If it does not drain,
+ * loop_report_handles names what still lives. A thread that posts is joined before loop_close_idle. All
+ * but loop_post belongs to the loop's thread. */
 #ifndef LARDER_LOOP_H
 #define LARDER_LOOP_H
 
@@ -19,24 +20,30 @@
 typedef struct loop loop;
 struct uv_loop_s;
 
-/* `workers`: threads of the pool, 1..64, fixed by the first loop of the process. SIGPIPE is ignored from then on. `clock`
- * outlives the loop. -EINVAL, -ENOMEM, or what the system says (-EMFILE...). */
+/* `workers`: threads of the pool, 1..64, fixed by the first loop of the process. SIGPIPE is ignored from
+ * then on. `clock` outlives the loop. -EINVAL, -ENOMEM, or what the system says (-EMFILE...). */
 int loop_new(clk *clock, unsigned workers, loop **ret_loop);
-void loop_free(loop *l); /* after loop_run has returned; closes its own handles where that wasn't done. NULL is fine */
-int loop_run(loop *l);   /* 0: drained; >0: stopped while something is alive */
+/* After loop_run has returned; closes the loop's own handles where that wasn't done. NULL is fine. Where
+ * foreign handles are still alive nothing is freed: libuv would come back to that memory. */
+void loop_free(loop *l);
+int loop_run(loop *l);                 /* 0: drained; >0: stopped while something is alive */
 int loop_run_once(loop *l, bool wait); /* tests: one turn; >0 while something is alive */
 void loop_stop(loop *l);               /* loop_run returns after this turn */
-void loop_close_idle(loop *l); /* closes timers, wake-up and signal handles so that loop_run can end; once or more */
-/* One line for each handle that is not closed and for the jobs under way; text and its storage are valid in `line` only. */
+/* Asks timers, wake-up and signal handles to close, so that loop_run can end; timers don't fire any more. */
+void loop_close_idle(loop *l);
+/* One line for each handle that is not closed, and one for the jobs under way; `text` is valid within
+ * `line` only. */
 void loop_report_handles(loop *l, void (*line)(void *arg, const char *text), void *arg);
 clk *loop_clk(const loop *l);
 struct uv_loop_s *loop_uv(loop *l); /* for net and client only */
 
-/* The time at which this turn's callbacks began: for stamps that need not be exact within a turn. Next to free. */
+/* The time at which this turn's callbacks began, for stamps that need not be exact within a turn. Next to
+ * free. */
 int64_t loop_now_mono_ms(const loop *l);
 int64_t loop_now_wall_ms(loop *l);
 
-/* Fires once, in a later turn, when `delay_ms` (>= 0) have passed since loop_now_mono_ms. Moves it when set already. */
+/* Fires once, in a later turn, when `delay_ms` (>= 0) have passed since loop_now_mono_ms. Moves it when
+ * set already. */
 int loop_timer_set(loop *l, timer *t, int64_t delay_ms, void (*fn)(timer *)); /* -ENOMEM */
 void loop_timer_cancel(loop *l, timer *t);
 
@@ -60,8 +67,8 @@ void loop_post(loop *l, post *p); /* any thread; a post may be under way only on
 /* fn runs on the loop; a second call for the same signal replaces the first. -ENOMEM, -EINVAL. */
 int loop_on_signal(loop *l, int signum, void (*fn)(void *arg, int signum), void *arg);
 
-/* How long callbacks held the loop, turn by turn: the time between two waits. A stranger's request that comes meanwhile
- * is that much late. For the metric larder_loop_lag_seconds. */
+/* How long callbacks held the loop, turn by turn: the time between two waits. A stranger's request that
+ * comes meanwhile is that much late. For the metric larder_loop_lag_seconds. */
 #define LOOP_LAG_BUCKETS 16
 typedef struct loop_lag {
     uint64_t buckets[LOOP_LAG_BUCKETS]; /* turns of at most 2^i * 32 us; the last one is the rest */

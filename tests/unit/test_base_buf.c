@@ -108,9 +108,12 @@ static void numbers_are_written_over_the_whole_range(void **state)
         int64_t v;
         const char *text;
     } rows[] = {
-        {0, "0"},          {7, "7"},
-        {-7, "-7"},        {10, "10"},
-        {1234567, "1234567"}, {INT64_MAX, "9223372036854775807"},
+        {0, "0"},
+        {7, "7"},
+        {-7, "-7"},
+        {10, "10"},
+        {1234567, "1234567"},
+        {INT64_MAX, "9223372036854775807"},
         {INT64_MIN, "-9223372036854775808"},
     };
     for (size_t i = 0; i < COUNT_OF(rows); i++) {

@@ -179,7 +179,8 @@ int main(void)
 {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test_setup_teardown(work_runs_on_a_worker_and_done_once_on_the_loop, set_up, tear_down),
-        cmocka_unit_test_setup_teardown(a_job_cancelled_in_the_queue_never_works_but_is_done, set_up, tear_down),
+        cmocka_unit_test_setup_teardown(a_job_cancelled_in_the_queue_never_works_but_is_done, set_up,
+                                        tear_down),
         cmocka_unit_test_setup_teardown(a_job_that_has_begun_is_not_cut_off, set_up, tear_down),
         cmocka_unit_test_setup_teardown(the_job_is_the_callers_again_in_done, set_up, tear_down),
         cmocka_unit_test_setup_teardown(without_memory_no_job_is_taken, set_up, tear_down),

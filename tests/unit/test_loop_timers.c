@@ -190,7 +190,8 @@ int main(void)
     const struct CMUnitTest tests[] = {
         cmocka_unit_test_setup_teardown(timers_fire_in_order_when_the_clock_says_so, set_up, tear_down),
         cmocka_unit_test_setup_teardown(a_cancelled_timer_does_not_fire, set_up, tear_down),
-        cmocka_unit_test_setup_teardown(a_timer_that_sets_itself_at_once_lets_the_loop_turn, set_up, tear_down),
+        cmocka_unit_test_setup_teardown(a_timer_that_sets_itself_at_once_lets_the_loop_turn, set_up,
+                                        tear_down),
         cmocka_unit_test_setup_teardown(absurd_delays_mean_never, set_up, tear_down),
         cmocka_unit_test_setup_teardown(setting_a_timer_reports_out_of_memory, set_up, tear_down),
         cmocka_unit_test_setup_teardown(the_loop_tells_the_time_of_its_clock, set_up, tear_down),

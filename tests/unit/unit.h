@@ -18,12 +18,14 @@ static inline void unit_assert_str(str value, str wanted, const char *file, int 
 {
     if (str_eq(value, wanted) && value.p)
         return;
-    print_error("got \"%.*s\"%s, wanted \"%.*s\"\n", STR_ARG(value), value.p ? "" : " (null)", STR_ARG(wanted));
+    print_error("got \"%.*s\"%s, wanted \"%.*s\"\n", STR_ARG(value), value.p ? "" : " (null)",
+                STR_ARG(wanted));
     _fail(file, line);
 }
 
-/* for (long nth = 0; unit_next_fault(&nth);) { ... }: the body again and again, first with its first allocation
- * failing, then with its second, ..., last with none. Inside, mem_failed() says whether this round was hit. */
+/* for (long nth = 0; unit_next_fault(&nth);) { ... }: the body again and again, first with its first
+ * allocation failing, then with its second, ..., last with none. Inside, mem_failed() says whether this
+ * round was hit. */
 static inline bool unit_next_fault(long *nth)
 {
     bool again = *nth == 0 || (mem_failed() && *nth < 1000);

@@ -1,6 +1,7 @@
-/* Arenas: a list of chunks, the newest being filled by moving `at` towards `end`. Chunks of the usual size grow from
- * ARENA_CHUNK to ARENA_CHUNK_MAX; what would waste most of one gets a chunk of its own, put behind the newest, so
- * that filling that one goes on. Under AddressSanitizer all that is not handed out is poisoned. */
+/* Arenas: a list of chunks, the newest being filled by moving `at` towards `end`. Chunks of the usual size
+ * grow from ARENA_CHUNK to ARENA_CHUNK_MAX; what would waste most of one gets a chunk of its own, put
+ * behind the newest, so that filling that one goes on. Under AddressSanitizer all that is not handed out
+ * is poisoned. */
 #include "larder/base.h"
 
 #include <stdio.h>
@@ -58,8 +59,8 @@ static struct arena_chunk *new_chunk(arena *a, size_t size)
     return c;
 }
 
-/* Makes the newest chunk one with room for `need` bytes: of the usual size, unless that is too small or the limit is
- * near. */
+/* Makes the newest chunk one with room for `need` bytes: of the usual size, unless that is too small or
+ * the limit is near. */
 static bool grow(arena *a, size_t need)
 {
     size_t size = a->chunks ? a->chunks->size * 2 + 16 : ARENA_CHUNK;

@@ -1,5 +1,5 @@
-/* Growing byte strings. Room doubles, and one byte more than `cap` is always there, for a NUL; the first error stays,
- * and everything after it is a no-op. */
+/* Growing byte strings. Room doubles, and one byte more than `cap` is always there, for a NUL; the first
+ * error stays, and everything after it is a no-op. */
 #include "larder/base.h"
 
 #include <stdio.h>

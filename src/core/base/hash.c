@@ -1,5 +1,5 @@
-/* The one file of base that knows mbedTLS and xxHash; see hash.h. The software implementations cannot fail, so a
- * failure would be a broken library. */
+/* The one file of base that knows mbedTLS and xxHash; see hash.h. The software implementations cannot
+ * fail, so a failure would be a broken library. */
 #include "larder/hash.h"
 
 #include <mbedtls/sha1.h>

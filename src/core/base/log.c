@@ -1,5 +1,6 @@
-/* Log lines are put together on the stack and leave with one write(2), so that threads don't mix theirs and logging
- * needs no memory. A field that would run over the end is taken back as a whole: JSON stays JSON. */
+/* Log lines are put together on the stack and leave with one write(2), so that threads don't mix theirs
+ * and logging needs no memory. A field that would run over the end is taken back as a whole: JSON stays
+ * JSON. */
 #include "larder/log.h"
 
 #include <stdatomic.h>
@@ -7,7 +8,7 @@
 #include <time.h>
 #include <unistd.h>
 
-#define LINE_TAIL 32 /* kept for `truncated` and the closing */
+#define TAIL 32 /* bytes kept for `truncated` and the end of the line */
 
 static _Atomic log_level max_level = LOG_INFO;
 static _Atomic log_format format = LOG_TEXT;
@@ -16,8 +17,8 @@ static int64_t (*_Atomic wall_clock)(void);
 static const char *const level_names[] = {"error", "warn", "info", "debug"};
 
 typedef struct line {
-    size_t n;
-    bool full;
+    size_t n, tail; /* bytes written, and bytes kept free */
+    bool full;      /* something did not fit */
     char p[LOG_LINE_MAX];
 } line;
 
@@ -39,7 +40,7 @@ void log_set_time(int64_t (*wall_ms)(void))
 
 static void put(line *l, const char *p, size_t n)
 {
-    if (l->full || n > sizeof(l->p) - LINE_TAIL - l->n) {
+    if (l->full || n > sizeof(l->p) - l->tail - l->n) {
         l->full = true;
         return;
     }
@@ -142,19 +143,20 @@ static bool time_text(char *out, size_t size)
 
 static void put_head(line *l, log_level level, const char *message, log_format as)
 {
-    char time[40];
-    bool timed = time_text(time, sizeof(time));
+    char stamp[40];
+    bool timed = time_text(stamp, sizeof(stamp));
     if (as == LOG_TEXT) {
         char head[56];
-        put(l, head, (size_t)snprintf(head, sizeof(head), "%s%s%-5s ", timed ? time : "", timed ? " " : "",
-                                      level_names[level]));
+        int n = snprintf(head, sizeof(head), "%s%s%-5s ", timed ? stamp : "", timed ? " " : "",
+                         level_names[level]);
+        put(l, head, (size_t)n);
         put_escaped(l, str_c(message));
         return;
     }
     put(l, "{", 1);
     if (timed) {
         put_c(l, "\"time\":");
-        put_quoted(l, str_c(time));
+        put_quoted(l, str_c(stamp));
         put(l, ",", 1);
     }
     put_c(l, "\"level\":");
@@ -182,6 +184,7 @@ void log_write(log_level level, const char *message, const log_field *fields)
     log_format as = atomic_load_explicit(&format, memory_order_relaxed);
     line l;
     l.n = 0;
+    l.tail = TAIL;
     l.full = false;
     put_head(&l, level, message, as);
     for (; fields->key && !l.full; fields++) {
@@ -190,9 +193,13 @@ void log_write(log_level level, const char *message, const log_field *fields)
         if (l.full)
             l.n = before;
     }
-    /* The tail was kept free for this. */
-    const char *tail = as == LOG_JSON ? (l.full ? ",\"truncated\":1}\n" : "}\n") : (l.full ? " truncated=1\n" : "\n");
-    memcpy(l.p + l.n, tail, strlen(tail));
-    write_all(l.p, l.n + strlen(tail));
+    const log_field truncated = LOG_INT("truncated", 1);
+    bool cut = l.full;
+    l.full = false;
+    l.tail = 0;
+    if (cut)
+        put_field(&l, &truncated, as);
+    put_c(&l, as == LOG_JSON ? "}\n" : "\n");
+    write_all(l.p, l.n);
     errno = saved_errno;
 }

@@ -1,5 +1,6 @@
-/* Randomness. The kernel is asked for a page at a time per thread, and what has been handed out is wiped: a request id
- * costs a copy, not a system call. The program never forks without exec; a child would repeat its parent's bytes. */
+/* Randomness. The kernel is asked for a page at a time per thread, and what has been handed out is wiped:
+ * a request id costs a copy, not a system call. The program never forks without exec; a child would repeat
+ * its parent's bytes. */
 #include "larder/base.h"
 
 #include <stdatomic.h>

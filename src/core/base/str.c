@@ -1,4 +1,4 @@
-/* Slices: comparing, searching, cutting, numbers. Nothing here allocates. UTF-8 is in utf8.c. */
+/* Slices: comparing, searching, cutting, numbers. Only arena_lower allocates. UTF-8 is in utf8.c. */
 #include "larder/base.h"
 
 static unsigned char lower(char c)
@@ -16,7 +16,7 @@ int str_cmp(str a, str b)
 
 str arena_lower(arena *a, str s)
 {
-    char *p = arena_cstr(a, s);
+    char *p = s.p ? arena_cstr(a, s) : NULL;
     for (size_t i = 0; p && i < s.n; i++)
         p[i] = (char)lower(p[i]);
     return str_of(p, p ? s.n : 0);
@@ -98,7 +98,8 @@ int str_to_i64(str s, int64_t *ret_value)
     for (; i < s.n; i++) {
         if (s.p[i] < '0' || s.p[i] > '9')
             return -EINVAL;
-        overflow = overflow || __builtin_mul_overflow(v, 10, &v) || __builtin_sub_overflow(v, s.p[i] - '0', &v);
+        if (__builtin_mul_overflow(v, 10, &v) || __builtin_sub_overflow(v, s.p[i] - '0', &v))
+            overflow = true; /* the rest must still be digits */
     }
     if (overflow || (!negative && v == INT64_MIN))
         return -ERANGE;

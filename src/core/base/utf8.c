@@ -4,7 +4,7 @@
 /* Length of the well-formed sequence at p, with n > 0 bytes left; 0 when it is not one. */
 static size_t sequence(const unsigned char *p, size_t n)
 {
-    unsigned char low = 0x80, high = 0xBF; /* what the second byte may be: this is what forbids overlong forms */
+    unsigned char low = 0x80, high = 0xBF; /* the second byte's bounds: these forbid overlong forms */
     size_t length;
 
     if (p[0] < 0x80)

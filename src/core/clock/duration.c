@@ -31,10 +31,10 @@ int duration_parse(str text, int64_t *ret_ms)
     return 0;
 }
 
-void duration_format(int64_t ms, char out[24])
+void duration_format(int64_t ms, char out[DURATION_MAX])
 {
     size_t i = 0;
     while (ms == 0 ? units[i].ms != 1000 : ms % units[i].ms != 0)
         i++;
-    snprintf(out, 24, "%lld%s", (long long)(ms / units[i].ms), units[i].name);
+    snprintf(out, DURATION_MAX, "%lld%s", (long long)(ms / units[i].ms), units[i].name);
 }

@@ -1,20 +1,23 @@
-/* Dates as text, without libc's calendar: RFC 3339 is written into every JSON reply, so it has to cost next to nothing. */
+/* Dates as text, without libc's calendar: RFC 3339 is written into every JSON reply, so it has to cost
+ * next to nothing. */
 #include "larder/clock.h"
 
 #define MS_PER_DAY ((int64_t)86400000)
-#define ERA_DAYS 146097 /* in the 400 years after which the calendar repeats */
+#define ERA_DAYS 146097                   /* in the 400 years after which the calendar repeats */
 #define MIN_MS ((int64_t)-62167219200000) /* 0000-01-01T00:00:00Z */
 #define MAX_MS ((int64_t)253402300799999) /* 9999-12-31T23:59:59.999Z */
 
-static const char month_names[12][4] = {"Jan", "Feb", "Mar", "Apr", "May", "Jun", "Jul", "Aug", "Sep", "Oct", "Nov", "Dec"};
-static const char day_names[7][10] = {"Monday", "Tuesday", "Wednesday", "Thursday", "Friday", "Saturday", "Sunday"};
+static const char month_names[12][4] = {"Jan", "Feb", "Mar", "Apr", "May", "Jun",
+                                        "Jul", "Aug", "Sep", "Oct", "Nov", "Dec"};
+static const char day_names[7][10] = {"Monday", "Tuesday",  "Wednesday", "Thursday",
+                                      "Friday", "Saturday", "Sunday"};
 
 typedef struct date {
     int year, month, day; /* months and days count from 1 */
     int hour, minute, second;
 } date;
 
-/* ---- calendar: proleptic Gregorian. Years begin in March inside, so that the leap day is the last one. ---- */
+/* ---- calendar: proleptic Gregorian; inside, years begin in March, so that a leap day is the last one ---- */
 
 /* Days since 1970-01-01. Year 0..9999. */
 static int64_t days_of(int year, int month, int day)
@@ -53,14 +56,15 @@ static int days_in_month(int year, int month)
     return days[month - 1] + (month == 2 && leap);
 }
 
-/* Checks every field. Second 60 is taken for what it is, the second before the next minute, and only where UTC can have
- * one: at the end of a month's last day. `offset` is in minutes east of UTC. */
+/* Checks every field. Second 60 is taken for what it is, the second before the next minute, and only where
+ * UTC can have one: at the end of a month's last day. `offset` is in minutes east of UTC. */
 static int date_to_ms(const date *d, int offset, int millis, int64_t *ret_wall_ms)
 {
-    if (d->month < 1 || d->month > 12 || d->day < 1 || d->day > days_in_month(d->year, d->month) || d->hour > 23 ||
-        d->minute > 59 || d->second > 60)
+    if (d->month < 1 || d->month > 12 || d->day < 1 || d->day > days_in_month(d->year, d->month) ||
+        d->hour > 23 || d->minute > 59 || d->second > 60)
         return -EINVAL;
-    int64_t seconds = days_of(d->year, d->month, d->day) * 86400 + d->hour * 3600 + d->minute * 60 + d->second;
+    int64_t seconds =
+        days_of(d->year, d->month, d->day) * 86400 + d->hour * 3600 + d->minute * 60 + d->second;
     int64_t ms = (seconds - (int64_t)offset * 60) * 1000;
     if (d->second == 60) {
         date next = date_of(ms);
@@ -106,7 +110,8 @@ void rfc3339_format(int64_t wall_ms, char out[RFC3339_LEN + 1])
 void http_date_format(int64_t wall_ms, char out[HTTP_DATE_LEN + 1])
 {
     date d = date_of(wall_ms);
-    int64_t weekday = (days_of(d.year, d.month, d.day) + 3 + 7 * 102790) % 7; /* Monday is 0; from year 0 on */
+    /* Monday is 0; the multiple of 7 keeps year 0 positive. */
+    int64_t weekday = (days_of(d.year, d.month, d.day) + 3 + 7 * 102790) % 7;
     memcpy(out, "ddd, 00 mmm 0000 00:00:00 GMT", HTTP_DATE_LEN + 1);
     memcpy(out, day_names[weekday], 3);
     put2(out + 5, d.day);
@@ -117,7 +122,15 @@ void http_date_format(int64_t wall_ms, char out[HTTP_DATE_LEN + 1])
     put2(out + 23, d.second);
 }
 
-/* ---- reading: each take_ moves along the text and says whether it found what it wants ---- */
+/* ---- reading ---- */
+
+static bool take(str *s, str what)
+{
+    if (!str_starts(*s, what))
+        return false;
+    *s = str_from(*s, what.n);
+    return true;
+}
 
 static bool take_digits(str *s, size_t count, int *ret_value)
 {
@@ -134,21 +147,54 @@ static bool take_digits(str *s, size_t count, int *ret_value)
     return true;
 }
 
-static bool take(str *s, str what)
+static bool take_month_name(str *s, int *ret_month)
 {
-    if (!str_starts(*s, what))
-        return false;
-    *s = str_from(*s, what.n);
+    for (int i = 0; i < 12; i++)
+        if (take(s, str_of(month_names[i], 3))) {
+            *ret_month = i + 1;
+            return true;
+        }
+    return false;
+}
+
+static bool take_field(str *s, char which, date *d)
+{
+    switch (which) {
+    case 'Y': /* four digits */
+        return take_digits(s, 4, &d->year);
+    case 'y': /* two digits: 70..99 are of the last century */
+        if (!take_digits(s, 2, &d->year))
+            return false;
+        d->year += d->year < 70 ? 2000 : 1900;
+        return true;
+    case 'm':
+        return take_digits(s, 2, &d->month);
+    case 'b': /* English, three letters */
+        return take_month_name(s, &d->month);
+    case 'd':
+        return take_digits(s, 2, &d->day);
+    case 'e': /* two places, a blank before a single digit */
+        return take(s, STR(" ")) ? take_digits(s, 1, &d->day) : take_digits(s, 2, &d->day);
+    case 'H':
+        return take_digits(s, 2, &d->hour);
+    case 'M':
+        return take_digits(s, 2, &d->minute);
+    default:
+        REQUIRE(which == 'S');
+        return take_digits(s, 2, &d->second);
+    }
+}
+
+/* Like strptime, but to the letter: no blanks skipped, no digits left out, no locale. */
+static bool take_date(str *s, const char *pattern, date *d)
+{
+    for (; *pattern; pattern++)
+        if (*pattern == '%' ? !take_field(s, *++pattern, d) : !take(s, str_of(pattern, 1)))
+            return false;
     return true;
 }
 
-static bool take_clock(str *s, date *d)
-{
-    return take_digits(s, 2, &d->hour) && take(s, STR(":")) && take_digits(s, 2, &d->minute) && take(s, STR(":")) &&
-           take_digits(s, 2, &d->second);
-}
-
-/* Any number of digits after the point; those past milliseconds are dropped. */
+/* Any number of digits; those past milliseconds are dropped. */
 static bool take_fraction(str *s, int *ret_millis)
 {
     int millis = 0, scale = 100, digit;
@@ -169,11 +215,10 @@ static bool take_offset(str *s, int *ret_minutes)
         return true;
     }
     int sign = take(s, STR("-")) ? -1 : take(s, STR("+")) ? 1 : 0;
-    int hours, minutes;
-    if (sign == 0 || !take_digits(s, 2, &hours) || !take(s, STR(":")) || !take_digits(s, 2, &minutes) || hours > 23 ||
-        minutes > 59)
+    date d;
+    if (sign == 0 || !take_date(s, "%H:%M", &d) || d.hour > 23 || d.minute > 59)
         return false;
-    *ret_minutes = sign * (hours * 60 + minutes);
+    *ret_minutes = sign * (d.hour * 60 + d.minute);
     return true;
 }
 
@@ -182,12 +227,8 @@ int rfc3339_parse(str text, int64_t *ret_wall_ms)
     date d;
     int millis = 0, offset;
     str s = text;
-    if (!take_digits(&s, 4, &d.year) || !take(&s, STR("-")) || !take_digits(&s, 2, &d.month) || !take(&s, STR("-")) ||
-        !take_digits(&s, 2, &d.day))
-        return -EINVAL;
-    if (!take(&s, STR("T")) && !take(&s, STR("t")))
-        return -EINVAL;
-    if (!take_clock(&s, &d))
+    if (!take_date(&s, "%Y-%m-%d", &d) || !(take(&s, STR("T")) || take(&s, STR("t"))) ||
+        !take_date(&s, "%H:%M:%S", &d))
         return -EINVAL;
     if (take(&s, STR(".")) && !take_fraction(&s, &millis))
         return -EINVAL;
@@ -196,52 +237,24 @@ int rfc3339_parse(str text, int64_t *ret_wall_ms)
     return date_to_ms(&d, offset, millis, ret_wall_ms);
 }
 
-static bool take_month_name(str *s, int *ret_month)
+static bool is_date(str s, const char *pattern, date *d)
 {
-    for (int i = 0; i < 12; i++)
-        if (take(s, str_of(month_names[i], 3))) {
-            *ret_month = i + 1;
-            return true;
-        }
-    return false;
-}
-
-/* Sun, 06 Nov 1994 08:49:37 GMT */
-static bool read_imf(str s, date *d)
-{
-    return take(&s, STR(", ")) && take_digits(&s, 2, &d->day) && take(&s, STR(" ")) && take_month_name(&s, &d->month) &&
-           take(&s, STR(" ")) && take_digits(&s, 4, &d->year) && take(&s, STR(" ")) && take_clock(&s, d) &&
-           take(&s, STR(" GMT")) && s.n == 0;
-}
-
-/* Sunday, 06-Nov-94 08:49:37 GMT. Two digits of year: 70..99 are of the last century. */
-static bool read_rfc850(str s, date *d)
-{
-    if (!take(&s, STR(", ")) || !take_digits(&s, 2, &d->day) || !take(&s, STR("-")) || !take_month_name(&s, &d->month) ||
-        !take(&s, STR("-")) || !take_digits(&s, 2, &d->year) || !take(&s, STR(" ")) || !take_clock(&s, d) ||
-        !take(&s, STR(" GMT")))
-        return false;
-    d->year += d->year < 70 ? 2000 : 1900;
-    return s.n == 0;
-}
-
-/* Sun Nov  6 08:49:37 1994 */
-static bool read_asctime(str s, date *d)
-{
-    return take(&s, STR(" ")) && take_month_name(&s, &d->month) && take(&s, STR(" ")) &&
-           (take(&s, STR(" ")) ? take_digits(&s, 1, &d->day) : take_digits(&s, 2, &d->day)) && take(&s, STR(" ")) &&
-           take_clock(&s, d) && take(&s, STR(" ")) && take_digits(&s, 4, &d->year) && s.n == 0;
+    return take_date(&s, pattern, d) && s.n == 0;
 }
 
 int http_date_parse(str text, int64_t *ret_wall_ms)
 {
-    date d = {0};
+    date d;
     for (size_t i = 0; i < COUNT_OF(day_names); i++) {
-        str full = str_c(day_names[i]), rest = text;
-        if (take(&rest, full))
-            return read_rfc850(rest, &d) ? date_to_ms(&d, 0, 0, ret_wall_ms) : -EINVAL;
-        if (take(&rest, str_head(full, 3)))
-            return read_imf(rest, &d) || read_asctime(rest, &d) ? date_to_ms(&d, 0, 0, ret_wall_ms) : -EINVAL;
+        str name = str_c(day_names[i]), rest = text;
+        bool ok = false;
+        if (take(&rest, name))
+            ok = is_date(rest, ", %d-%b-%y %H:%M:%S GMT", &d); /* as in RFC 850 */
+        else if (take(&rest, str_head(name, 3)))
+            ok = is_date(rest, ", %d %b %Y %H:%M:%S GMT", &d) || /* as it is written today */
+                 is_date(rest, " %b %e %H:%M:%S %Y", &d);        /* as by asctime */
+        if (ok)
+            return date_to_ms(&d, 0, 0, ret_wall_ms);
     }
     return -EINVAL;
 }

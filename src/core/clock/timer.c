@@ -1,8 +1,8 @@
 /* Timers in a binary heap; heap[0] is due first.
  *
- * timers_run first moves all that are due from the heap to the list `firing`, in order, then calls them from there. So
- * a timer that a callback sets anew, however early, waits for the next call; and one that a callback cancels or frees
- * just leaves the list. */
+ * timers_run first moves all that are due from the heap to the list `firing`, in order, then calls them
+ * from there. So a timer that a callback sets anew, however early, waits for the next call; and one that a
+ * callback cancels or frees just leaves the list. */
 #include "larder/clock.h"
 
 void timers_init(timers *ts)

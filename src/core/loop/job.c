@@ -40,6 +40,6 @@ int loop_job(loop *l, job *j, void (*work)(job *), void (*done)(job *, int))
 void loop_job_cancel(job *j)
 {
     job_request *request = j->impl;
-    if (request)
-        uv_cancel((uv_req_t *)&request->uv); /* fails when a worker has it already: then done comes by itself */
+    if (request) /* uv refuses when a worker has it already: then done comes by itself */
+        uv_cancel((uv_req_t *)&request->uv);
 }

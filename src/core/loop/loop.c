@@ -1,11 +1,12 @@
 /* The loop around uv's. Timers and the account of turns hang on three handles:
  *
- *   prepare, before each wait: books how long the turn took; sets `alarm` to the first timer's due time if that changed.
- *   alarm, a uv timer:         does nothing but end the wait.
- *   check, after each wait:    fires the timers that are due by our clock; under a fake one that is how time passes.
+ *   prepare  before each wait: sets `alarm` to the first timer's due time if that changed, and books how
+ *            long the turn took
+ *   alarm    a uv timer; does nothing but end the wait
+ *   check    after each wait: fires the timers that are due by our clock, which may be a fake one
  *
- * Posts are a stack that other threads push to without a lock; the loop takes it whole and turns it round. Jobs are in
- * job.c, signals in signal.c. */
+ * Posts are a stack that other threads push to without a lock; the loop takes it whole and turns it round.
+ * Jobs are in job.c, signals in signal.c. */
 #include "loop_private.h"
 
 #include <signal.h>
@@ -139,10 +140,10 @@ void loop_timer_cancel(loop *l, timer *t)
 
 void loop_post(loop *l, post *p)
 {
-    post *head = atomic_load_explicit(&l->posted, memory_order_relaxed);
+    post *head = atomic_load(&l->posted);
     do
         p->next = head;
-    while (!atomic_compare_exchange_weak_explicit(&l->posted, &head, p, memory_order_release, memory_order_relaxed));
+    while (!atomic_compare_exchange_weak(&l->posted, &head, p));
     if (!head) /* who pushed on an empty stack wakes the loop for all that follow */
         uv_async_send(&l->wake);
 }
@@ -150,7 +151,7 @@ void loop_post(loop *l, post *p)
 static void on_wake(uv_async_t *h)
 {
     loop *l = h->data;
-    post *newest = atomic_exchange_explicit(&l->posted, NULL, memory_order_acquire), *oldest = NULL;
+    post *newest = atomic_exchange(&l->posted, NULL), *oldest = NULL;
     while (newest) {
         post *next = newest->next;
         newest->next = oldest;
@@ -166,7 +167,7 @@ static void on_wake(uv_async_t *h)
 
 /* ---- life ---- */
 
-/* uv fails none of these once the loop itself could be made, but for the wake-up, which needs a file descriptor. */
+/* Of these only the wake-up can fail: it needs a file descriptor. */
 static int open_handles(loop *l)
 {
     int r = uv_async_init(&l->uv, &l->wake, on_wake);
