@@ -55,6 +55,7 @@ typedef struct str {
     size_t n;
 } str;
 #define STR(literal) ((str){"" literal, sizeof(literal) - 1})
+#define STR_INIT(literal) {"" literal, sizeof(literal) - 1} /* in static tables */
 #define STR_NULL ((str){NULL, 0})
 #define STR_FMT "%.*s"
 #define STR_ARG(s) (int)(s).n, (s).p /* for printf; texts over INT_MAX never get there */

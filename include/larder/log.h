@@ -19,10 +19,14 @@ typedef struct log_field {
     str text; /* used when text.p is set, otherwise `number` */
     int64_t number;
 } log_field;
-#define LOG_STR(k, s) ((log_field){(k), (s).p ? (s) : STR("-"), 0})
-#define LOG_C(k, c) ((log_field){(k), str_c((c) ? (c) : "-"), 0})
-#define LOG_INT(k, v) ((log_field){(k), STR_NULL, (int64_t)(v)})
-#define LOG_ERR(e) ((log_field){"error", str_c(err_text(e)), 0})
+static inline log_field log_field_str(const char *key, str s)
+{
+    return (log_field){key, s.p ? s : STR("-"), 0};
+}
+#define LOG_STR(key, s) log_field_str((key), (s))
+#define LOG_C(key, c) log_field_str((key), str_c(c))
+#define LOG_INT(key, n) ((log_field){(key), STR_NULL, (int64_t)(n)})
+#define LOG_ERR(err) ((log_field){"error", str_c(err_text(err)), 0})
 
 void log_setup(log_level level, log_format format);
 bool log_enabled(log_level level);
