@@ -140,6 +140,8 @@ static void copies_are_nul_terminated_and_null_stays_null(void **state)
     assert_str(arena_dup(&a, STR("")), "");
     assert_string_equal(arena_cstr(&a, STR("hello")), "hello");
     assert_string_equal(arena_cstr(&a, STR_NULL), "");
+    assert_str(arena_lower(&a, STR("MiXed \xc3\x84 [Z]")), "mixed \xc3\x84 [z]");
+    assert_null(arena_lower(&a, STR_NULL).p);
     arena_done(&a);
 }
 
