@@ -89,21 +89,24 @@ def small_disk(tmp_path):
     subprocess.run(['umount', '-l', str(where)], check=True)
 
 
+def fill_disk(where, leaving=0):
+    """A file that takes all the room but `leaving` bytes."""
+    filler = where / 'filler'
+    with open(filler, 'wb', buffering=0) as f:
+        try:
+            while True:
+                f.write(bytes(4096))
+        except OSError:
+            f.truncate(max(0, f.tell() - leaving))
+    return filler
+
+
 def test_a_full_disk(larder, small_disk):
     one = larder(dict(OFFLINE, data_dir=str(small_disk / 'data')), start=False)
     one.data = str(small_disk / 'data')
     one.start()
     one.key
-    filler = small_disk / 'filler'
-    with open(filler, 'wb') as f:
-        try:
-            while True:
-                f.write(bytes(65536))
-                f.flush()
-        except OSError:
-            pass
-    with open(filler, 'r+b') as f:
-        f.truncate(max(0, os.path.getsize(filler) - (512 << 10)))
+    filler = fill_disk(small_disk, leaving=512 << 10)
     made = refuses_and_goes_on(one)
     filler.unlink()
     recovers(one, made)
@@ -112,13 +115,7 @@ def test_a_full_disk(larder, small_disk):
 
 def test_a_start_on_a_full_disk_says_so(larder, small_disk):
     one = larder(dict(OFFLINE, data_dir=str(small_disk / 'data')), start=False)
-    with open(small_disk / 'filler', 'wb') as f:
-        try:
-            while True:
-                f.write(bytes(4096))
-                f.flush()
-        except OSError:
-            pass
+    fill_disk(small_disk)
     one.start(wait=False)
     assert one.wait_exit() not in (0, None) and one.errors.strip()
 
