@@ -24,10 +24,16 @@ def got(page):
 
 
 @pytest.fixture(scope='module')
-def library(session_github, tmp_path_factory):
-    """A server of its own with some two thousand names; (server, [(name, id)], {id: entry})."""
-    rng = random.Random(4711)
+def reading_room(session_github, tmp_path_factory):
     server = Larder(tmp_path_factory.mktemp('library'), asking(session_github)).start()
+    yield server
+    server.stop()
+
+
+@pytest.fixture(scope='module')
+def library(reading_room, session_github):
+    """A server of its own with some two thousand names; (server, [(name, id)], {id: entry})."""
+    rng, server = random.Random(4711), reading_room
     entries = {}
     for folder, count in (('commands', 1200), ('agents', 500), ('commands', 300)):
         names = set()
@@ -38,8 +44,7 @@ def library(session_github, tmp_path_factory):
         source = server.create(repo)
         assert source['scan_status'] == 'success' and source['artifact_count'] == count, source
         entries.update({row['id']: row for row in server.artifacts(source['id'])})
-    yield server, [(row['name'], row['id']) for row in entries.values()], entries
-    server.stop()
+    return server, [(row['name'], row['id']) for row in entries.values()], entries
 
 
 QUERIES = ['pdf', 'PDF', 'pdf-code', 'a', 'ab', 'abc', 'e', '-', '%', '_', '_x', '9', '99', 'code-review', '.v2', 'v2',
