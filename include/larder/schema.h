@@ -88,7 +88,7 @@ enum { OPTIONAL = 0, REQUIRED = 1, NULLABLE = 2, HIDDEN = 4 };
 typedef struct schema schema;
 typedef struct field {
     const char *name;
-    str quoted; /* "name": */
+    str quoted; /* "name":  with SCHEMA_PAD behind it, so that it can be copied in steps of fixed size */
     field_kind kind;
     unsigned flags;
     size_t offset;
@@ -154,9 +154,10 @@ struct schema {
         FIELDS(SCHEMA_MEMBER, type) \
     } type;                         \
     extern const schema type##_schema
+#define SCHEMA_PAD "                                " /* 32 bytes */
 #define SCHEMA_FIELD_ROW(S, kind_, name_, flags_, min_, max_, extra, doc_) \
     {.name = #name_,                                                       \
-     .quoted = {"\"" #name_ "\":", sizeof("\"" #name_ "\":") - 1},         \
+     .quoted = {"\"" #name_ "\":" SCHEMA_PAD, sizeof(#name_) + 2},         \
      .kind = FIELD_KIND_##kind_,                                           \
      .flags = (flags_),                                                    \
      .offset = offsetof(S, name_),                                         \

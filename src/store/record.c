@@ -123,222 +123,220 @@ void record_encode(const schema *s, const void *in, buf *out)
     put_fields(out, s, in);
 }
 
-/* ---- reading: each take_ cuts what it reads off the front of `rest` ---- */
+/* ---- reading: each take_ reads at `at` and returns the place behind, or NULL with rd->err set ---- */
+
+typedef const unsigned char *place;
 
 typedef struct reading {
     arena *a;
-    const unsigned char *at, *end;
+    place end;
+    int err;
 } reading;
 
-static size_t left(const reading *rd)
+static place malformed(reading *rd)
 {
-    return (size_t)(rd->end - rd->at);
+    rd->err = -EPROTO;
+    return NULL;
 }
 
-static int take_long_varint(reading *rd, uint64_t *ret_v)
+static place take_long_varint(reading *rd, place at, uint64_t *ret_v)
 {
     uint64_t v = 0;
-    for (unsigned shift = 0; shift < 7 * VARINT_MAX && rd->at < rd->end; shift += 7) {
-        uint64_t low = *rd->at & 0x7f;
-        if (low << shift >> shift != low)
-            return -EPROTO;
-        v |= low << shift;
-        if (*rd->at++ < 0x80) {
+    place end = (size_t)(rd->end - at) > VARINT_MAX ? at + VARINT_MAX : rd->end;
+    for (unsigned shift = 0; at < end; shift += 7) {
+        uint64_t byte = *at++;
+        v |= (byte & 0x7f) << shift;
+        if (byte < 0x80) {
+            if (shift == 63 && byte > 1) /* past 64 bits */
+                break;
             *ret_v = v;
-            return 0;
+            return at;
         }
     }
-    return -EPROTO;
+    return malformed(rd);
 }
 
-static inline int take_varint(reading *rd, uint64_t *ret_v)
+static inline place take_varint(reading *rd, place at, uint64_t *ret_v)
 {
-    if (rd->at < rd->end && *rd->at < 0x80) { /* most are that small */
-        *ret_v = *rd->at++;
-        return 0;
+    if (at < rd->end && *at < 0x80) { /* most are that small */
+        *ret_v = *at;
+        return at + 1;
     }
-    return take_long_varint(rd, ret_v);
+    return take_long_varint(rd, at, ret_v);
 }
 
-static int take_signed(reading *rd, int64_t *ret_v)
+static inline place take_signed(reading *rd, place at, int64_t *ret_v)
 {
     uint64_t v;
-    int r = take_varint(rd, &v);
-    if (r == 0)
+    at = take_varint(rd, at, &v);
+    if (at)
         *ret_v = (int64_t)(v >> 1 ^ (0 - (v & 1)));
-    return r;
+    return at;
 }
 
-static int take_bool(reading *rd, bool *ret_v)
+static place take_bool(reading *rd, place at, bool *ret_v)
 {
-    uint64_t v;
-    int r = take_varint(rd, &v);
-    if (r < 0 || v > 1)
-        return -EPROTO;
-    *ret_v = v;
-    return 0;
+    if (at == rd->end || *at > 1)
+        return malformed(rd);
+    *ret_v = *at;
+    return at + 1;
 }
 
-static int take_real(reading *rd, double *ret_v)
+static place take_real(reading *rd, place at, double *ret_v)
 {
     uint64_t bits = 0;
-    if (left(rd) < sizeof(bits))
-        return -EPROTO;
+    if ((size_t)(rd->end - at) < sizeof(bits))
+        return malformed(rd);
     for (unsigned i = 0; i < sizeof(bits); i++)
-        bits |= (uint64_t)*rd->at++ << 8 * i;
+        bits |= (uint64_t)at[i] << 8 * i;
     memcpy(ret_v, &bits, sizeof(bits));
-    return 0;
+    return at + sizeof(bits);
 }
 
 /* A null text leaves *ret_s as it is: the zeroed struct's. */
-static int take_text(reading *rd, str *ret_s)
+static inline place take_text(reading *rd, place at, str *ret_s)
 {
     uint64_t n;
-    int r = take_varint(rd, &n);
-    if (r < 0 || n == 0)
-        return r;
-    if (--n > left(rd))
-        return -EPROTO;
-    *ret_s = str_of((const char *)rd->at, (size_t)n);
-    rd->at += n;
-    return 0;
+    at = take_varint(rd, at, &n);
+    if (!at || n == 0)
+        return at;
+    if (--n > (size_t)(rd->end - at))
+        return malformed(rd);
+    *ret_s = str_of((const char *)at, (size_t)n);
+    return at + n;
 }
 
 /* The array of a list whose elements take at least `least` bytes each; *ret_items is NULL for a null list. */
-static int take_list(reading *rd, size_t size, size_t least, void **ret_items, size_t *ret_n)
+static place take_list(reading *rd, place at, size_t size, size_t least, void **ret_items, size_t *ret_n)
 {
     uint64_t n;
-    int r = take_varint(rd, &n);
-    if (r < 0)
-        return r;
+    at = take_varint(rd, at, &n);
+    if (!at)
+        return NULL;
     *ret_items = NULL;
     *ret_n = 0;
     if (n == 0)
-        return 0;
-    if (--n > left(rd) / least)
-        return -EPROTO;
+        return at;
+    if (--n > (size_t)(rd->end - at) / least)
+        return malformed(rd);
     void *items = arena_calloc(rd->a, (size_t)n, size);
-    if (!items)
-        return -ENOMEM;
+    if (!items) {
+        rd->err = -ENOMEM;
+        return NULL;
+    }
     *ret_items = items;
     *ret_n = (size_t)n;
-    return 0;
+    return at;
 }
 
-static int take_strs(reading *rd, strs *ret_v)
+static place take_strs(reading *rd, place at, strs *ret_v)
 {
-    void *block;
-    size_t n;
-    int r = take_list(rd, sizeof(str), 1, &block, &n);
-    if (r < 0)
-        return r;
+    void *block = NULL;
+    size_t n = 0;
+    at = take_list(rd, at, sizeof(str), 1, &block, &n);
     str *items = block;
-    for (size_t i = 0; i < n && r == 0; i++)
-        r = take_text(rd, &items[i]);
+    for (size_t i = 0; at && i < n; i++)
+        at = take_text(rd, at, &items[i]);
     *ret_v = (strs){items, n};
-    return r;
+    return at;
 }
 
-static int take_counts(reading *rd, counts *ret_v)
+static place take_counts(reading *rd, place at, counts *ret_v)
 {
-    void *block;
-    size_t n;
-    int r = take_list(rd, sizeof(count_of), 2, &block, &n);
-    if (r < 0)
-        return r;
+    void *block = NULL;
+    size_t n = 0;
+    at = take_list(rd, at, sizeof(count_of), 2, &block, &n);
     count_of *items = block;
-    for (size_t i = 0; i < n && r == 0; i++) {
-        r = take_text(rd, &items[i].name);
-        if (r == 0)
-            r = take_signed(rd, &items[i].n);
+    for (size_t i = 0; at && i < n; i++) {
+        at = take_text(rd, at, &items[i].name);
+        if (at)
+            at = take_signed(rd, at, &items[i].n);
     }
     *ret_v = (counts){items, n};
-    return r;
+    return at;
 }
 
-static int take_pairs(reading *rd, pairs *ret_v)
+static place take_pairs(reading *rd, place at, pairs *ret_v)
 {
-    void *block;
-    size_t n;
-    int r = take_list(rd, sizeof(pair), 2, &block, &n);
-    if (r < 0)
-        return r;
+    void *block = NULL;
+    size_t n = 0;
+    at = take_list(rd, at, sizeof(pair), 2, &block, &n);
     pair *items = block;
-    for (size_t i = 0; i < n && r == 0; i++) {
-        r = take_text(rd, &items[i].key);
-        if (r == 0)
-            r = take_text(rd, &items[i].value);
+    for (size_t i = 0; at && i < n; i++) {
+        at = take_text(rd, at, &items[i].key);
+        if (at)
+            at = take_text(rd, at, &items[i].value);
     }
     *ret_v = (pairs){items, n};
-    return r;
+    return at;
 }
 
-static int take_fields(reading *rd, const schema *s, uint64_t n, void *out);
+static place take_fields(reading *rd, place at, const schema *s, uint64_t n, void *out);
 
-static int take_object(reading *rd, const field *f, void *member, bool *ret_null)
+static place take_object(reading *rd, place at, const field *f, void *member, bool *ret_null)
 {
     uint64_t n;
-    int r = take_varint(rd, &n);
-    if (r < 0)
-        return r;
+    at = take_varint(rd, at, &n);
+    if (!at)
+        return NULL;
     *ret_null = n == 0;
-    return n == 0 ? 0 : take_fields(rd, f->sub, n - 1, member);
+    return n == 0 ? at : take_fields(rd, at, f->sub, n - 1, member);
 }
 
-static int take_field(reading *rd, const field *f, void *member, bool *ret_null)
+static inline place take_field(reading *rd, place at, const field *f, void *member, bool *ret_null)
 {
     switch (f->kind) {
     case FIELD_BOOL:
-        return take_bool(rd, member);
+        return take_bool(rd, at, member);
     case FIELD_I64:
     case FIELD_TIME:
-        return take_signed(rd, member);
+        return take_signed(rd, at, member);
     case FIELD_F64:
-        return take_real(rd, member);
+        return take_real(rd, at, member);
     case FIELD_STR:
     case FIELD_CHOICE:
     case FIELD_RAW:
-        return take_text(rd, member);
+        return take_text(rd, at, member);
     case FIELD_STRS:
-        return take_strs(rd, member);
+        return take_strs(rd, at, member);
     case FIELD_COUNTS:
-        return take_counts(rd, member);
+        return take_counts(rd, at, member);
     case FIELD_PAIRS:
-        return take_pairs(rd, member);
+        return take_pairs(rd, at, member);
     case FIELD_OBJECT:
-        return take_object(rd, f, member, ret_null);
+        return take_object(rd, at, f, member, ret_null);
     case FIELD_ROWS:
         break;
     }
-    return 0;
+    return at;
 }
 
-static int take_fields(reading *rd, const schema *s, uint64_t n, void *out)
+static place take_fields(reading *rd, place at, const schema *s, uint64_t n, void *out)
 {
     if (n > s->n)
-        return -EPROTO;
-    head *h = out;
-    for (size_t i = 0; i < n; i++) {
+        return malformed(rd);
+    uint64_t nulls = 0;
+    for (size_t i = 0; at && i < n; i++) {
         bool is_null = false;
-        int r = take_field(rd, &s->fields[i], (char *)out + s->fields[i].offset, &is_null);
-        if (r < 0)
-            return r;
-        *(is_null ? &h->nulls : &h->given) |= UINT64_C(1) << i;
+        at = take_field(rd, at, &s->fields[i], (char *)out + s->fields[i].offset, &is_null);
+        nulls |= (uint64_t)is_null << i;
     }
-    return 0;
+    head *h = out;
+    h->nulls = nulls;
+    h->given = n == 0 ? 0 : UINT64_MAX >> (64 - n) & ~nulls;
+    return at;
 }
 
 int record_decode(const schema *s, arena *a, str bytes, void *out)
 {
-    const unsigned char *p = (const unsigned char *)bytes.p;
-    uint64_t n;
-    if (bytes.n == 0 || p[0] != RECORD_VERSION)
+    if (bytes.n == 0 || bytes.p[0] != RECORD_VERSION)
         return -EPROTO;
-    reading rd = {a, p + 1, p + bytes.n};
-    int r = take_varint(&rd, &n);
-    if (r == 0)
-        r = take_fields(&rd, s, n, out);
-    if (r == 0 && left(&rd) > 0)
-        r = -EPROTO;
-    return r;
+    reading rd = {a, (place)bytes.p + bytes.n, 0};
+    uint64_t n = 0;
+    place at = take_varint(&rd, (place)bytes.p + 1, &n);
+    if (at)
+        at = take_fields(&rd, at, s, n, out);
+    if (at && at != rd.end)
+        at = malformed(&rd);
+    return at ? 0 : rd.err;
 }

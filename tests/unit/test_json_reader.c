@@ -133,8 +133,7 @@ static void the_tree_reads_as_the_text_says(void **state)
 
     const json_value *array = json_get(v, "a");
     assert_int_equal(json_count(array), 7);
-    static const json_type types[] = {JSON_BOOL, JSON_BOOL,   JSON_NULL,  JSON_INT,
-                                      JSON_REAL, JSON_STRING, JSON_STRING};
+    static const json_type types[] = {JSON_BOOL, JSON_BOOL, JSON_NULL, JSON_INT, JSON_REAL, JSON_STRING, JSON_STRING};
     for (size_t i = 0; i < COUNT_OF(types); i++)
         assert_int_equal(json_type_of(json_at(array, i)), types[i]);
     assert_true(json_bool(json_at(array, 0)));
@@ -297,9 +296,8 @@ static void two_trees_live_in_one_arena(void **state)
 static void every_failed_allocation_is_reported_as_such(void **state)
 {
     (void)state;
-    str text = STR(
-        "{\"list\":[1,2.5,\"\\u00e9long enough to grow a buffer once or twice, and then some more\",null],"
-        "\"a\":{\"b\":[[]],\"c\":true},\"b\":1,\"c\":2,\"d\":3,\"e\":4,\"f\":5,\"g\":6,\"h\":7,\"i\":8}");
+    str text = STR("{\"list\":[1,2.5,\"\\u00e9long enough to grow a buffer once or twice, and then some more\",null],"
+                   "\"a\":{\"b\":[[]],\"c\":true},\"b\":1,\"c\":2,\"d\":3,\"e\":4,\"f\":5,\"g\":6,\"h\":7,\"i\":8}");
     int refused = 0;
     for (long nth = 0; unit_next_fault(&nth);) {
         arena a;

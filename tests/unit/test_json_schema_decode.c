@@ -30,13 +30,12 @@ static void every_kind_is_decoded(void **state)
 {
     (void)state;
     body b;
-    decode(
-        &b,
-        "{'name':'n\\u00e9','note':'abcde','active':false,'size':500,'offset':9223372036854775807,'ratio':1,"
-        "'level':'high','made':'2025-01-18T11:00:00+01:00','tags':['a','bb'],'seen':['x'],"
-        "'totals':{'skill':3,'':-1},'map':{'dir/a':'skill'},'extra':{'z':[1,2.5,'\\n']},"
-        "'main':{'label':'core','weight':0,'marks':[]}}",
-        0);
+    decode(&b,
+           "{'name':'n\\u00e9','note':'abcde','active':false,'size':500,'offset':9223372036854775807,'ratio':1,"
+           "'level':'high','made':'2025-01-18T11:00:00+01:00','tags':['a','bb'],'seen':['x'],"
+           "'totals':{'skill':3,'':-1},'map':{'dir/a':'skill'},'extra':{'z':[1,2.5,'\\n']},"
+           "'main':{'label':'core','weight':0,'marks':[]}}",
+           0);
     assert_int_equal(b.r, 0);
     const thing *t = &b.t;
     assert_str(t->name, "n\xc3\xa9");
@@ -94,10 +93,7 @@ static void null_is_told_from_absent(void **state)
 {
     (void)state;
     body b;
-    decode(
-        &b,
-        "{'name':'x','note':null,'offset':null,'made':null,'tags':null,'map':null,'extra':null,'main':null}",
-        0);
+    decode(&b, "{'name':'x','note':null,'offset':null,'made':null,'tags':null,'map':null,'extra':null,'main':null}", 0);
     assert_int_equal(b.r, 0);
     assert_true(WAS_NULL(&b.t, thing, note) && WAS_NULL(&b.t, thing, offset) && WAS_NULL(&b.t, thing, made));
     assert_true(WAS_NULL(&b.t, thing, tags) && WAS_NULL(&b.t, thing, map) && WAS_NULL(&b.t, thing, extra));
@@ -185,8 +181,7 @@ static void the_first_fault_is_named_in_the_schemas_order(void **state)
         const refusal *want = &refusals[i];
         body b;
         decode(&b, want->body, 0);
-        if (b.r != -EINVAL || !str_eq(b.err.text, str_c(want->text)) ||
-            !str_eq(b.err.field, str_c(want->field)))
+        if (b.r != -EINVAL || !str_eq(b.err.text, str_c(want->text)) || !str_eq(b.err.field, str_c(want->field)))
             fail_msg("%s: %d, field " STR_FMT ", \"" STR_FMT "\"", want->body, b.r, STR_ARG(b.err.field),
                      STR_ARG(b.err.text));
         assert_true((b.err.field.p == NULL) == (want->field == NULL));

@@ -23,9 +23,8 @@ static void every_kind_is_decoded(void **state)
 {
     (void)state;
     asked k;
-    ask(&k,
-        STR("query=a+b%20%C3%A9%26&limit=500&skip=9223372036854775807&any=-3&above=0.5&is_old=yes&sort=type"
-            "&since=2025-01-18T11:00:00%2B01:00&cursor=src_1&tags=one&tags=t%77o"));
+    ask(&k, STR("query=a+b%20%C3%A9%26&limit=500&skip=9223372036854775807&any=-3&above=0.5&is_old=yes&sort=type"
+                "&since=2025-01-18T11:00:00%2B01:00&cursor=src_1&tags=one&tags=t%77o"));
     assert_int_equal(k.r, 0);
     assert_str(k.q.query, "a b \xc3\xa9&");
     assert_int_equal(k.q.limit, 500);
@@ -175,8 +174,7 @@ static void the_first_fault_is_named_in_the_schemas_order(void **state)
         const refusal *want = &refusals[i];
         asked k;
         ask(&k, str_c(want->query));
-        if (k.r != -EINVAL || !str_eq(k.err.text, str_c(want->text)) ||
-            !str_eq(k.err.field, str_c(want->field)))
+        if (k.r != -EINVAL || !str_eq(k.err.text, str_c(want->text)) || !str_eq(k.err.field, str_c(want->field)))
             fail_msg("%s: %d \"" STR_FMT "\"", want->query, k.r, STR_ARG(k.err.text));
         arena_done(&k.a);
     }

@@ -1,6 +1,8 @@
 /* From structs to JSON, and to JSON Schema. */
 #include "unit.h"
 
+#include <math.h>
+
 #include "thing.h"
 
 static str written(arena *a, const schema *s, const void *in)
@@ -42,15 +44,14 @@ static void all_fields_are_written_in_order(void **state)
         .secret = STR("hidden"),
         .parts = {parts, 2},
     };
-    assert_str(
-        written(&a, &thing_schema, &t),
-        "{\"name\":\"n\",\"note\":\"line\\n\",\"active\":true,\"size\":42,\"offset\":9223372036854775807,"
-        "\"ratio\":0.5,\"level\":\"mid\",\"made\":\"2025-01-18T10:00:00Z\","
-        "\"tags\":[\"a\\\"b\",\"\xc3\xa9\"],"
-        "\"seen\":[],\"totals\":{\"skill\":8,\"a\\nb\":-1},\"map\":{\"dir\":\"skill\"},\"extra\":[1, 2],"
-        "\"main\":{\"label\":\"core\",\"weight\":7,\"marks\":[\"a\\\"b\"]},"
-        "\"parts\":[{\"label\":\"p\",\"weight\":-2,\"marks\":[]},"
-        "{\"label\":\"q\",\"weight\":0,\"marks\":[]}]}");
+    assert_str(written(&a, &thing_schema, &t),
+               "{\"name\":\"n\",\"note\":\"line\\n\",\"active\":true,\"size\":42,\"offset\":9223372036854775807,"
+               "\"ratio\":0.5,\"level\":\"mid\",\"made\":\"2025-01-18T10:00:00Z\","
+               "\"tags\":[\"a\\\"b\",\"\xc3\xa9\"],"
+               "\"seen\":[],\"totals\":{\"skill\":8,\"a\\nb\":-1},\"map\":{\"dir\":\"skill\"},\"extra\":[1, 2],"
+               "\"main\":{\"label\":\"core\",\"weight\":7,\"marks\":[\"a\\\"b\"]},"
+               "\"parts\":[{\"label\":\"p\",\"weight\":-2,\"marks\":[]},"
+               "{\"label\":\"q\",\"weight\":0,\"marks\":[]}]}");
     arena_done(&a);
 }
 
@@ -60,11 +61,10 @@ static void what_is_absent_is_null_or_empty(void **state)
     arena a;
     arena_init(&a, 0);
     thing t = {.nulls = UINT64_C(1) << 13};
-    assert_str(
-        written(&a, &thing_schema, &t),
-        "{\"name\":null,\"note\":null,\"active\":false,\"size\":0,\"offset\":0,\"ratio\":0.0,\"level\":null,"
-        "\"made\":null,\"tags\":null,\"seen\":[],\"totals\":{},\"map\":null,\"extra\":null,\"main\":null,"
-        "\"parts\":[]}");
+    assert_str(written(&a, &thing_schema, &t),
+               "{\"name\":null,\"note\":null,\"active\":false,\"size\":0,\"offset\":0,\"ratio\":0.0,\"level\":null,"
+               "\"made\":null,\"tags\":null,\"seen\":[],\"totals\":{},\"map\":null,\"extra\":null,\"main\":null,"
+               "\"parts\":[]}");
     arena_done(&a);
 }
 
@@ -83,6 +83,38 @@ static void members_join_an_open_object(void **state)
     assert_int_equal(json_finish(&w), 0);
     assert_str(buf_view(&text), "{\"label\":\"x\",\"weight\":0,\"marks\":[],\"more\":1,"
                                 "\"label\":\"x\",\"weight\":0,\"marks\":[]}");
+    buf_done(&text);
+}
+
+/* clang-format off */
+#define LONG_FIELDS(X, S)                                                                                   \
+    X(S, bool, a_name_of_exactly_twenty_nine, OPTIONAL, 0, 0, NONE, "with quotes and colon, 32 bytes")      \
+    X(S, str,  a_name_that_is_a_good_deal_longer_than_that_of_any_other, OPTIONAL, 0, 0, NONE, "62 bytes")  \
+    X(S, f64,  ratio, OPTIONAL, 0, 0, NONE, "a number")
+SCHEMA_STRUCT(long_named, LONG_FIELDS);
+SCHEMA(long_named, LONG_FIELDS, "Long names");
+/* clang-format on */
+
+static void names_may_be_long(void **state)
+{
+    (void)state;
+    arena a;
+    arena_init(&a, 0);
+    long_named v = {.a_name_that_is_a_good_deal_longer_than_that_of_any_other = STR("x")};
+    assert_str(written(&a, &long_named_schema, &v),
+               "{\"a_name_of_exactly_twenty_nine\":false,"
+               "\"a_name_that_is_a_good_deal_longer_than_that_of_any_other\":\"x\",\"ratio\":0.0}");
+    arena_done(&a);
+}
+
+static void a_number_that_is_none_is_misuse(void **state)
+{
+    (void)state;
+    buf text = BUF_INIT;
+    json w;
+    json_begin(&w, &text);
+    schema_write(&long_named_schema, &(long_named){.ratio = (double)NAN}, &w);
+    assert_int_equal(json_finish(&w), -EPROTO);
     buf_done(&text);
 }
 
@@ -236,6 +268,8 @@ int main(void)
         cmocka_unit_test(all_fields_are_written_in_order),
         cmocka_unit_test(what_is_absent_is_null_or_empty),
         cmocka_unit_test(members_join_an_open_object),
+        cmocka_unit_test(names_may_be_long),
+        cmocka_unit_test(a_number_that_is_none_is_misuse),
         cmocka_unit_test(members_without_an_object_are_misuse),
         cmocka_unit_test(what_is_written_decodes_to_the_same),
         cmocka_unit_test(every_failed_allocation_is_the_writers_result),

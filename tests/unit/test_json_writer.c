@@ -314,10 +314,9 @@ static void misuse_is_found_and_nothing_written_after_it(void **state)
 {
     (void)state;
     static void (*const misuses[])(json *) = {
-        value_for_key,        array_for_key,  key_without_value, two_keys,       key_in_array,
-        key_quoted_alone,     end_of_nothing, one_end_too_many,  end_missing,    two_values,
-        value_behind_the_end, nothing_at_all, nan_value,         infinite_value, too_deep,
-        far_too_deep,
+        value_for_key,  array_for_key,    key_without_value, two_keys,     key_in_array,         key_quoted_alone,
+        end_of_nothing, one_end_too_many, end_missing,       two_values,   value_behind_the_end, nothing_at_all,
+        nan_value,      infinite_value,   too_deep,          far_too_deep,
     };
     for (size_t i = 0; i < COUNT_OF(misuses); i++) {
         page p;
@@ -458,8 +457,7 @@ static void a_full_buffer_is_the_writers_result(void **state)
     arena a;
     arena_init(&a, 0);
     const json_value *v;
-    assert_int_equal(json_parse(&a, STR("{\"a\":[\"text\",1,2.5,null,{}],\"b\":\"\xc3\xa9\\n\"}"), &v, NULL),
-                     0);
+    assert_int_equal(json_parse(&a, STR("{\"a\":[\"text\",1,2.5,null,{}],\"b\":\"\xc3\xa9\\n\"}"), &v, NULL), 0);
     page p;
     json *w = page_open(&p);
     write_a_page(w, v);

@@ -74,8 +74,7 @@ static void extreme_numbers_survive(void **state)
     for (size_t i = 0; i < COUNT_OF(counts_); i++) {
         for (size_t k = 0; k < COUNT_OF(ratios); k++) {
             numbers in = {.flag = i % 2, .count = counts_[i], .ratio = ratios[k]}, out = {0};
-            assert_int_equal(
-                record_decode(&numbers_schema, NULL, encoded(&bytes, &numbers_schema, &in), &out), 0);
+            assert_int_equal(record_decode(&numbers_schema, NULL, encoded(&bytes, &numbers_schema, &in), &out), 0);
             assert_true(out.flag == in.flag && out.count == in.count);
             assert_memory_equal(&out.ratio, &in.ratio, sizeof(double));
         }
@@ -214,18 +213,15 @@ static void malformed_numbers_are_refused(void **state)
         {"\1\xff\xff\xff\xff\xff\xff\xff\xff\xff\1", 11},
     };
     for (size_t i = 0; i < COUNT_OF(bad); i++)
-        assert_int_equal(decode_copy(&numbers_schema, str_of(bad[i].bytes, bad[i].n), sizeof(numbers)),
-                         -EPROTO);
+        assert_int_equal(decode_copy(&numbers_schema, str_of(bad[i].bytes, bad[i].n), sizeof(numbers)), -EPROTO);
     assert_int_equal(decode_copy(&numbers_schema,
                                  str_of("\1\3\1\xfe\xff\xff\xff\xff\xff\xff\xff\xff\1\0\0\0\0\0\0\0\0", 21),
                                  sizeof(numbers)),
                      0);
     static const char huge_text[] = "\1\1\xff\xff\xff\xff\xff\xff\xff\xff\xff\1x";
-    assert_int_equal(decode_copy(&part_schema, str_of(huge_text, sizeof(huge_text) - 1), sizeof(part)),
-                     -EPROTO);
+    assert_int_equal(decode_copy(&part_schema, str_of(huge_text, sizeof(huge_text) - 1), sizeof(part)), -EPROTO);
     static const char huge_list[] = "\1\3\0\0\xff\xff\xff\xff\x0f\0\0\0\0";
-    assert_int_equal(decode_copy(&part_schema, str_of(huge_list, sizeof(huge_list) - 1), sizeof(part)),
-                     -EPROTO);
+    assert_int_equal(decode_copy(&part_schema, str_of(huge_list, sizeof(huge_list) - 1), sizeof(part)), -EPROTO);
 }
 
 static void every_failed_allocation_is_reported_as_such(void **state)

@@ -6,8 +6,8 @@ SCHEMA(lookup, LOOKUP_FIELDS, "Looks things up");
 
 static str random_text(arena *a, size_t min, size_t max)
 {
-    static const char *const characters[] = {
-        "a", "B", "7", " ", "\"", "\\", "\n", "\x01", "\x7f", "\xc3\xa9", "\xe2\x82\xac", "\xf0\x9f\x98\x80"};
+    static const char *const characters[] = {"a",  "B",    "7",    " ",        "\"",           "\\",
+                                             "\n", "\x01", "\x7f", "\xc3\xa9", "\xe2\x82\xac", "\xf0\x9f\x98\x80"};
     char text[100];
     size_t n = 0;
     for (size_t left = min + random_below(max - min + 1); left > 0; left--) {

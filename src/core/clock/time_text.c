@@ -28,7 +28,7 @@ static int64_t days_of(int year, int month, int day)
     return (int64_t)365 * y + y / 4 - y / 100 + y / 400 + day_of_year - (719468 + ERA_DAYS);
 }
 
-static date date_of(int64_t wall_ms)
+static inline date date_of(int64_t wall_ms)
 {
     wall_ms = wall_ms < MIN_MS ? MIN_MS : wall_ms > MAX_MS ? MAX_MS : wall_ms;
     uint64_t since = (uint64_t)(wall_ms - MIN_MS);
@@ -79,8 +79,10 @@ static int date_to_ms(const date *d, int offset, int millis, int64_t *ret_wall_m
 
 static void put2(char *out, int v)
 {
-    out[0] = (char)('0' + v / 10);
-    out[1] = (char)('0' + v % 10);
+    static const char twos[] = "0001020304050607080910111213141516171819202122232425262728293031323334353637383940"
+                               "4142434445464748495051525354555657585960616263646566676869707172737475767778798081"
+                               "828384858687888990919293949596979899";
+    memcpy(out, twos + 2 * v, 2);
 }
 
 static void put4(char *out, int v)
@@ -92,19 +94,13 @@ static void put4(char *out, int v)
 void rfc3339_format(int64_t wall_ms, char out[RFC3339_LEN + 1])
 {
     date d = date_of(wall_ms);
+    memcpy(out, "0000-00-00T00:00:00Z", RFC3339_LEN + 1);
     put4(out, d.year);
-    out[4] = '-';
     put2(out + 5, d.month);
-    out[7] = '-';
     put2(out + 8, d.day);
-    out[10] = 'T';
     put2(out + 11, d.hour);
-    out[13] = ':';
     put2(out + 14, d.minute);
-    out[16] = ':';
     put2(out + 17, d.second);
-    out[19] = 'Z';
-    out[20] = '\0';
 }
 
 void http_date_format(int64_t wall_ms, char out[HTTP_DATE_LEN + 1])

@@ -57,6 +57,17 @@ void emit_text_rest(buf *b, str rest)
     buf_char(b, '"');
 }
 
+void emit_text(buf *b, char before, str s)
+{
+    char *out = emit_room(b, s.n + 5);
+    if (!out)
+        return;
+    *out++ = before;
+    out = emit_text_at(b, out, s);
+    if (out)
+        emit_done(b, out);
+}
+
 /* printf's %.Ng gives the nearest text of N digits. Every text of up to 15 digits survives the way into a
  * normal double and back, and 17 digits tell all doubles apart; subnormal ones carry fewer digits, so there
  * shorter texts are tried. */
@@ -83,12 +94,10 @@ char *emit_real(char *out, double v)
 
 char *emit_time(char *out, int64_t wall_ms)
 {
-    char text[RFC3339_LEN + 1];
     if (wall_ms == 0)
         return emit_null(out);
-    rfc3339_format(wall_ms, text);
-    *out++ = '"';
-    out = emit_copy(out, text, RFC3339_LEN);
-    *out++ = '"';
-    return out;
+    out[0] = '"';
+    rfc3339_format(wall_ms, out + 1);
+    out[RFC3339_LEN + 1] = '"'; /* where its NUL stands */
+    return out + RFC3339_LEN + 2;
 }

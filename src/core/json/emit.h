@@ -134,10 +134,9 @@ static inline size_t emit_digits_of(uint64_t u)
 
 static inline char *emit_i64(char *out, int64_t v)
 {
-    static const char twos[] =
-        "0001020304050607080910111213141516171819202122232425262728293031323334353637383940"
-        "4142434445464748495051525354555657585960616263646566676869707172737475767778798081"
-        "828384858687888990919293949596979899";
+    static const char twos[] = "0001020304050607080910111213141516171819202122232425262728293031323334353637383940"
+                               "4142434445464748495051525354555657585960616263646566676869707172737475767778798081"
+                               "828384858687888990919293949596979899";
     uint64_t u = v < 0 ? 0 - (uint64_t)v : (uint64_t)v;
     if (v < 0)
         *out++ = '-';
@@ -173,19 +172,25 @@ char *emit_time(char *out, int64_t wall_ms); /* null for 0; at most EMIT_TIME_MA
  * texts with bytes that are not plain. */
 void emit_text_rest(buf *b, str rest);
 
-/* A text with its quotes, behind `out` (in the room that emit_room(b, s.n + 2) gave). Ends with emit_done. */
-static inline void emit_text_at(buf *b, char *out, str s)
+/* A text with its quotes, or null, at `out`, in the room that emit_room(b, s.n + 4) gave. Returns the place behind it,
+ * in the buffer as it is then; NULL when a longer text found no memory. */
+static inline char *emit_text_at(buf *b, char *out, str s)
 {
+    if (!s.p)
+        return emit_null(out);
     *out++ = '"';
     size_t plain = emit_plain(out, s.p, s.n);
     out += plain;
     if (__builtin_expect(plain == s.n, 1)) {
         *out++ = '"';
-        emit_done(b, out);
-    } else {
-        emit_done(b, out);
-        emit_text_rest(b, str_from(s, plain));
+        return out;
     }
+    emit_done(b, out);
+    emit_text_rest(b, str_from(s, plain));
+    return emit_room(b, 0);
 }
+
+/* The byte `before`, then the text. */
+void emit_text(buf *b, char before, str s);
 
 #endif

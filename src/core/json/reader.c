@@ -112,8 +112,7 @@ int json_parse(arena *a, str text, const json_value **ret_root, json_error *err)
     heap.left = a->limit > a->total ? a->limit - a->total : 0;
     heap.failed = false;
     json_error_t why;
-    json_t *tree =
-        json_loadb(text.p, text.n, JSON_REJECT_DUPLICATES | JSON_DECODE_ANY | JSON_ALLOW_NUL, &why);
+    json_t *tree = json_loadb(text.p, text.n, JSON_REJECT_DUPLICATES | JSON_DECODE_ANY | JSON_ALLOW_NUL, &why);
     bool failed = heap.failed;
     heap.limited = false;
     if (!tree && !failed)

@@ -25,8 +25,7 @@ bool field_has_choice(const field *f, str text)
 
 bool field_bool_of(str text, bool *ret_value)
 {
-    static const char *const words[] = {"false", "true", "0",  "1",   "f",   "t",
-                                        "n",     "y",    "no", "yes", "off", "on"};
+    static const char *const words[] = {"false", "true", "0", "1", "f", "t", "n", "y", "no", "yes", "off", "on"};
     for (size_t i = 0; i < COUNT_OF(words); i++) {
         if (str_eq_nocase(text, str_c(words[i]))) {
             *ret_value = i % 2 == 1;

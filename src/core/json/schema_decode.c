@@ -46,15 +46,12 @@ static const char *plural(int64_t n)
 }
 
 /* Whether a length or a count lies within its bounds; *ret_why says what is wrong, or null without memory. */
-static bool in_bounds(decoder *d, size_t n, int64_t min, int64_t max, const char *what, const char *unit,
-                      str *ret_why)
+static bool in_bounds(decoder *d, size_t n, int64_t min, int64_t max, const char *what, const char *unit, str *ret_why)
 {
     if (min > 0 && n < (uint64_t)min)
-        *ret_why =
-            arena_printf(d->a, "%s should have at least %" PRId64 " %s%s", what, min, unit, plural(min));
+        *ret_why = arena_printf(d->a, "%s should have at least %" PRId64 " %s%s", what, min, unit, plural(min));
     else if (max > 0 && n > (uint64_t)max)
-        *ret_why =
-            arena_printf(d->a, "%s should have at most %" PRId64 " %s%s", what, max, unit, plural(max));
+        *ret_why = arena_printf(d->a, "%s should have at most %" PRId64 " %s%s", what, max, unit, plural(max));
     else
         return true;
     return false;
@@ -79,11 +76,9 @@ static int decode_i64(decoder *d, const field *f, const json_value *v, int64_t *
         return fail(d, str_c(f->name), STR("Input should be a valid integer"));
     int64_t n = json_int(v);
     if (field_is_bounded(f) && n < f->min)
-        return fail(d, str_c(f->name),
-                    arena_printf(d->a, "Input should be greater than or equal to %" PRId64, f->min));
+        return fail(d, str_c(f->name), arena_printf(d->a, "Input should be greater than or equal to %" PRId64, f->min));
     if (field_is_bounded(f) && n > f->max)
-        return fail(d, str_c(f->name),
-                    arena_printf(d->a, "Input should be less than or equal to %" PRId64, f->max));
+        return fail(d, str_c(f->name), arena_printf(d->a, "Input should be less than or equal to %" PRId64, f->max));
     *member = n;
     return 0;
 }
@@ -94,11 +89,9 @@ static int decode_f64(decoder *d, const field *f, const json_value *v, double *m
         return fail(d, str_c(f->name), STR("Input should be a valid number"));
     double n = json_number(v);
     if (field_is_bounded(f) && n < (double)f->min)
-        return fail(d, str_c(f->name),
-                    arena_printf(d->a, "Input should be greater than or equal to %" PRId64, f->min));
+        return fail(d, str_c(f->name), arena_printf(d->a, "Input should be greater than or equal to %" PRId64, f->min));
     if (field_is_bounded(f) && n > (double)f->max)
-        return fail(d, str_c(f->name),
-                    arena_printf(d->a, "Input should be less than or equal to %" PRId64, f->max));
+        return fail(d, str_c(f->name), arena_printf(d->a, "Input should be less than or equal to %" PRId64, f->max));
     *member = n;
     return 0;
 }
@@ -312,8 +305,7 @@ static int decode_object(decoder *d, const schema *s, const json_value *object, 
     return known < json_count(object) && !(d->flags & ALLOW_EXTRA) ? fail_extra(d, s, object) : 0;
 }
 
-int schema_decode(const schema *s, arena *a, const json_value *object, unsigned flags, void *out,
-                  schema_error *err)
+int schema_decode(const schema *s, arena *a, const json_value *object, unsigned flags, void *out, schema_error *err)
 {
     decoder d = {a, err, flags};
     return decode_object(&d, s, object, out);

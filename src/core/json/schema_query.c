@@ -86,8 +86,7 @@ static str options_of(arena *a, const field *f)
 {
     str rest = str_c(f->choices), choice, options = STR("");
     while (options.p && str_cut(&rest, '|', &choice))
-        options =
-            arena_printf(a, STR_FMT "%s" STR_FMT, STR_ARG(options), options.n ? ", " : "", STR_ARG(choice));
+        options = arena_printf(a, STR_FMT "%s" STR_FMT, STR_ARG(options), options.n ? ", " : "", STR_ARG(choice));
     return options;
 }
 
@@ -154,20 +153,18 @@ static int fail_value(query *q, const field *f, str value, str rule)
         return -ENOMEM;
     if (f->kind == FIELD_CHOICE)
         return fail(q, f,
-                    arena_printf(q->a, "Invalid %s field: " STR_FMT "%s. " STR_FMT, f->name, STR_ARG(echo),
-                                 more, STR_ARG(rule)));
-    return fail(q, f,
-                arena_printf(q->a, "Invalid %s: '" STR_FMT "%s'. " STR_FMT, f->name, STR_ARG(echo), more,
-                             STR_ARG(rule)));
+                    arena_printf(q->a, "Invalid %s field: " STR_FMT "%s. " STR_FMT, f->name, STR_ARG(echo), more,
+                                 STR_ARG(rule)));
+    return fail(
+        q, f, arena_printf(q->a, "Invalid %s: '" STR_FMT "%s'. " STR_FMT, f->name, STR_ARG(echo), more, STR_ARG(rule)));
 }
 
 static int fail_times(query *q, const field *f, size_t times, str rule)
 {
     if (!rule.p)
         return -ENOMEM;
-    return fail(
-        q, f,
-        arena_printf(q->a, "Invalid %s: given %zu times. Must be " STR_FMT, f->name, times, STR_ARG(rule)));
+    return fail(q, f,
+                arena_printf(q->a, "Invalid %s: given %zu times. Must be " STR_FMT, f->name, times, STR_ARG(rule)));
 }
 
 /* ---- values ---- */

@@ -1,98 +1,60 @@
-/* From a struct to JSON. Every read of the API ends here, so that a field costs one look for room: its key
- * and, for scalars and texts, its value are written into the same piece of the buffer. */
+/* From a struct to JSON. Every read of the API ends here, so the end of the buffer is kept in a local from field to
+ * field, and a field costs one look for room: for its key and, with scalars and texts, its value. What holds other
+ * values is written piece by piece, and needs no checks of its own: it is well-formed by its making. */
 #include "larder/schema.h"
 
 #include "emit.h"
 #include "fields.h"
 #include "writer.h"
 
-/* Writes  ,"name":  into room for it and n bytes more; NULL when out of memory. */
-static inline char *open_member(json *w, const field *f, size_t n)
-{
-    char *out = emit_room(w->out, f->quoted.n + n + 1);
-    if (!out)
-        return NULL;
-    *out = ',';
-    out += w->filled & 1;
-    w->filled |= 1;
-    return emit_copy(out, f->quoted.p, f->quoted.n);
-}
+#define SCALAR_MAX 32 /* at least EMIT_REAL_MAX, EMIT_TIME_MAX, EMIT_INT_MAX and "null" */
 
-static void write_i64(json *w, const field *f, const int64_t *v)
-{
-    char *out = open_member(w, f, EMIT_INT_MAX);
-    if (out)
-        emit_done(w->out, emit_i64(out, *v));
-}
-
-static void write_bool(json *w, const field *f, const bool *v)
-{
-    char *out = open_member(w, f, 5);
-    if (out)
-        emit_done(w->out, emit_bool(out, *v));
-}
-
-static void write_time(json *w, const field *f, const int64_t *v)
-{
-    char *out = open_member(w, f, EMIT_TIME_MAX);
-    if (out)
-        emit_done(w->out, emit_time(out, *v));
-}
-
-static void write_str(json *w, const field *f, const str *v)
-{
-    char *out = open_member(w, f, v->n + 4);
-    if (!out)
-        return;
-    if (v->p)
-        emit_text_at(w->out, out, *v);
-    else
-        emit_done(w->out, emit_null(out));
-}
+/* ---- lists and objects ---- */
 
 /* What is not there is null where null is allowed, else empty. */
-static bool is_null_list(const field *f, const void *items)
+static str nothing(const field *f, const void *items, str empty)
 {
-    return !items && f->flags & NULLABLE;
+    return !items && f->flags & NULLABLE ? STR("null") : empty;
 }
 
-static void write_strs(json *w, const field *f, const strs *v)
+static void write_strs(const field *f, const strs *v, buf *b)
 {
-    if (is_null_list(f, v->v)) {
-        json_put_null(w);
+    if (v->n == 0) {
+        buf_str(b, nothing(f, v->v, STR("[]")));
         return;
     }
-    json_array(w);
     for (size_t i = 0; i < v->n; i++)
-        json_put_str(w, v->v[i]);
-    json_end(w);
+        emit_text(b, i == 0 ? '[' : ',', v->v[i]);
+    buf_char(b, ']');
 }
 
-static void write_counts(json *w, const counts *v)
+static void write_counts(const counts *v, buf *b)
 {
-    json_object(w);
     for (size_t i = 0; i < v->n; i++) {
-        json_key(w, v->v[i].name);
-        json_put_int(w, v->v[i].n);
+        emit_text(b, i == 0 ? '{' : ',', v->v[i].name);
+        char *out = emit_room(b, EMIT_INT_MAX + 1);
+        if (!out)
+            return;
+        *out++ = ':';
+        emit_done(b, emit_i64(out, v->v[i].n));
     }
-    json_end(w);
+    buf_str(b, v->n == 0 ? STR("{}") : STR("}"));
 }
 
-static void write_pairs(json *w, const field *f, const pairs *v)
+static void write_pairs(const field *f, const pairs *v, buf *b)
 {
-    if (is_null_list(f, v->v)) {
-        json_put_null(w);
+    if (v->n == 0) {
+        buf_str(b, nothing(f, v->v, STR("{}")));
         return;
     }
-    json_object(w);
     for (size_t i = 0; i < v->n; i++) {
-        json_key(w, v->v[i].key);
-        json_put_str(w, v->v[i].value);
+        emit_text(b, i == 0 ? '{' : ',', v->v[i].key);
+        emit_text(b, ':', v->v[i].value);
     }
-    json_end(w);
+    buf_char(b, '}');
 }
 
-static void write_rows(json *w, const schema *sub, const rows *v)
+static void write_rows(const schema *sub, const rows *v, json *w)
 {
     json_array(w);
     for (size_t i = 0; i < v->n; i++)
@@ -100,59 +62,60 @@ static void write_rows(json *w, const schema *sub, const rows *v)
     json_end(w);
 }
 
-static void write_composite(json *w, const field *f, const void *member, bool is_null)
+/* The value of a field whose key is written. The kinds that schema_write_members writes itself are not among them. */
+static void write_composite(const field *f, const void *member, bool is_null, json *w)
 {
-    json_key_quoted(w, f->quoted);
     switch (f->kind) {
-    case FIELD_F64:
-        json_put_real(w, *(const double *)member);
-        break;
     case FIELD_STRS:
-        write_strs(w, f, member);
+        write_strs(f, member, w->out);
         break;
     case FIELD_COUNTS:
-        write_counts(w, member);
+        write_counts(member, w->out);
         break;
     case FIELD_PAIRS:
-        write_pairs(w, f, member);
+        write_pairs(f, member, w->out);
         break;
     case FIELD_RAW:
+        writer_value_is_due(w);
         json_put_raw(w, *(const str *)member);
         break;
+    case FIELD_F64:
+        writer_value_is_due(w);
+        json_put_real(w, *(const double *)member);
+        break;
     case FIELD_ROWS:
-        write_rows(w, f->sub, member);
+        writer_value_is_due(w);
+        write_rows(f->sub, member, w);
         break;
     case FIELD_OBJECT:
+        writer_value_is_due(w);
         if (is_null)
             json_put_null(w);
         else
             schema_write(f->sub, member, w);
         break;
-    default: /* write_member's */
+    default:
         break;
     }
 }
 
-static void write_member(json *w, const field *f, const void *member, bool is_null)
+/* ---- all fields ---- */
+
+/* Copies up to 32 bytes behind the key too: its pad, to where the value will stand. */
+static inline char *write_key(char *at, str quoted)
 {
-    switch (f->kind) {
-    case FIELD_BOOL:
-        write_bool(w, f, member);
-        break;
-    case FIELD_I64:
-        write_i64(w, f, member);
-        break;
-    case FIELD_TIME:
-        write_time(w, f, member);
-        break;
-    case FIELD_STR:
-    case FIELD_CHOICE:
-        write_str(w, f, member);
-        break;
-    default:
-        write_composite(w, f, member, is_null);
-        break;
-    }
+    _Static_assert(sizeof(SCHEMA_PAD) > SCALAR_MAX, "less room behind a key than is read");
+    memcpy(at, quoted.p, SCALAR_MAX);
+    if (__builtin_expect(quoted.n > SCALAR_MAX, 0))
+        memcpy(at, quoted.p, quoted.n);
+    return at + quoted.n;
+}
+
+/* Room for comma, key and value; longer escapes and composites make their own. */
+static inline size_t room_of(const field *f, const void *member)
+{
+    bool is_text = f->kind == FIELD_STR || f->kind == FIELD_CHOICE;
+    return f->quoted.n + SCALAR_MAX + (is_text ? ((const str *)member)->n : 0);
 }
 
 void schema_write_members(const schema *s, const void *in, json *w)
@@ -162,11 +125,49 @@ void schema_write_members(const schema *s, const void *in, json *w)
         return;
     }
     const schema_bits *bits = in;
-    for (size_t i = 0; i < s->n; i++) {
-        const field *f = &s->fields[i];
-        if (!(f->flags & HIDDEN))
-            write_member(w, f, (const char *)in + f->offset, bits->nulls & FIELD_BIT(i));
+    buf *b = w->out;
+    size_t comma = w->filled & 1;
+    char *at = emit_room(b, 0);
+    const field *const end = s->fields + s->n;
+    for (const field *f = s->fields; at && f < end; f++) {
+        const void *member = (const char *)in + f->offset;
+        if (f->flags & HIDDEN)
+            continue;
+        size_t room = room_of(f, member);
+        if (__builtin_expect((size_t)(b->p + b->cap - at) < room, 0)) {
+            emit_done(b, at);
+            at = emit_room(b, room);
+            if (!at)
+                return;
+        }
+        *at = ',';
+        at = write_key(at + comma, f->quoted);
+        comma = 1;
+        switch (f->kind) {
+        case FIELD_BOOL:
+            at = emit_bool(at, *(const bool *)member);
+            break;
+        case FIELD_I64:
+            at = emit_i64(at, *(const int64_t *)member);
+            break;
+        case FIELD_TIME:
+            at = emit_time(at, *(const int64_t *)member);
+            break;
+        case FIELD_STR:
+        case FIELD_CHOICE:
+            at = emit_text_at(b, at, *(const str *)member);
+            break;
+        default:
+            emit_done(b, at);
+            write_composite(f, member, bits->nulls & FIELD_BIT(f - s->fields), w);
+            at = w->due == JSON_DUE_KEY ? emit_room(b, 0) : NULL; /* NULL: a value that can't be written */
+            break;
+        }
     }
+    if (!at)
+        return;
+    emit_done(b, at);
+    w->filled |= comma;
 }
 
 void schema_write(const schema *s, const void *in, json *w)

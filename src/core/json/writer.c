@@ -115,10 +115,13 @@ static char *key_room(json *w, size_t n)
 
 void json_key(json *w, str key)
 {
-    char *out = key_room(w, key.n + 2);
+    char *out = key_room(w, key.n + 5);
     if (!out)
         return;
-    emit_text_at(w->out, out, key);
+    out = emit_text_at(w->out, out, key.p ? key : STR(""));
+    if (!out)
+        return;
+    emit_done(w->out, out);
     buf_char(w->out, ':');
 }
 
@@ -163,13 +166,11 @@ void json_put_real(json *w, double v)
 
 void json_put_str(json *w, str s)
 {
-    if (!s.p) {
-        json_put_null(w);
-        return;
-    }
-    char *out = value_room(w, s.n + 2);
+    char *out = value_room(w, s.n + 4);
     if (out)
-        emit_text_at(w->out, out, s);
+        out = emit_text_at(w->out, out, s);
+    if (out)
+        emit_done(w->out, out);
 }
 
 void json_put_time(json *w, int64_t wall_ms)
@@ -194,13 +195,6 @@ void json_put_raw(json *w, str json_text)
 
 static void emit_value(buf *b, const json_value *v);
 
-static void emit_text(buf *b, str s)
-{
-    char *out = emit_room(b, s.n + 2);
-    if (out)
-        emit_text_at(b, out, s);
-}
-
 static void emit_array(buf *b, const json_value *array)
 {
     size_t n = json_count(array);
@@ -220,9 +214,8 @@ static void emit_object(buf *b, const json_value *object)
     const json_value *value;
     char before = '{';
     while ((it = json_next(object, it, &key, &value))) {
-        buf_char(b, before);
+        emit_text(b, before, key);
         before = ',';
-        emit_text(b, key);
         buf_char(b, ':');
         emit_value(b, value);
     }
@@ -231,7 +224,8 @@ static void emit_object(buf *b, const json_value *object)
 
 static void emit_value(buf *b, const json_value *v)
 {
-    char *out = emit_room(b, EMIT_REAL_MAX);
+    str text = json_string(v);
+    char *out = emit_room(b, text.n + EMIT_REAL_MAX);
     if (!out)
         return;
     switch (json_type_of(v)) {
@@ -248,7 +242,9 @@ static void emit_value(buf *b, const json_value *v)
         emit_done(b, emit_real(out, json_number(v)));
         break;
     case JSON_STRING:
-        emit_text(b, json_string(v));
+        out = emit_text_at(b, out, text);
+        if (out)
+            emit_done(b, out);
         break;
     case JSON_ARRAY:
         emit_array(b, v);
