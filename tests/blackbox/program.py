@@ -116,7 +116,12 @@ class Larder:
                 [BINARY, 'serve', '-c', self.config_file, *self.args], stdout=out, stderr=err,
                 stdin=subprocess.DEVNULL, env=self.env, preexec_fn=limit if limits else None)
         if wait:
-            self.wait_until_ready(mark)
+            try:
+                self.wait_until_ready(mark)
+            except BaseException:
+                if self.process:
+                    self.kill()
+                raise
         return self
 
     def wait_until_ready(self, mark=0):
