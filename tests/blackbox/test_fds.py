@@ -31,7 +31,7 @@ def test_one_connection_too_many_is_told_so(larder):
 def test_without_descriptors_it_neither_dies_nor_spins(larder):
     one = larder(limits=[(resource.RLIMIT_NOFILE, 64)])
     wires = []
-    for _ in range(200):
+    for _ in range(120):
         wires.append(one.wire(timeout=5))
     before = one.cpu
     time.sleep(2)
@@ -53,7 +53,7 @@ def test_a_scan_without_descriptors_is_an_error_not_the_end(larder, github):
     one = larder(limits=[(resource.RLIMIT_NOFILE, 64)])
     one.key
     made = one.create(github.add(repos.skills_repo()), settled=False)
-    wires = [one.wire() for _ in range(150)]
+    wires = [one.wire() for _ in range(120)]
     for wire in wires:
         wire.close()
     source = one.settled(made['id'])
