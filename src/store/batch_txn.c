@@ -55,14 +55,16 @@ static int alone(store *s, store_op *op)
 {
     if (s->trouble && !(op->flags & STORE_FREES))
         return s->trouble;
-    int r = s->parked ? -EIO : store_txn_step(s->txn, op);
-    if (r == ENV_DEAD)
-        r = store_writer_reopen(s) ? store_txn_step(s->txn, op) : -EIO;
+    int r = s->parked ? ENV_DEAD : store_txn_step(s->txn, op);
+    if (r == ENV_DEAD && !s->trouble) {
+        store_writer_probe(s); /* has it opened anew */
+        r = s->trouble ? s->trouble : store_txn_step(s->txn, op);
+    }
     if (r == ENV_DEAD)
         r = -EIO;
     if (r >= 0 || is_trouble(r))
         book_commit(s, 1, r);
-    if (is_trouble(r) || s->trouble)
+    if (is_trouble(r) != (s->trouble != 0)) /* is it the op's alone, or everybody's? is it over? */
         store_writer_probe(s);
     return r;
 }

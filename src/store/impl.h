@@ -203,6 +203,7 @@ int store_meta_put(store_txn *t, str name, uint64_t value);
 
 /* ---- read.c ---- */
 int store_view_open(store *s);         /* makes the loop's view */
+void store_view_refresh(store_view *v); /* the loop's: to the newest snapshot, unless a scope is open */
 void store_view_let_go(store_view *v); /* drops the snapshot, unless a scope is open; keeps the slot */
 void store_view_close(store_view *v);
 
@@ -236,7 +237,6 @@ int store_writer_start(store *s);
 void store_writer_take(store *s); /* moves the queue to the end of s->taken */
 void store_writer_answer(store *s, op_list *finished, op_list *again);
 void store_writer_probe(store *s);  /* sets s->trouble */
-bool store_writer_reopen(store *s); /* has the loop do it, and waits; false when it takes too long */
 void store_run_batch(store *s);     /* with what has been taken and what comes meanwhile */
 void store_list_add(op_list *l, store_op *op);
 store_op *store_list_take(op_list *l);             /* NULL when empty */

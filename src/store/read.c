@@ -1,7 +1,8 @@
 /* Views. The loop has one snapshot, which store_read_begin brings up to date and store_read_end keeps: as
  * long as nothing is committed it is still the newest, and its tables, once looked up, need no second look.
  * It holds nobody up: the pages it keeps from being used again are those that later commits free, and the
- * news of a commit (writer.c) lets it go. */
+ * news of a commit (writer.c) brings it up to date. That it is always there lets reads go on while the
+ * environment is dead. */
 #include "impl.h"
 
 int store_view_open(store *s)
@@ -37,10 +38,10 @@ void store_view_close(store_view *v)
 
 /* LMDB's newest meta page may be a commit that isn't known to readers yet: then this renews to the same
  * snapshot again, which is right, if not needed. */
-static void bring_up_to_date(store_view *v)
+void store_view_refresh(store_view *v)
 {
     MDB_envinfo info;
-    if (!v->txn)
+    if (!v->txn || v->depth > 0)
         return;
     mdb_env_info(v->owner->env, &info);
     if (v->open && v->snapshot == info.me_last_txnid)
@@ -52,8 +53,7 @@ static void bring_up_to_date(store_view *v)
 
 store_view *store_read_begin(store *s)
 {
-    if (s->view.depth == 0)
-        bring_up_to_date(&s->view);
+    store_view_refresh(&s->view);
     s->view.depth++;
     return &s->view;
 }

@@ -86,7 +86,7 @@ void store_view_end_cursors(store_view *v)
 
 void store_idle_cursors_close(store *s)
 {
-    for (size_t table = 0; table < s->n_tables; table++) {
+    for (size_t table = 0; s->idle_cursors && table < s->n_tables; table++) {
         while (s->idle_cursors[table]) {
             store_cursor *c = s->idle_cursors[table];
             s->idle_cursors[table] = c->next;

@@ -86,7 +86,7 @@ static void on_finished(post *p)
         post_finished(s);
     pthread_mutex_unlock(&s->lock);
 
-    store_view_let_go(&s->view); /* what it shows is not the newest any more */
+    store_view_refresh(&s->view); /* what it shows is not the newest any more, and keeps old pages in use */
     for (store_op *op; (op = store_list_take(&slice));)
         if (op->done)
             op->done(op, op->status); /* op is its owner's again, and may be gone */
@@ -177,7 +177,8 @@ static void wait_until(store *s, int64_t due)
     pthread_cond_timedwait(&s->wake, &s->lock, &at);
 }
 
-bool store_writer_reopen(store *s)
+/* Has the loop do it, and waits. False when it takes too long, or fails. */
+static bool reopen(store *s)
 {
     int64_t due = now_ms() + s->probe_ms;
     pthread_mutex_lock(&s->lock);
@@ -193,12 +194,21 @@ bool store_writer_reopen(store *s)
     return reopened;
 }
 
+static bool env_is_dead(store *s)
+{
+    int r = store_txn_begin(s->txn);
+    store_txn_abort(s->txn);
+    return r == ENV_DEAD;
+}
+
 void store_writer_probe(store *s)
 {
     int r = s->parked ? ENV_DEAD : store_space_probe(s->txn);
     if (r == ENV_DEAD)
-        r = store_writer_reopen(s) ? store_space_probe(s->txn) : -EIO;
-    s->trouble = r;
+        r = reopen(s) ? store_space_probe(s->txn) : -EIO;
+    if (r < 0 && !s->parked && env_is_dead(s))
+        reopen(s); /* for the readers */
+    s->trouble = r == ENV_DEAD ? -EIO : r;
     s->probe_at = now_ms() + s->probe_ms;
     atomic_store(&s->writable, r == 0);
 }
