@@ -1,0 +1,16 @@
+/* head: takes a request's complete head apart, and is strict about it: what two readers could understand differently is
+ * refused. */
+#ifndef LARDER_HTTP_HEAD_H
+#define LARDER_HTTP_HEAD_H
+
+#include "larder/http.h"
+
+#define HTTP_MAX_HEADERS 100
+#define HTTP_MAX_TARGET 8192 /* bytes */
+
+/* `head`: from the method to the empty line, both included, as llhttp accepted it. Fills target, path, query, headers (into
+ * `headers`), known; their texts point into head, joined ones into req->arena. *ret_minor is of HTTP/1.minor. 0, or the
+ * status to refuse with and *ret_why for people. method must be set. */
+int http_head_parse(str head, http_request *req, http_header headers[HTTP_MAX_HEADERS], int *ret_minor, const char **ret_why);
+
+#endif
