@@ -58,37 +58,37 @@ bool http_is_compressible(str type)
 
 /* ---- If-None-Match ---- */
 
-static str skip_to_tag(str list)
+static str skip_to_tag(str tags)
 {
-    while (list.n > 0 && (*list.p == ' ' || *list.p == '\t' || *list.p == ','))
-        list = str_from(list, 1);
-    return str_starts(list, STR("W/")) ? str_from(list, 2) : list;
+    while (tags.n > 0 && (*tags.p == ' ' || *tags.p == '\t' || *tags.p == ','))
+        tags = str_from(tags, 1);
+    return str_starts(tags, STR("W/")) ? str_from(tags, 2) : tags;
 }
 
-http_etag_match http_match_etag(str list, str etag)
+http_etag_match http_match_etag(str tags, str etag)
 {
-    if (str_eq(str_trim(list), STR("*")))
+    if (str_eq(str_trim(tags), STR("*")))
         return HTTP_ETAG_PLAIN;
     http_etag_match found = HTTP_ETAG_NONE;
     for (;;) {
-        list = skip_to_tag(list);
-        if (list.n < 2 || *list.p != '"')
+        tags = skip_to_tag(tags);
+        if (tags.n < 2 || *tags.p != '"')
             return found; /* the end, or nothing we understand */
-        list = str_from(list, 1);
-        ptrdiff_t quote = str_chr(list, '"');
+        tags = str_from(tags, 1);
+        ptrdiff_t quote = str_chr(tags, '"');
         if (quote < 0)
             return found;
-        str tag = str_head(list, (size_t)quote);
+        str tag = str_head(tags, (size_t)quote);
         if (str_eq(tag, etag))
             return HTTP_ETAG_PLAIN;
         if (tag.n == etag.n + 3 && str_starts(tag, etag) && str_ends(tag, STR("-gz")))
             found = HTTP_ETAG_GZIP;
-        list = str_from(list, (size_t)quote + 1);
+        tags = str_from(tags, (size_t)quote + 1);
     }
 }
 
 bool http_etag_matches(const http_request *req, str etag)
 {
-    str list = req->known[HTTP_H_IF_NONE_MATCH];
-    return list.p && etag.p && http_match_etag(list, etag) != HTTP_ETAG_NONE;
+    str tags = req->known[HTTP_H_IF_NONE_MATCH];
+    return tags.p && etag.p && http_match_etag(tags, etag) != HTTP_ETAG_NONE;
 }
