@@ -4,14 +4,7 @@
 
 #define NO_LINE ((size_t)-1)
 
-/* What a byte may be in a request target, 32 to a line: '.' it must be escaped, 'y' it may stand, '?' and '%' have a meaning. More than
- * RFC 3986 allows may stand (clients send braces, quotes and the like as they are), but no blank, no control byte, no '#',
- * nothing outside ASCII (zero here). */
-static const char TARGET[256] = "................................"
-                                ".yy.y%yyyyyyyyyyyyyyyyyyyyyyyyy?"
-                                "yyyyyyyyyyyyyyyyyyyyyyyyyyyyyyyy"
-                                "yyyyyyyyyyyyyyyyyyyyyyyyyyyyyyy.";
-
+/* 'y': what may stand in a host with its port, 32 bytes to a line; nothing outside ASCII may (zero here). */
 static const char HOST[256] = "................................"
                               ".y..yyyyyyyy.yy.yyyyyyyyyyyy.y.."
                               ".yyyyyyyyyyyyyyyyyyyyyyyyyyy.y.y"
@@ -39,41 +32,29 @@ static size_t line_length(const char *p, const char *end)
 
 static int check_host(str host, const char **ret_why)
 {
-    for (size_t i = 0; i < host.n; i++) {
-        if (HOST[(uint8_t)host.p[i]] != 'y')
+    for (const char *p = host.p, *end = p + host.n; p < end; p++) {
+        if (HOST[(uint8_t)*p] != 'y')
             return refuse(ret_why, 400, "Host is malformed");
     }
     return 0;
 }
 
-/* Checks the bytes of the target; *ret_query is the place of the first '?', or the length. */
-static int scan_target(str target, size_t *ret_query, const char **ret_why)
+/* Escapes in the query are the business of who decodes that, and can name the parameter. */
+static int check_escapes(str path, const char **ret_why)
 {
-    size_t query = target.n;
-    for (size_t i = 0; i < target.n; i++) {
-        switch (TARGET[(uint8_t)target.p[i]]) {
-        case 'y':
-            break;
-        case '?':
-            if (query == target.n)
-                query = i;
-            break;
-        case '%': /* in the query it is the business of who decodes that, and can name the parameter */
-            if (query == target.n && (target.n - i < 3 || !is_hex(target.p[i + 1]) || !is_hex(target.p[i + 2])))
-                return refuse(ret_why, 400, "the path holds a broken percent escape");
-            break;
-        default:
-            return refuse(ret_why, 400, "the request target holds a byte that must be escaped");
-        }
+    for (ptrdiff_t at; (at = str_chr(path, '%')) >= 0;) {
+        path = str_from(path, (size_t)at);
+        if (path.n < 3 || !is_hex(path.p[1]) || !is_hex(path.p[2]))
+            return refuse(ret_why, 400, "the path holds a broken percent escape");
+        path = str_from(path, 3);
     }
-    *ret_query = query;
     return 0;
 }
 
 /* "http://host/path?query" (RFC 9112 section 3.2.2): its host counts, not the header's. */
-static int split_absolute(http_request *req, size_t query, str *ret_host, const char **ret_why)
+static int split_absolute(http_request *req, str *ret_host, const char **ret_why)
 {
-    str before_query = str_head(req->target, query);
+    str before_query = req->path;
     ptrdiff_t colon = str_find(before_query, STR("://"));
     str scheme = str_head(before_query, colon < 0 ? 0 : (size_t)colon);
     if (!str_eq_nocase(scheme, STR("http")) && !str_eq_nocase(scheme, STR("https")))
@@ -89,23 +70,26 @@ static int split_absolute(http_request *req, size_t query, str *ret_host, const 
     return check_host(host, ret_why);
 }
 
+/* llhttp has seen to it that the target holds only printable ASCII, but it allows more blanks around it. */
 static int split_target(http_request *req, str *ret_host, const char **ret_why)
 {
     str target = req->target;
     if (target.n > HTTP_MAX_TARGET)
         return refuse(ret_why, 414, "the request target is too long");
-    size_t query;
-    int r = scan_target(target, &query, ret_why);
-    if (r)
-        return r;
-    req->path = str_head(target, query);
-    req->query = query < target.n ? str_from(target, query + 1) : STR_NULL;
+    if (target.p[0] == ' ' || target.p[target.n - 1] == ' ')
+        return refuse(ret_why, 400, "the request line is malformed");
+    if (str_chr(target, '#') >= 0)
+        return refuse(ret_why, 400, "the request target has a fragment");
+    ptrdiff_t query = str_chr(target, '?');
+    req->path = query < 0 ? target : str_head(target, (size_t)query);
+    req->query = query < 0 ? STR_NULL : str_from(target, (size_t)query + 1);
 
-    if (target.n > 0 && target.p[0] == '/')
-        return 0;
+    if (target.p[0] == '/')
+        return check_escapes(req->path, ret_why);
     if (target.n == 1 && target.p[0] == '*')
         return req->method == HTTP_M_OPTIONS ? 0 : refuse(ret_why, 400, "only OPTIONS may ask for *");
-    return split_absolute(req, query, ret_host, ret_why);
+    int r = split_absolute(req, ret_host, ret_why);
+    return r ? r : check_escapes(req->path, ret_why);
 }
 
 /* METHOD SP target SP HTTP/1.x, with exactly these two blanks. */
@@ -113,7 +97,7 @@ static int split_request_line(str line, http_request *req, int *ret_minor, str *
 {
     ptrdiff_t first = str_chr(line, ' ');
     str version = str_from(line, line.n < 9 ? 0 : line.n - 9); /* " HTTP/1.1" */
-    if (first < 0 || !str_starts(version, STR(" HTTP/")) || version.p <= line.p + first)
+    if (first < 0 || !str_starts(version, STR(" HTTP/")) || version.p <= line.p + first + 1)
         return refuse(ret_why, 400, "the request line is malformed");
     if (version.p[6] != '1' || (version.p[8] != '0' && version.p[8] != '1'))
         return refuse(ret_why, 505, "only HTTP/1.1 and HTTP/1.0 are spoken here");
@@ -274,7 +258,8 @@ static int check_framing(const http_request *req, int minor, const char **ret_wh
         return refuse(ret_why, 400, "Content-Length stands beside Transfer-Encoding");
     if (str_eq_nocase(te, STR("chunked")))
         return 0;
-    return str_ends_nocase(te, STR("chunked")) && te.n > 7
+    str last = str_trim(str_from(te, (size_t)(str_rchr(te, ',') + 1)));
+    return str_eq_nocase(last, STR("chunked"))
                ? refuse(ret_why, 501, "the only transfer coding understood is chunked")
                : refuse(ret_why, 400, "Transfer-Encoding does not end with chunked");
 }
@@ -297,9 +282,7 @@ int http_head_parse(str head, http_request *req, http_header headers[HTTP_MAX_HE
     size_t n = line_length(head.p, end);
     if (n == NO_LINE)
         return refuse(ret_why, 400, "the request line does not end with CR LF");
-    memset(req->known, 0, sizeof(req->known));
     req->headers = headers;
-    req->n_headers = 0;
 
     int minor = 0;
     str target_host = STR_NULL;

@@ -10,7 +10,7 @@
 
 /* `head`: from the method to the empty line, both included, as llhttp accepted it. Fills target, path, query, headers (into
  * `headers`), known; their texts point into head, joined ones into req->arena. *ret_minor is of HTTP/1.minor. 0, or the
- * status to refuse with and *ret_why for people. method must be set. */
+ * status to refuse with and *ret_why for people. *req is all zero but for method and arena. */
 int http_head_parse(str head, http_request *req, http_header headers[HTTP_MAX_HEADERS], int *ret_minor, const char **ret_why);
 
 #endif

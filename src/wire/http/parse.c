@@ -102,6 +102,7 @@ static http_parsed bad_syntax(http_parser *ps, llhttp_errno_t err, char first)
 {
     switch (err) {
     case HPE_USER: /* one of our callbacks has said it */
+    case HPE_CB_CHUNK_HEADER:
         return PARSED_BAD;
     case HPE_INVALID_METHOD:
         return first >= 'A' && first <= 'Z' ? bad(ps, 501, "the method is not implemented")
