@@ -1,5 +1,6 @@
-/* http_hello PORT: the http room with a fixed reply, for measuring what this room alone costs per request. The reply has what a
- * point read of the whole server has: body of about 420 bytes, ETag, request id, date, three lines of limits. */
+/* http_hello PORT: the http room with a fixed reply, for measuring what this room alone costs per request. The
+ * reply has what a point read of the whole server has: body of about 420 bytes, ETag, request id, date, three lines
+ * of limits. */
 #include <stdio.h>
 #include <stdlib.h>
 
@@ -7,7 +8,8 @@
 
 static const char BODY[] =
     "{\"id\":\"00123456\",\"name\":\"artifact-linux-x64\",\"kind\":\"binary\",\"state\":\"ready\",\"size\":1048576,"
-    "\"created_at\":\"2026-01-15T10:20:30Z\",\"updated_at\":\"2026-01-16T11:21:31Z\",\"etag\":\"9f86d081884c7d659a2feaa0c55ad015\","
+    "\"created_at\":\"2026-01-15T10:20:30Z\",\"updated_at\":\"2026-01-16T11:21:31Z\","
+    "\"etag\":\"9f86d081884c7d659a2feaa0c55ad015\","
     "\"owner\":{\"id\":42,\"login\":\"example-owner\"},\"labels\":[\"stable\",\"linux\",\"x64\"],"
     "\"url\":\"https://example.test/v1/items/00123456\","
     "\"download_url\":\"https://cdn.example.test/a/00123456.tar.gz\",\"count\":12345,\"expired\":false}\n";

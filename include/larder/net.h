@@ -1,11 +1,11 @@
-/* net: listeners, connections and addresses. A listener is a TCP socket (IPv4, IPv6) or a Unix socket; a connection is the
- * accepted socket, never blocking; addresses are values.
+/* net: listeners, connections and addresses. A listener is a TCP socket (IPv4, IPv6) or a Unix socket; a connection
+ * is the accepted socket, never blocking; addresses are values.
  *
- * Texts for listening: "host:port", "[v6]:port", "unix:PATH"; port 0 picks a free one. A Unix socket file left over by a
- * dead server is replaced, a live one is -EADDRINUSE; the file is removed on close.
+ * Texts for listening: "host:port", "[v6]:port", "unix:PATH"; port 0 picks a free one. A Unix socket file left over
+ * by a dead server is replaced, a live one is -EADDRINUSE; the file is removed on close.
  *
- * Out of descriptors (or memory) to accept with, a listener rests for NET_REST_MS and tries again; clients wait in the kernel's
- * queue meanwhile. All functions belong to the loop's thread. */
+ * Out of descriptors (or memory) to accept with, a listener rests for NET_REST_MS and tries again; clients wait in
+ * the kernel's queue meanwhile. All functions belong to the loop's thread. */
 #ifndef LARDER_NET_H
 #define LARDER_NET_H
 
@@ -33,7 +33,8 @@ typedef struct net_cidr {
 int net_cidr_parse(str text, net_cidr *ret_net);
 bool net_cidr_has(const net_cidr *n, const net_addr *a);
 
-/* What `listen` says, parsed: -EINVAL with a text for people. Host names are not looked up: addresses, or "localhost". */
+/* What `listen` says, parsed: -EINVAL with a text for people. Host names are not looked up: addresses, or
+ * "localhost". */
 typedef struct net_listen {
     net_addr addr;
     str path; /* Unix sockets; NUL-terminated behind n */
@@ -49,7 +50,8 @@ typedef struct net_listener net_listener;
 /* A new connection: fd is the callee's. It is close-on-exec, non-blocking, without Nagle's delay. */
 typedef void (*net_accept_fn)(void *arg, net_listener *ls, int fd, const net_addr *peer);
 /* Listens at once. -EADDRINUSE, -EACCES, -EADDRNOTAVAIL, -ENOMEM, ... */
-int net_listener_open(loop *l, const net_listen *where, net_accept_fn on_accept, void *arg, net_listener **ret_listener);
+int net_listener_open(loop *l, const net_listen *where, net_accept_fn on_accept, void *arg,
+                      net_listener **ret_listener);
 const net_listen *net_listener_where(const net_listener *ls); /* with the port that port 0 became; lives with ls */
 /* Stops to listen before it returns; closed(arg) runs later, then net_listener_free may be called. */
 void net_listener_close(net_listener *ls, void (*closed)(void *arg));
@@ -61,19 +63,21 @@ typedef struct net_conn net_conn;
 struct net_conn { /* embedded in its owner's struct */
     int fd;
     unsigned wanted;
-    /* What of `wanted` has come; err is 0, or a negative errno after which only closing is left. May close the connection. */
+    /* What of `wanted` has come; err is 0, or a negative errno after which only closing is left. May close it. */
     void (*on_event)(net_conn *c, unsigned events, int err);
     void (*on_closed)(net_conn *c);
     alignas(16) unsigned char poll[160]; /* libuv's */
 };
-int net_conn_open(net_conn *c, loop *l, int fd, void (*on_event)(net_conn *c, unsigned events, int err)); /* on error fd stays the caller's */
+typedef void (*net_event_fn)(net_conn *c, unsigned events, int err);
+int net_conn_open(net_conn *c, loop *l, int fd, net_event_fn on_event); /* on error fd stays the caller's */
 int net_conn_want(net_conn *c, unsigned events); /* costs nothing when it changes nothing */
-ssize_t net_conn_read(net_conn *c, void *p, size_t n); /* bytes, 0 at the end, -EAGAIN when there is nothing now, -errno */
+ssize_t net_conn_read(net_conn *c, void *p, size_t n); /* bytes, 0 at the end, -EAGAIN for nothing now, -errno */
 /* Writes the parts one behind the other: bytes taken (0: the socket is full), or -errno. Never raises SIGPIPE. */
 #define NET_WRITE_PARTS 4
 ssize_t net_conn_write(net_conn *c, const str parts[], size_t n);
 void net_conn_shutdown(net_conn *c); /* says that we send no more */
-void net_conn_close(net_conn *c, void (*on_closed)(net_conn *c)); /* the socket goes now, the memory is yours again in on_closed */
+/* The socket goes now; the memory is yours again in on_closed. */
+void net_conn_close(net_conn *c, void (*on_closed)(net_conn *c));
 /* For a socket that is turned away before it becomes a connection. */
 void net_fd_refuse(int fd, str last_words);
 

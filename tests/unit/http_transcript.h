@@ -65,7 +65,7 @@ static inline void transcript_head(http_transcript *t)
 
 static inline void transcript_body(http_transcript *t, str body)
 {
-    buf_printf(&t->text, "  body %zu %016llx\n", body.n, (unsigned long long)(body.n ? body.p[0] * 256 + body.p[body.n - 1] : 0));
+    buf_printf(&t->text, "  body %zu\n", body.n);
     buf_str(&t->text, body);
     buf_char(&t->text, '\n');
     t->requests++;

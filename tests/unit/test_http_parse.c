@@ -88,23 +88,27 @@ static void well_formed_requests_are_taken_apart(void **state)
         ROW("1.0 kept alive", "GET / HTTP/1.0\r\nConnection: Keep-Alive\r\n\r\n", "GET / path=/ query=null 1.0\n"),
         ROW("1.1 closing", GET "Connection: x, Close\r\n\r\n", "GET / path=/ query=null 1.1 close\n"),
         ROW("empty lines first", "\r\n\r\n" GET "\r\n", "GET / path=/"),
-        ROW("blanks around a value", "GET / HTTP/1.1\r\nHost: \t a \t\r\n\r\n", "GET / path=/ query=null 1.1\n  Host=a\n"),
+        ROW("blanks around a value", "GET / HTTP/1.1\r\nHost: \t a \t\r\n\r\n",
+            "GET / path=/ query=null 1.1\n  Host=a\n"),
         ROW("no blank", "GET / HTTP/1.1\r\nHost:a\r\n\r\n", "GET / path=/ query=null 1.1\n  Host=a\n"),
         ROW("empty value", GET "X:\r\nY: \r\n\r\n", "GET / path=/ query=null 1.1\n  Host=a\n  X=\n  Y=\n"),
         ROW("empty host", "GET / HTTP/1.1\r\nHost:\r\n\r\n", "GET / path=/ query=null 1.1\n  Host=\n"),
-        ROW("bytes over 127 in a value", GET "X: \xc3\xa4\xff\r\n\r\n", "GET / path=/ query=null 1.1\n  Host=a\n  X=\xc3\xa4\xff\n"),
+        ROW("bytes over 127 in a value", GET "X: \xc3\xa4\xff\r\n\r\n",
+            "GET / path=/ query=null 1.1\n  Host=a\n  X=\xc3\xa4\xff\n"),
         ROW("a colon in a value", GET "X: a:b\r\n\r\n", "GET / path=/ query=null 1.1\n  Host=a\n  X=a:b\n"),
         ROW("absolute form", "GET http://h:80/a?b HTTP/1.1\r\nHost: other\r\n\r\n",
             "GET http://h:80/a?b path=/a query=b 1.1\n  Host=other\n  host: h:80\n"),
-        ROW("absolute form, no path", "GET HTTPS://h?b HTTP/1.1\r\nHost: h\r\n\r\n", "GET HTTPS://h?b path=/ query=b 1.1\n"),
+        ROW("absolute form, no path", "GET HTTPS://h?b HTTP/1.1\r\nHost: h\r\n\r\n",
+            "GET HTTPS://h?b path=/ query=b 1.1\n"),
         ROW("v6 host", "GET / HTTP/1.1\r\nHost: [::1]:80\r\n\r\n", "GET / path=/ query=null 1.1\n  Host=[::1]:80\n"),
         ROW("asterisk", "OPTIONS * HTTP/1.1\r\nHost: a\r\n\r\n", "OPTIONS * path=* query=null 1.1\n"),
         ROW("escapes", "GET /%41%2f?%zz HTTP/1.1\r\nHost: a\r\n\r\n", "GET /%41%2f?%zz path=/%41%2f query=%zz 1.1\n"),
         ROW("unescaped but harmless", "GET /{a}|\"<>^`\\ HTTP/1.1\r\nHost: a\r\n\r\n", "GET /{a}|\"<>^`\\ path="),
         ROW("a method nobody uses here", "PROPFIND / HTTP/1.1\r\nHost: a\r\n\r\n", "PROPFIND / path=/"),
         ROW("Upgrade is ignored", GET "Connection: Upgrade\r\nUpgrade: h2c\r\n\r\n" GET "\r\n",
-            "GET / path=/ query=null 1.1\n  Host=a\n  Connection=Upgrade\n  Upgrade=h2c\n  host: a\n  connection: Upgrade\n"
-            "  body 0 0000000000000000\n\nGET / path=/"),
+            "GET / path=/ query=null 1.1\n  Host=a\n  Connection=Upgrade\n  Upgrade=h2c\n  host: a\n"
+            "  connection: Upgrade\n"
+            "  body 0\n\nGET / path=/"),
     };
     check_all(ROWS, COUNT_OF(ROWS));
 }
@@ -113,32 +117,32 @@ static void bodies_are_found_and_what_follows_is_the_next_request(void **state)
 {
     (void)state;
 #define THEN GET "\r\n"
-#define BODY(n, check, text) "  body " n " " check "\n" text "\nGET / path=/"
+#define CHUNKED_HEAD                                                                               \
+    "POST / path=/ query=null 1.1\n  Host=a\n  Transfer-Encoding=chunked\n  host: a\n"               \
+    "  transfer-encoding: chunked\n"
+#define BODY(n, text) "  body " n "\n" text "\nGET / path=/"
     static const row ROWS[] = {
         ROW("length", POST "Content-Length: 5\r\n\r\nhello" THEN,
             "POST / path=/ query=null 1.1\n  Host=a\n  Content-Length=5\n  host: a\n  content-length: 5\n"
-            BODY("5", "000000000000686f", "hello")),
+            BODY("5", "hello")),
         ROW("length 0", POST "Content-Length: 0\r\n\r\n" THEN,
             "POST / path=/ query=null 1.1\n  Host=a\n  Content-Length=0\n  host: a\n  content-length: 0\n"
-            BODY("0", "0000000000000000", "")),
+            BODY("0", "")),
         ROW("chunks", CHUNKED "3\r\nhel\r\n2;x=y\r\nlo\r\n0\r\n\r\n" THEN,
-            "POST / path=/ query=null 1.1\n  Host=a\n  Transfer-Encoding=chunked\n  host: a\n  transfer-encoding: chunked\n"
-            BODY("5", "000000000000686f", "hello")),
+            CHUNKED_HEAD BODY("5", "hello")),
         ROW("one chunk, leading zeros", CHUNKED "00000005\r\nhello\r\n0000\r\n\r\n" THEN,
-            "POST / path=/ query=null 1.1\n  Host=a\n  Transfer-Encoding=chunked\n  host: a\n  transfer-encoding: chunked\n"
-            BODY("5", "000000000000686f", "hello")),
+            CHUNKED_HEAD BODY("5", "hello")),
         ROW("no chunks", CHUNKED "0\r\n\r\n" THEN,
-            "POST / path=/ query=null 1.1\n  Host=a\n  Transfer-Encoding=chunked\n  host: a\n  transfer-encoding: chunked\n"
-            BODY("0", "0000000000000000", "")),
+            CHUNKED_HEAD BODY("0", "")),
         ROW("trailers are dropped", CHUNKED "5\r\nhello\r\n0\r\nX: y\r\nHost: evil\r\n\r\n" THEN,
-            "POST / path=/ query=null 1.1\n  Host=a\n  Transfer-Encoding=chunked\n  host: a\n  transfer-encoding: chunked\n"
-            BODY("5", "000000000000686f", "hello")),
+            CHUNKED_HEAD BODY("5", "hello")),
         ROW("any case", "POST / HTTP/1.1\r\nhOST: a\r\ntransfer-encoding: Chunked\r\n\r\n5\r\nhello\r\n0\r\n\r\n" THEN,
-            "POST / path=/ query=null 1.1\n  hOST=a\n  transfer-encoding=Chunked\n  host: a\n  transfer-encoding: Chunked\n"
-            BODY("5", "000000000000686f", "hello")),
+            "POST / path=/ query=null 1.1\n  hOST=a\n  transfer-encoding=Chunked\n  host: a\n"
+            "  transfer-encoding: Chunked\n"
+            BODY("5", "hello")),
         ROW("a body with GET", GET "Content-Length: 2\r\n\r\nhi" THEN,
             "GET / path=/ query=null 1.1\n  Host=a\n  Content-Length=2\n  host: a\n  content-length: 2\n"
-            BODY("2", "0000000000006869", "hi")),
+            BODY("2", "hi")),
     };
     check_all(ROWS, COUNT_OF(ROWS));
 }
@@ -152,7 +156,8 @@ static void repeated_headers_are_joined_or_refused(void **state)
             "  host: a\n  if-none-match: \"a\", \"b\", \"c\"\n"),
         ROW("the first counts", GET "User-Agent: a\r\nUser-Agent: b\r\n\r\n",
             "GET / path=/ query=null 1.1\n  Host=a\n  User-Agent=a\n  User-Agent=b\n  host: a\n  user-agent: a\n"),
-        ROW("unknown ones stay apart", GET "X: 1\r\nX: 2\r\n\r\n", "GET / path=/ query=null 1.1\n  Host=a\n  X=1\n  X=2\n  host"),
+        ROW("unknown ones stay apart", GET "X: 1\r\nX: 2\r\n\r\n",
+            "GET / path=/ query=null 1.1\n  Host=a\n  X=1\n  X=2\n  host"),
         ROW("two hosts", GET "Host: a\r\n\r\n", "400 the header host is repeated"),
         ROW("two keys", GET "X-API-Key: a\r\nX-API-Key: b\r\n\r\n", "400 the header x-api-key is repeated"),
         ROW("two authorizations", GET "Authorization: a\r\nauthorization: a\r\n\r\n", "400"),
@@ -418,7 +423,8 @@ static void many_pipelined_requests_come_out_in_order(void **state)
     buf b = BUF_INIT;
     for (int i = 0; i < 1000; i++) {
         if (i % 3 == 2)
-            buf_printf(&b, "POST /%d HTTP/1.1\r\nHost: a\r\nContent-Length: %d\r\n\r\n%0*d", i, 1 + i % 60, 1 + i % 60, 7);
+            buf_printf(&b, "POST /%d HTTP/1.1\r\nHost: a\r\nContent-Length: %d\r\n\r\n%0*d", i,
+                       1 + i % 60, 1 + i % 60, 7);
         else
             buf_printf(&b, "GET /%d HTTP/1.1\r\nHost: a\r\n\r\n", i);
     }

@@ -1,14 +1,14 @@
 /* A connection's life.
  *
- * The happy path: readable -> one read into the server's buffer -> each request in it is parsed, handed to on_request,
- * answered into the gather buffer -> one write. A request that is deferred stops that: the rest of what was read waits
- * in c->in, nothing more is read, and the reply makes the connection take another turn (http_conn_replied). So does a
- * client that doesn't read: with bytes waiting in c->out nothing is parsed.
+ * The happy path: readable -> one read into the server's buffer -> each request in it is parsed, handed to
+ * on_request, answered into the gather buffer -> one write. A request that is deferred stops that: the rest of what
+ * was read waits in c->in, nothing more is read, and the reply makes the connection take another turn
+ * (http_conn_replied). So does a client that doesn't read: with bytes waiting in c->out nothing is parsed.
  *
- * The failures: what can't be parsed is refused and the connection closed, after draining it for a while so that the
- * client, still sending, gets to read the refusal; what is too slow is refused or cut by http_conn_expired; a write that fails
- * or no memory aborts. An aborted connection's struct stays until net says it is closed, so that whoever is on the stack
- * may look at c->state. */
+ * The failures: what can't be parsed is refused and the connection closed, after draining it for a while so that
+ * the client, still sending, gets to read the refusal; what is too slow is refused or cut by http_conn_expired; a
+ * write that fails or no memory aborts. An aborted connection's struct stays until net says it is closed, so that
+ * whoever is on the stack may look at c->state. */
 #include "internal.h"
 
 static const char NO_MEMORY[] = "the server is out of memory";

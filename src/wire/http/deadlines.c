@@ -1,6 +1,6 @@
-/* Deadlines: a wheel of slots, each a list of the connections to look at in that tick. A connection that is looked at early
- * (its deadline has moved away since) goes to the slot of its new deadline; so a request on a kept-alive connection only
- * stores a number. Deadlines are up to a tick late. */
+/* Deadlines: a wheel of slots, each a list of the connections to look at in that tick. A connection that is looked
+ * at early (its deadline has moved away since) goes to the slot of its new deadline; so a request on a kept-alive
+ * connection only stores a number. Deadlines are up to a tick late. */
 #include "internal.h"
 
 static void place(http_conn *c)

@@ -1,5 +1,5 @@
-/* Line by line: the request line, then one header per line, each ended by CR LF, until the empty line. llhttp has already
- * checked the bytes of names and values. */
+/* Line by line: the request line, then one header per line, each ended by CR LF, until the empty line. llhttp has
+ * already checked the bytes of names and values. */
 #include "head.h"
 
 #define NO_LINE ((size_t)-1)
@@ -109,8 +109,8 @@ static int split_request_line(str line, http_request *req, int *ret_minor, str *
 
 /* ---- header lines ---- */
 
-/* name, any case, against a lower-case text of the same length, 4 at least. Or-ing 0x20 maps upper on lower case, and of the bytes
- * a name may hold no other onto a letter or '-'. */
+/* name, any case, against a lower-case text of the same length, 4 at least. Or-ing 0x20 maps upper on lower case,
+ * and of the bytes a name may hold no other onto a letter or '-'. */
 static bool name_is(const char *name, const char *lower, size_t n)
 {
     if (n >= 8) {
@@ -276,7 +276,8 @@ static int check_host_header(http_request *req, int minor, str target_host, cons
     return 0;
 }
 
-int http_head_parse(str head, http_request *req, http_header headers[HTTP_MAX_HEADERS], int *ret_minor, const char **ret_why)
+int http_head_parse(str head, http_request *req, http_header headers[HTTP_MAX_HEADERS], int *ret_minor,
+                    const char **ret_why)
 {
     const char *end = head.p + head.n;
     size_t n = line_length(head.p, end);

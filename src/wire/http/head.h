@@ -1,5 +1,5 @@
-/* head: takes a request's complete head apart, and is strict about it: what two readers could understand differently is
- * refused. */
+/* head: takes a request's complete head apart, and is strict about it: what two readers could understand
+ * differently is refused. */
 #ifndef LARDER_HTTP_HEAD_H
 #define LARDER_HTTP_HEAD_H
 
@@ -8,9 +8,10 @@
 #define HTTP_MAX_HEADERS 100
 #define HTTP_MAX_TARGET 8192 /* bytes */
 
-/* `head`: from the method to the empty line, both included, as llhttp accepted it. Fills target, path, query, headers (into
- * `headers`), known; their texts point into head, joined ones into req->arena. *ret_minor is of HTTP/1.minor. 0, or the
- * status to refuse with and *ret_why for people. *req is all zero but for method and arena. */
-int http_head_parse(str head, http_request *req, http_header headers[HTTP_MAX_HEADERS], int *ret_minor, const char **ret_why);
+/* `head`: from the method to the empty line, both included, as llhttp accepted it. Fills target, path, query,
+ * headers (into `headers`), known; their texts point into head, joined ones into req->arena. *ret_minor is of
+ * HTTP/1.minor. 0, or the status to refuse with and *ret_why for people. *req is all zero but for method and arena. */
+int http_head_parse(str head, http_request *req, http_header headers[HTTP_MAX_HEADERS], int *ret_minor,
+                    const char **ret_why);
 
 #endif

@@ -1,6 +1,6 @@
-/* Replies on their way. Those to the requests of one read are gathered and leave in one write; a late one leaves at once. What
- * the socket doesn't take waits with the connection, which parses nothing more until it is gone: so a client that reads
- * slowly holds back its own requests. */
+/* Replies on their way. Those to the requests of one read are gathered and leave in one write; a late one leaves at
+ * once. What the socket doesn't take waits with the connection, which parses nothing more until it is gone: so a
+ * client that reads slowly holds back its own requests. */
 #include "internal.h"
 
 #define GATHER_MAX HTTP_READ_SIZE /* bytes gathered before they are written */

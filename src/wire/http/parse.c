@@ -1,9 +1,9 @@
-/* The happy path: a piece holds a whole request. START skips to it, HEAD runs llhttp once and points at the head; without
- * a body that is all. With one, BODY points at it, or collects it where chunks or pieces cut it.
+/* The happy path: a piece holds a whole request. START skips to it, HEAD runs llhttp once and points at the head;
+ * without a body that is all. With one, BODY points at it, or collects it where chunks or pieces cut it.
  *
- * llhttp is used without callbacks for the texts of the head: head.c takes the whole head apart itself, line by line, and
- * by that refuses what llhttp allows (folded lines, bare LF, empty names). Only a trailer section has to be checked
- * here, for it is dropped unseen. */
+ * llhttp is used without callbacks for the texts of the head: head.c takes the whole head apart itself, line by
+ * line, and by that refuses what llhttp allows (folded lines, bare LF, empty names). Only a trailer section has to
+ * be checked here, for it is dropped unseen. */
 #include "parse.h"
 
 #define MAX_BLANK 8 /* bytes of empty lines before a request line: more is not a mistake but an attack */

@@ -1,6 +1,7 @@
-/* parse: bytes in, requests out; no sockets. llhttp finds where a message's parts begin and end and refuses most of what
- * is malformed; this layer keeps the head in one piece, counts against the limits, collects the body, and checks what llhttp
- * lets pass. The same bytes give the same requests and refusals however they are cut into pieces.
+/* parse: bytes in, requests out; no sockets. llhttp finds where a message's parts begin and end and refuses most of
+ * what is malformed; this layer keeps the head in one piece, counts against the limits, collects the body, and
+ * checks what llhttp lets pass. The same bytes give the same requests and refusals however they are cut into
+ * pieces.
  *
  *     http_parse(ps, p, n, &used) -> PARSED_MORE     all bytes are used, the request isn't complete
  *                                    PARSED_HEAD     ps->head is complete: take it apart (head.h), then call
@@ -38,7 +39,8 @@ typedef struct http_parser {
 void http_parser_init(http_parser *ps, size_t max_head);
 void http_parser_done(http_parser *ps); /* may be used again after it, when no request is under way */
 http_parsed http_parse(http_parser *ps, const char *p, size_t n, size_t *ret_used);
-/* After PARSED_HEAD: true when the body is to be parsed, at most max_body bytes of it; false: the request is complete. */
+/* After PARSED_HEAD: true when the body is to be parsed, at most max_body bytes of it; false: the request is
+ * complete. */
 bool http_parse_body(http_parser *ps, size_t max_body);
 
 /* After PARSED_HEAD. */

@@ -1,4 +1,5 @@
-/* What form a reply takes: its body compressed or not, here or by a job; left out for HEAD, 204 and 304; its validators. */
+/* What form a reply takes: its body compressed or not, here or by a job; left out for HEAD, 204 and 304; its
+ * validators. */
 #include "internal.h"
 #include "negotiate.h"
 

@@ -1,5 +1,5 @@
-/* An accepted socket, watched by one uv_poll_t. Reads and writes are direct calls: who owns the connection knows best into
- * which memory, and how much. */
+/* An accepted socket, watched by one uv_poll_t. Reads and writes are direct calls: who owns the connection knows
+ * best into which memory, and how much. */
 #include <sys/socket.h>
 #include <sys/uio.h>
 #include <unistd.h>

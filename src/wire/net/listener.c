@@ -1,8 +1,9 @@
-/* A listening socket, watched by one uv_poll_t: readable means accept until there is nothing left, a bounded number per turn.
+/* A listening socket, watched by one uv_poll_t: readable means accept until there is nothing left, a bounded number
+ * per turn.
  *
- * Accepting is ours rather than uv_listen's, because that one spins when descriptors run out and its reserve is gone.
- * Failures: a client that left before we accepted it is skipped; for want of descriptors or memory the listener stops
- * polling and a timer starts it again; anything else waits for the next turn. */
+ * Accepting is ours rather than uv_listen's, because that one spins when descriptors run out and its reserve is
+ * gone. Failures: a client that left before we accepted it is skipped; for want of descriptors or memory the
+ * listener stops polling and a timer starts it again; anything else waits for the next turn. */
 #include <fcntl.h>
 #include <netinet/in.h>
 #include <netinet/tcp.h>
@@ -199,7 +200,8 @@ static void on_poll(uv_poll_t *p, int status, int events)
 
 /* ---- the face ---- */
 
-int net_listener_open(loop *l, const net_listen *where, net_accept_fn on_accept, void *arg, net_listener **ret_listener)
+int net_listener_open(loop *l, const net_listen *where, net_accept_fn on_accept, void *arg,
+                      net_listener **ret_listener)
 {
     if (where->addr.is_unix && where->path.n > NET_UNIX_PATH_MAX)
         return -EINVAL;
