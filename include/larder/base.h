@@ -224,6 +224,7 @@ static inline list *list_pop(list *head) /* from the front; NULL when empty */
 }
 
 /* ---- texts for bytes ---- */
+extern const char digit_pairs[100][2]; /* "00" to "99": numbers are written two digits at a time */
 #define HEX_LEN(n) (2 * (n))
 void hex_encode(const void *p, size_t n, char *out); /* lower case, 2n characters, no NUL */
 int hex_decode(str text, void *out, size_t n);       /* exactly 2n digits, else -EINVAL; all or nothing */

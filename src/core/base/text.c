@@ -1,5 +1,13 @@
-/* Texts for bytes: hexadecimal, base32, base64url, percent-encoding. */
+/* Texts for bytes: digits, hexadecimal, base32, base64url, percent-encoding. */
 #include "larder/base.h"
+
+/* clang-format off */
+#define TEN(d) {d, '0'}, {d, '1'}, {d, '2'}, {d, '3'}, {d, '4'}, {d, '5'}, {d, '6'}, {d, '7'}, {d, '8'}, {d, '9'}
+const char digit_pairs[100][2] = {
+    TEN('0'), TEN('1'), TEN('2'), TEN('3'), TEN('4'), TEN('5'), TEN('6'), TEN('7'), TEN('8'), TEN('9'),
+};
+#undef TEN
+/* clang-format on */
 
 static const char hex_digits[] = "0123456789abcdef";
 

@@ -79,10 +79,7 @@ static int date_to_ms(const date *d, int offset, int millis, int64_t *ret_wall_m
 
 static void put2(char *out, int v)
 {
-    static const char twos[] = "0001020304050607080910111213141516171819202122232425262728293031323334353637383940"
-                               "4142434445464748495051525354555657585960616263646566676869707172737475767778798081"
-                               "828384858687888990919293949596979899";
-    memcpy(out, twos + 2 * v, 2);
+    memcpy(out, digit_pairs[v], 2);
 }
 
 static void put4(char *out, int v)
