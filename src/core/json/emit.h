@@ -134,9 +134,6 @@ static inline size_t emit_digits_of(uint64_t u)
 
 static inline char *emit_i64(char *out, int64_t v)
 {
-    static const char twos[] = "0001020304050607080910111213141516171819202122232425262728293031323334353637383940"
-                               "4142434445464748495051525354555657585960616263646566676869707172737475767778798081"
-                               "828384858687888990919293949596979899";
     uint64_t u = v < 0 ? 0 - (uint64_t)v : (uint64_t)v;
     if (v < 0)
         *out++ = '-';
@@ -144,10 +141,10 @@ static inline char *emit_i64(char *out, int64_t v)
     char *at = end;
     for (; u >= 100; u /= 100) {
         at -= 2;
-        memcpy(at, twos + 2 * (u % 100), 2);
+        memcpy(at, digit_pairs[u % 100], 2);
     }
     if (u >= 10)
-        memcpy(at - 2, twos + 2 * u, 2);
+        memcpy(at - 2, digit_pairs[u], 2);
     else
         at[-1] = (char)('0' + u);
     return end;
