@@ -1,4 +1,4 @@
-/* Any bytes: read as JSON, and as the body of an entity. What was taken must be written again, and read back the same. */
+/* Any bytes as JSON, and as the body of an entity. What was taken must be written again, and read back the same. */
 #include "thing.h"
 
 SCHEMA(part, PART_FIELDS, "A part of a thing");

@@ -89,6 +89,38 @@ static void absent_fields_get_their_defaults(void **state)
     arena_done(&b.a);
 }
 
+static void defaults_exist_for_texts_lists_and_raw(void **state)
+{
+    (void)state;
+    arena a;
+    arena_init(&a, 0);
+    const json_value *v;
+    odd o = {0};
+    schema_error err;
+    assert_int_equal(json_parse(&a, STR("{\"only\":{\"label\":\"l\"},\"level\":null}"), &v, NULL), 0);
+    assert_int_equal(schema_decode(&odd_schema, &a, v, 0, &o, &err), 0);
+    assert_str(o.greeting, "hello");
+    assert_non_null(o.totals.v);
+    assert_int_equal(o.totals.n, 0);
+    assert_non_null(o.map.v);
+    assert_int_equal(o.map.n, 0);
+    assert_str(o.extra, "{\"a\":[1]}");
+    assert_null(o.level.p);
+    assert_true(WAS_NULL(&o, odd, level));
+
+    o = (odd){0};
+    assert_int_equal(json_parse(&a, STR("{\"only\":{\"label\":\"l\"},\"level\":\"mid\"}"), &v, NULL), 0);
+    assert_int_equal(schema_decode(&odd_schema, &a, v, 0, &o, &err), -EINVAL);
+    assert_str(err.text, "level: Input should be 'low'");
+    assert_int_equal(json_parse(&a, STR("{\"totals\":{}}"), &v, NULL), 0);
+    assert_int_equal(schema_decode(&odd_schema, &a, v, 0, &o, &err), -EINVAL);
+    assert_str(err.text, "totals: Dictionary should have at least 1 item");
+    assert_int_equal(json_parse(&a, STR("{\"greeting\":\"\"}"), &v, NULL), 0);
+    assert_int_equal(schema_decode(&odd_schema, &a, v, 0, &o, &err), -EINVAL);
+    assert_str(err.text, "only: Field required");
+    arena_done(&a);
+}
+
 static void null_is_told_from_absent(void **state)
 {
     (void)state;
@@ -284,6 +316,7 @@ int main(void)
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(every_kind_is_decoded),
         cmocka_unit_test(absent_fields_get_their_defaults),
+        cmocka_unit_test(defaults_exist_for_texts_lists_and_raw),
         cmocka_unit_test(null_is_told_from_absent),
         cmocka_unit_test(the_first_fault_is_named_in_the_schemas_order),
         cmocka_unit_test(lengths_are_counted_in_code_points),

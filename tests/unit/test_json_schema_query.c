@@ -180,6 +180,44 @@ static void the_first_fault_is_named_in_the_schemas_order(void **state)
     }
 }
 
+/* clang-format off */
+static const refusal find_refusals[] = {
+    {"", "all", "Missing query parameter: all. Must be true or false"},
+    {"all=", "all", "Invalid all: ''. Must be true or false"},
+    {"all=1", "ids", "Missing query parameter: ids. Must be text"},
+    {"all=1&ids=a", "ids", "Invalid ids: given 1 time. Must be at least 2 values"},
+    {"all=1&ids=", "ids", "Invalid ids: given 0 times. Must be at least 2 values"},
+    {"prefix=ab", "prefix", "Invalid prefix: 'ab'. Must be at least 3 characters"},
+    {"code=abcd", "code", "Invalid code: 'abcd'. Must be 5 characters"},
+    {"code=abcdef", "code", "Invalid code: 'abcdef'. Must be 5 characters"},
+    {"flag=ab", "flag", "Invalid flag: 'ab'. Must be at most 1 character"},
+};
+/* clang-format on */
+
+static void bounds_of_every_shape_are_told(void **state)
+{
+    (void)state;
+    find f = {0};
+    schema_error err;
+    arena a;
+    arena_init(&a, 0);
+    for (size_t i = 0; i < COUNT_OF(find_refusals); i++) {
+        const refusal *want = &find_refusals[i];
+        int r = schema_decode_query(&find_schema, &a, str_c(want->query), &f, &err);
+        if (r != -EINVAL || !str_eq(err.text, str_c(want->text)) || !str_eq(err.field, str_c(want->field)))
+            fail_msg("%s: %d \"" STR_FMT "\"", want->query, r, STR_ARG(err.text));
+    }
+    f = (find){0};
+    assert_int_equal(schema_decode_query(&find_schema, &a,
+                                         STR("prefix=abc&code=12345&flag=%C3%A9&any=%00&all=no&ids=1&ids=2"), &f, &err),
+                     0);
+    assert_str(f.flag, "\xc3\xa9");
+    assert_true(str_eq(f.any, str_of("\0", 1)));
+    assert_false(f.all);
+    assert_int_equal(f.ids.n, 2);
+    arena_done(&a);
+}
+
 static str repeated(buf *b, const char *head, const char *more, size_t times)
 {
     buf_str(b, str_c(head));
@@ -271,6 +309,7 @@ int main(void)
         cmocka_unit_test(empty_values_do_not_count_as_repeated),
         cmocka_unit_test(booleans_have_many_names),
         cmocka_unit_test(the_first_fault_is_named_in_the_schemas_order),
+        cmocka_unit_test(bounds_of_every_shape_are_told),
         cmocka_unit_test(lengths_are_counted_in_code_points),
         cmocka_unit_test(a_huge_value_is_refused_in_a_short_text),
         cmocka_unit_test(every_failed_allocation_is_reported_as_such),

@@ -230,6 +230,19 @@ static const property properties[] = {
 };
 /* clang-format on */
 
+/* clang-format off */
+static const property odd_properties[] = {
+    {"greeting", "{'type':'string','maxLength':9,'default':'hello','description':'a default text'}"},
+    {"totals", "{'type':'object','minProperties':1,'additionalProperties':{'type':'integer'},'default':{},"
+               "'description':'empty by default'}"},
+    {"map", "{'type':['object','null'],'additionalProperties':{'type':'string'},'default':{},"
+            "'description':'empty by default'}"},
+    {"extra", "{'default':{'a':[1]},'description':'some by default'}"},
+    {"level", "{'type':['string','null'],'enum':['low',null],'description':'one or none'}"},
+    {"only", "{'$ref':'#/components/schemas/part','description':'must be there'}"},
+};
+/* clang-format on */
+
 static void check_property(const json_value *members, const property *p)
 {
     buf text = BUF_INIT;
@@ -259,6 +272,9 @@ static void each_kind_is_described(void **state)
     for (size_t i = 0; i < COUNT_OF(properties); i++)
         check_property(members, &properties[i]);
     assert_int_equal(json_count(members), COUNT_OF(properties)); /* the hidden field is not among them */
+    members = json_get(described(&a, &odd_schema), "properties");
+    for (size_t i = 0; i < COUNT_OF(odd_properties); i++)
+        check_property(members, &odd_properties[i]);
     arena_done(&a);
 }
 

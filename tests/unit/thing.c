@@ -3,6 +3,8 @@
 SCHEMA(part, PART_FIELDS, "A part of a thing");
 SCHEMA(thing, THING_FIELDS, "A thing");
 SCHEMA(lookup, LOOKUP_FIELDS, "Looks things up");
+SCHEMA(odd, ODD_FIELDS, "What things lack");
+SCHEMA(find, FIND_FIELDS, "Finds things");
 
 static str random_text(arena *a, size_t min, size_t max)
 {

@@ -48,6 +48,25 @@ SCHEMA_STRUCT(thing, THING_FIELDS);
     X(S, str,    cursor, OPTIONAL, 0, 8,         NONE,                               "where to go on")   \
     X(S, strs,   tags,   OPTIONAL, 0, 3,         EACH(2, 4),                         "all of them")
 SCHEMA_STRUCT(lookup, LOOKUP_FIELDS);
+
+/* What the others lack. */
+#define ODD_FIELDS(X, S)                                                                          \
+    X(S, str,    greeting, OPTIONAL,            0, 9, DEFAULT("hello"),       "a default text")   \
+    X(S, counts, totals,   OPTIONAL,            1, 0, DEFAULT(""),            "empty by default") \
+    X(S, pairs,  map,      OPTIONAL | NULLABLE, 0, 0, DEFAULT(""),            "empty by default") \
+    X(S, raw,    extra,    OPTIONAL,            0, 0, DEFAULT("{\"a\":[1]}"), "some by default")  \
+    X(S, choice, level,    OPTIONAL | NULLABLE, 0, 0, CHOICES("low"),         "one or none")      \
+    X(S, part,   only,     REQUIRED,            0, 0, NONE,                   "must be there")
+SCHEMA_STRUCT(odd, ODD_FIELDS);
+
+#define FIND_FIELDS(X, S)                                                  \
+    X(S, str,  prefix, OPTIONAL, 3, 0, NONE,       "at least so much")     \
+    X(S, str,  code,   OPTIONAL, 5, 5, NONE,       "exactly so much")      \
+    X(S, str,  flag,   OPTIONAL, 0, 1, NONE,       "a character")          \
+    X(S, str,  any,    OPTIONAL, 0, 0, NONE,       "anything")             \
+    X(S, bool, all,    REQUIRED, 0, 0, NONE,       "must be there")        \
+    X(S, strs, ids,    REQUIRED, 2, 0, NONE,       "two or more")
+SCHEMA_STRUCT(find, FIND_FIELDS);
 /* clang-format on */
 
 /* Values within the bounds, from the test's seeded randomness; texts hold what is hard to write. Lists lie in

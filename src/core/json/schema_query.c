@@ -164,7 +164,8 @@ static int fail_times(query *q, const field *f, size_t times, str rule)
     if (!rule.p)
         return -ENOMEM;
     return fail(q, f,
-                arena_printf(q->a, "Invalid %s: given %zu times. Must be " STR_FMT, f->name, times, STR_ARG(rule)));
+                arena_printf(q->a, "Invalid %s: given %zu time%s. Must be " STR_FMT, f->name, times,
+                             times == 1 ? "" : "s", STR_ARG(rule)));
 }
 
 /* ---- values ---- */
