@@ -103,7 +103,7 @@ typedef struct store_options {
     unsigned schema_version;   /* what this program writes: STORE_SCHEMA_VERSION, or a test's */
     const store_migration *migrations;
     size_t n_migrations;
-    bool read_only;            /* check, status: no writer, nothing created */
+    bool read_only;            /* check, status: no writer (the loop isn't used), nothing created */
     unsigned probe_ms;         /* how often a full store looks for space; 0: each second */
 } store_options;
 /* `l` NULL: a command-line process: no writer thread, store_run only. Errors: -ENOENT (read_only, nothing

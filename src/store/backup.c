@@ -40,7 +40,7 @@ static int copy_to(store *s, const char *path)
  * commit syncs all. */
 static int give_id(const store *s, const char *path)
 {
-    store copy = {.n_tables = 4, .map_size = s->map_size, .limit_pages = UINT64_MAX, .page_size = s->page_size};
+    store copy = {.n_tables = 4, .limit_pages = UINT64_MAX, .page_size = s->page_size};
     store_txn *t = NULL;
     int rc = mdb_env_create(&copy.env);
     if (rc != 0)

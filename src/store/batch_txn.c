@@ -154,6 +154,7 @@ static bool together(store *s)
 static void answer(store *s)
 {
     op_list finished = {0}, again = {0};
+    s->last_batch = s->batch_n;
     for (size_t i = 0; i < s->batch_n; i++)
         store_list_add(s->batch[i]->status == STORE_MORE ? &again : &finished, s->batch[i]);
     store_writer_answer(s, &finished, &again);

@@ -63,7 +63,13 @@ static bool data_file_exists(const store *s)
     char path[PATH_MAX];
     struct stat st;
     int n = snprintf(path, sizeof(path), "%s/data.mdb", s->dir);
-    return n > 0 && (size_t)n < sizeof(path) && stat(path, &st) == 0;
+    return n > 0 && (size_t)n < sizeof(path) && stat(path, &st) == 0 && st.st_size > 0;
+}
+
+static uint64_t whole_pages(uint64_t n)
+{
+    uint64_t page = (uint64_t)sysconf(_SC_PAGESIZE);
+    return (n + page - 1) / page * page;
 }
 
 /* A command-line process takes the map's size from the file, so that it never outgrows a server's. */
@@ -96,9 +102,10 @@ static int env_open(store *s)
     mdb_env_info(env, &info);
     s->page_size = st.ms_psize;
     s->map_size = info.me_mapsize;
-    uint64_t reserve = s->map_size / 64;
+    uint64_t size = s->max_size < s->map_size ? s->max_size : s->map_size;
+    uint64_t reserve = size / 64;
     reserve = reserve < MIB ? MIB : reserve > 16 * MIB ? 16 * MIB : reserve;
-    s->limit_pages = (s->map_size > 2 * reserve ? s->map_size - reserve : s->map_size / 2) / s->page_size;
+    s->limit_pages = (size > 2 * reserve ? size - reserve : size / 2) / s->page_size;
     return 0;
 }
 
@@ -294,9 +301,10 @@ int store_open(const store_options *o, loop *l, arena *a, store **ret_store, str
     if (!s)
         return -ENOMEM;
     s->server_lock = -1;
-    s->loop = l;
-    s->max_size = o->max_size;
+    s->loop = o->read_only ? NULL : l;
+    s->max_size = whole_pages(o->max_size);
     s->read_only = o->read_only;
+    atomic_store(&s->writable, !o->read_only);
     s->probe_ms = o->probe_ms ? o->probe_ms : 1000;
     s->view.owner = s;
     pthread_mutex_init(&s->env_lock, NULL);
@@ -315,6 +323,7 @@ int store_open(const store_options *o, loop *l, arena *a, store **ret_store, str
 
 void store_free(store *s)
 {
+    REQUIRE(s->job_views == 0);
     env_close(s);
     store_unlock_server(s);
     store_txn_free(s->txn);

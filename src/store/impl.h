@@ -130,7 +130,7 @@ typedef struct op_list {
 
 struct store {
     char *dir;
-    uint64_t max_size; /* as asked for */
+    uint64_t max_size; /* as asked for, in whole pages */
     bool read_only, created;
     int server_lock; /* file descriptor, -1 when not held */
     uint64_t id;
@@ -155,6 +155,7 @@ struct store {
     pthread_mutex_t lock;
     pthread_cond_t wake;
     op_list queue, finished;
+    size_t wanted; /* the writer waits for so many */
     bool closing, writer_ended, finished_posted;
     bool reopen_posted;
     store_stats stats;
@@ -163,7 +164,7 @@ struct store {
     store_txn *txn;
     op_list taken;
     store_op *batch[BATCH_OPS]; /* in order of application */
-    size_t batch_n;
+    size_t batch_n, last_batch;
     int trouble;                          /* 0, or why ops are refused: -ENOSPC, -EIO, .. */
     int64_t probe_at, readers_checked_at; /* mono ms */
     atomic_bool writable;
@@ -202,9 +203,9 @@ int store_upgrade(store *s, const store_options *o, const char **ret_why);
 int store_meta_put(store_txn *t, str name, uint64_t value);
 
 /* ---- read.c ---- */
-int store_view_open(store *s);         /* makes the loop's view */
+int store_view_open(store *s);          /* makes the loop's view */
 void store_view_refresh(store_view *v); /* the loop's: to the newest snapshot, unless a scope is open */
-void store_view_let_go(store_view *v); /* drops the snapshot, unless a scope is open; keeps the slot */
+void store_view_let_go(store_view *v);  /* drops the snapshot, unless a scope is open; keeps the slot */
 void store_view_close(store_view *v);
 
 /* ---- walk.c ---- */
@@ -236,8 +237,8 @@ int store_space_probe(store_txn *t); /* writes PROBE_PAGES and takes them back; 
 int store_writer_start(store *s);
 void store_writer_take(store *s); /* moves the queue to the end of s->taken */
 void store_writer_answer(store *s, op_list *finished, op_list *again);
-void store_writer_probe(store *s);  /* sets s->trouble */
-void store_run_batch(store *s);     /* with what has been taken and what comes meanwhile */
+void store_writer_probe(store *s); /* sets s->trouble */
+void store_run_batch(store *s);    /* with what has been taken and what comes meanwhile */
 void store_list_add(op_list *l, store_op *op);
 store_op *store_list_take(op_list *l);             /* NULL when empty */
 void store_list_append(op_list *l, op_list *more); /* empties `more` */

@@ -137,15 +137,17 @@ static int add_to_sum(store_txn *t, const keyspace *ks, char kind, str bucket, i
 
 int store_tally_flush(store_txn *t)
 {
+    const store *s = t->owner;
     int r = 0;
     for (size_t i = 0; i < t->tallies.n && r == 0; i++) {
         const tally_delta *d = &t->tallies.v[i];
+        str bucket = store_tally_bucket(&t->tallies, d);
         if (d->value != 0)
-            r = add_to_sum(t, t->owner->spaces[d->slot].ks, SUM_TALLY, store_tally_bucket(&t->tallies, d), d->value);
+            r = add_to_sum(t, s->spaces[d->slot].ks, SUM_TALLY, bucket, d->value);
     }
-    for (size_t slot = 0; slot < t->owner->n_spaces && r == 0; slot++)
+    for (size_t slot = 0; slot < s->n_spaces && r == 0; slot++)
         if (t->touched[slot])
-            r = add_to_sum(t, t->owner->spaces[slot].ks, SUM_GENERATION, STR_NULL, 1);
+            r = add_to_sum(t, s->spaces[slot].ks, SUM_GENERATION, STR_NULL, 1);
     return r;
 }
 

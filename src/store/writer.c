@@ -11,6 +11,7 @@
 
 #define DONE_SLICE 64
 #define READER_CHECK_MS MINUTES(1)
+#define COMPANY_NS 150000 /* about as long as a commit takes */
 
 /* ---- lists ---- */
 
@@ -73,24 +74,36 @@ static void post_finished(store *s)
     }
 }
 
-static void on_finished(post *p)
+static op_list take_slice(store *s)
 {
-    store *s = CONTAINER_OF(p, store, finished_post);
     op_list slice = {0};
     pthread_mutex_lock(&s->lock);
     for (store_op *op; slice.n < DONE_SLICE && (op = store_list_take(&s->finished));)
         store_list_add(&slice, op);
-    bool ended = s->writer_ended && !s->finished.first;
     s->finished_posted = false;
     if (s->finished.first)
         post_finished(s);
     pthread_mutex_unlock(&s->lock);
+    return slice;
+}
 
+static bool has_ended(store *s)
+{
+    pthread_mutex_lock(&s->lock);
+    bool ended = s->writer_ended && !s->finished_posted && !s->reopen_posted;
+    pthread_mutex_unlock(&s->lock);
+    return ended;
+}
+
+static void on_finished(post *p)
+{
+    store *s = CONTAINER_OF(p, store, finished_post);
+    op_list slice = take_slice(s);
     store_view_refresh(&s->view); /* what it shows is not the newest any more, and keeps old pages in use */
     for (store_op *op; (op = store_list_take(&slice));)
         if (op->done)
-            op->done(op, op->status); /* op is its owner's again, and may be gone */
-    if (ended)
+            op->done(op, op->status); /* op is its owner's again, and may be gone; it may also submit again */
+    if (has_ended(s))
         close_on_loop(s);
 }
 
@@ -105,6 +118,8 @@ static void on_reopen(post *p)
         s->parked = false;
         pthread_cond_signal(&s->wake);
     }
+    if (s->writer_ended) /* it didn't wait for this; the end did */
+        post_finished(s);
     pthread_mutex_unlock(&s->lock);
 }
 
@@ -118,7 +133,7 @@ void store_submit(store *s, store_op *op)
         post_finished(s);
     } else {
         store_list_add(&s->queue, op);
-        if (s->queue.n == 1)
+        if (s->queue.n == 1 || s->queue.n == s->wanted)
             pthread_cond_signal(&s->wake);
     }
     pthread_mutex_unlock(&s->lock);
@@ -165,15 +180,20 @@ void store_writer_answer(store *s, op_list *finished, op_list *again)
     pthread_mutex_unlock(&s->lock);
 }
 
+static int64_t now_ns(void)
+{
+    return clk_mono_ns(clk_real());
+}
+
 static int64_t now_ms(void)
 {
-    return clk_mono_ms(clk_real());
+    return now_ns() / 1000000;
 }
 
 /* With the lock held; until `due` or until somebody signals. */
-static void wait_until(store *s, int64_t due)
+static void wait_until(store *s, int64_t due_ns)
 {
-    struct timespec at = {.tv_sec = due / 1000, .tv_nsec = due % 1000 * 1000000};
+    struct timespec at = {.tv_sec = due_ns / 1000000000, .tv_nsec = due_ns % 1000000000};
     pthread_cond_timedwait(&s->wake, &s->lock, &at);
 }
 
@@ -188,7 +208,7 @@ static bool reopen(store *s)
         loop_post(s->loop, &s->reopen_post);
     }
     while (s->parked && now_ms() < due)
-        wait_until(s, due);
+        wait_until(s, due * 1000000);
     bool reopened = !s->parked;
     pthread_mutex_unlock(&s->lock);
     return reopened;
@@ -213,17 +233,30 @@ void store_writer_probe(store *s)
     atomic_store(&s->writable, r == 0);
 }
 
+/* With the lock held. Those whose writes the last batch answered are likely to come again, but not all in the same
+ * instant: without this the first would have a commit alone, and all others would wait for it. */
+static void wait_for_company(store *s)
+{
+    int64_t due = now_ns() + COMPANY_NS;
+    s->wanted = s->last_batch;
+    while (s->queue.n < s->wanted && !s->closing && now_ns() < due)
+        wait_until(s, due);
+    s->wanted = 0;
+}
+
 /* False when there is nothing left to do. */
 static bool wait_for_work(store *s)
 {
     pthread_mutex_lock(&s->lock);
     while (!s->queue.first && !s->closing && !(s->trouble && now_ms() >= s->probe_at)) {
         if (s->trouble)
-            wait_until(s, s->probe_at);
+            wait_until(s, s->probe_at * 1000000);
         else
             pthread_cond_wait(&s->wake, &s->lock);
     }
     bool work = s->queue.first || !s->closing;
+    if (s->queue.n < s->last_batch / 2 && !s->trouble)
+        wait_for_company(s);
     pthread_mutex_unlock(&s->lock);
     return work;
 }
@@ -268,7 +301,6 @@ int store_writer_start(store *s)
         return r;
     s->finished_post.fn = on_finished;
     s->reopen_post.fn = on_reopen;
-    atomic_store(&s->writable, true);
     pthread_mutex_init(&s->lock, NULL);
     pthread_condattr_init(&monotonic);
     pthread_condattr_setclock(&monotonic, CLOCK_MONOTONIC);

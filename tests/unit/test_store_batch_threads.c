@@ -71,7 +71,8 @@ static int put_name_then_fail(store_txn *t, test_op *o)
 static int fail_at_once(store_txn *t, test_op *o)
 {
     (void)t;
-    note(o->arg);
+    (void)o;
+    note("b");
     return -EACCES;
 }
 
@@ -302,6 +303,37 @@ static void closing_finishes_what_was_submitted_and_refuses_the_rest(void **stat
     assert_true(is_there(f, A) && is_there(f, "s3") && !is_there(f, B));
 }
 
+static test_op resubmitted;
+
+static void on_done_submit_again(store_op *op, int status)
+{
+    test_op *o = CONTAINER_OF(op, test_op, op);
+    fixture *f = o->arg;
+    o->done = true;
+    o->status = status;
+    test_op_submit(f->store, &resubmitted, fail_at_once, A);
+}
+
+static void an_op_submitted_by_the_last_done_is_answered_before_the_end(void **state)
+{
+    fixture *f = *state;
+    gate g;
+    test_op last = {0};
+    resubmitted = (test_op){0};
+    gate_close(f, &g);
+    test_op_submit(f->store, &last, fail_at_once, A);
+    last.op.done = on_done_submit_again;
+    last.arg = f;
+    store_close(f->store, set_flag, &f->closed);
+    gate_open(&g);
+    turn_until(f, &f->closed);
+    assert_true(last.done && resubmitted.done && g.op.done);
+    assert_int_equal(resubmitted.status, -ECANCELED);
+    sem_destroy(&g.reached);
+    sem_destroy(&g.go);
+    fixture_open(f, NULL);
+}
+
 /* More ops than a batch holds, from several threads; each is answered once, and all are there. */
 enum { SUBMITTERS = 3, EACH = 1500 };
 
@@ -381,6 +413,7 @@ int main(void)
         TEST(an_op_sees_what_those_before_it_in_the_batch_wrote),
         TEST(ops_without_a_done_are_applied_too),
         TEST(closing_finishes_what_was_submitted_and_refuses_the_rest),
+        TEST(an_op_submitted_by_the_last_done_is_answered_before_the_end),
         TEST(threads_may_submit_more_than_a_batch_holds),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);

@@ -13,7 +13,8 @@ static char A[] = "a", B[] = "b", C[] = "c";
 
 static int put_thing(store_txn *t, test_op *o)
 {
-    SCOPED(buf_done) buf value = BUF_INIT;
+    SCOPED(buf_done)
+    buf value = BUF_INIT;
     thing content = {'r', STR("xy"), 40, STR("rest")};
     return store_put(t, &things, str_c(o->arg), thing_value(&content, &value));
 }
@@ -48,7 +49,8 @@ static void raw(fixture *f, const char *table, str key, str value)
 
 static void faults_are(fixture *f, const char *wanted)
 {
-    SCOPED(buf_done) buf lines = BUF_INIT;
+    SCOPED(buf_done)
+    buf lines = BUF_INIT;
     int n = 0, faults = check_faults(f->store, &lines);
     for (const char *p = wanted; *p; p++)
         n += *p == '\n';
@@ -104,7 +106,8 @@ static void a_lost_record_shows_everywhere(void **state)
 static void a_record_that_cannot_be_read_is_named(void **state)
 {
     fixture *f = *state;
-    SCOPED(buf_done) buf lines = BUF_INIT;
+    SCOPED(buf_done)
+    buf lines = BUF_INIT;
     raw(f, "r:things", STR("b"), STR("?"));
     assert_true(check_faults(f->store, &lines) > 1);
     assert_true(str_starts(buf_view(&lines), STR("things: can't be read (")));
@@ -172,7 +175,8 @@ static void many_tallies_are_checked_in_parts(void **state)
 
 static int put_next(store_txn *t, test_op *o)
 {
-    SCOPED(buf_done) buf value = BUF_INIT;
+    SCOPED(buf_done)
+    buf value = BUF_INIT;
     char key[24];
     unsigned *n = o->arg;
     thing content = {'b', STR("q"), *n, STR("some bytes")};
@@ -216,7 +220,8 @@ static void a_backup_taken_while_writing_is_whole_and_has_its_own_id(void **stat
     assert_int_equal(b.result, 0);
     assert_int_equal(store_backup(f->store, dir), -EEXIST);
 
-    SCOPED(arena_done) arena a;
+    SCOPED(arena_done)
+    arena a;
     store *copy;
     store_options o = fixture_options;
     arena_init(&a, 0);

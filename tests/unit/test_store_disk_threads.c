@@ -8,8 +8,8 @@
 #include <stdatomic.h>
 #include <stdio.h>
 #include <sys/resource.h>
-#include <sys/syscall.h>
 #include <sys/stat.h>
+#include <sys/syscall.h>
 #include <sys/uio.h>
 #include <unistd.h>
 
@@ -139,7 +139,8 @@ static int count_call(store_txn *t, test_op *o)
 
 static int put_thing(store_txn *t, test_op *o)
 {
-    SCOPED(buf_done) buf value = BUF_INIT;
+    SCOPED(buf_done)
+    buf value = BUF_INIT;
     thing content = {'r', STR("ab"), 7, STR("rest")};
     return store_put(t, &things, str_c(o->arg), thing_value(&content, &value));
 }

@@ -59,7 +59,8 @@ static void keys_sort_as_their_parts_do(void **state)
 static void parts_come_back(void **state)
 {
     (void)state;
-    SCOPED(arena_done) arena a;
+    SCOPED(arena_done)
+    arena a;
     arena_init(&a, 0);
     random_seed_for_tests(2);
     for (int i = 0; i < 20000; i++) {
@@ -83,7 +84,8 @@ static void malformed_keys_are_refused_and_nothing_is_cut(void **state)
 {
     (void)state;
     static const str bad[] = {{"", 0}, {"abc", 3}, {"abc\0", 4}, {"\0\1\0\0", 4}, {"\0", 1}, {"a\0\xff", 3}};
-    SCOPED(arena_done) arena a;
+    SCOPED(arena_done)
+    arena a;
     arena_init(&a, 0);
     for (size_t i = 0; i < COUNT_OF(bad); i++) {
         str rest = bad[i], text;
@@ -122,7 +124,8 @@ static void a_part_that_does_not_fit_makes_the_key_empty(void **state)
 static void cutting_a_text_with_zeros_tells_when_there_is_no_memory(void **state)
 {
     (void)state;
-    SCOPED(arena_done) arena a;
+    SCOPED(arena_done)
+    arena a;
     arena_init(&a, 0);
     store_key k;
     store_key_init(&k);

@@ -47,7 +47,8 @@ static void close_store(store *s)
 
 static int put_thing(store_txn *t, test_op *o)
 {
-    SCOPED(buf_done) buf value = BUF_INIT;
+    SCOPED(buf_done)
+    buf value = BUF_INIT;
     thing content = {'r', STR("xy"), 40, STR_NULL};
     return store_put(t, &things, str_c(o->arg), thing_value(&content, &value));
 }
@@ -175,7 +176,8 @@ static int migrate_calls;
 /* Rewrites all things. */
 static int one_to_two(store_txn *t)
 {
-    SCOPED(buf_done) buf value = BUF_INIT;
+    SCOPED(buf_done)
+    buf value = BUF_INIT;
     store_cursor *c;
     store_item item;
     thing content = {'g', STR("abc"), 3, STR("migrated")};
@@ -304,7 +306,8 @@ static void a_changed_emitter_rebuilds_indexes_and_tallies(void **state)
 /* Three rows each: more than one commit of a rebuilding writes. */
 static int put_nine_thousand(store_txn *t, test_op *o)
 {
-    SCOPED(buf_done) buf value = BUF_INIT;
+    SCOPED(buf_done)
+    buf value = BUF_INIT;
     thing content = {'r', STR("xy"), 40, STR_NULL};
     char key[32];
     int r = 0;

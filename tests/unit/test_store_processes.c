@@ -70,7 +70,8 @@ static void child_fixture(fixture *f, const char *dir)
     if (loop_new(clk_real(), 1, &f->loop) < 0)
         child_fails("no loop");
     store_options o = fixture_options;
-    SCOPED(arena_done) arena a;
+    SCOPED(arena_done)
+    arena a;
     arena_init(&a, 0);
     o.dir = f->dir;
     if (store_open(&o, f->loop, &a, &f->store, NULL) < 0)
@@ -79,7 +80,8 @@ static void child_fixture(fixture *f, const char *dir)
 
 static store *open_here(const char *dir)
 {
-    SCOPED(arena_done) arena a;
+    SCOPED(arena_done)
+    arena a;
     store_options o = fixture_options;
     store *s = NULL;
     str why = STR_NULL;
@@ -123,7 +125,8 @@ static void number_key(uint32_t number, char key[16])
 static int put_number(store_txn *t, store_op *op)
 {
     const write_op *w = CONTAINER_OF(op, write_op, op);
-    SCOPED(buf_done) buf value = BUF_INIT;
+    SCOPED(buf_done)
+    buf value = BUF_INIT;
     char key[16], rest[300];
     memset(rest, (char)w->number, sizeof(rest));
     thing content = {(char)('a' + w->number % 3), STR("pq"), w->number, str_of(rest, sizeof(rest))};
@@ -267,7 +270,8 @@ static void two_processes_take_turns_and_see_each_other(void **state)
 static void an_upgrade_is_refused_while_a_server_runs(void **state)
 {
     const char *dir = *state;
-    SCOPED(arena_done) arena a;
+    SCOPED(arena_done)
+    arena a;
     store_options o = fixture_options;
     store *s;
     str why = STR_NULL;
@@ -308,7 +312,8 @@ static int put_and_die(store_txn *t, test_op *o)
 static void write_and_die(const char *dir, int in, int out)
 {
     uint32_t word;
-    SCOPED(arena_done) arena a;
+    SCOPED(arena_done)
+    arena a;
     store_options o = fixture_options;
     store *s;
     arena_init(&a, 0);

@@ -8,7 +8,8 @@ static char A[] = "a", B[] = "b";
 
 static int put_thing(store_txn *t, test_op *o)
 {
-    SCOPED(buf_done) buf value = BUF_INIT;
+    SCOPED(buf_done)
+    buf value = BUF_INIT;
     thing content = {'r', STR("xy"), 40, STR("rest")};
     return store_put(t, &things, str_c(o->arg), thing_value(&content, &value));
 }
@@ -290,8 +291,10 @@ static int put_prepared(store_txn *t, test_op *o)
 
 static int open_put_walk_and_check(const store_options *o, str value, store **ret_store)
 {
-    SCOPED(arena_done) arena a;
-    SCOPED(buf_done) buf lines = BUF_INIT;
+    SCOPED(arena_done)
+    arena a;
+    SCOPED(buf_done)
+    buf lines = BUF_INIT;
     test_op put = {.op.apply = apply_fn, .fn = put_prepared, .arg = &value};
     store *s;
     store_item item;
@@ -314,7 +317,8 @@ static int open_put_walk_and_check(const store_options *o, str value, store **re
 static void each_failed_allocation_is_an_error_and_breaks_nothing(void **state)
 {
     fixture *f = *state;
-    SCOPED(buf_done) buf first = BUF_INIT, second = BUF_INIT;
+    SCOPED(buf_done)
+    buf first = BUF_INIT, second = BUF_INIT;
     thing content = {'r', STR("xy"), 40, STR("rest")}, other = {'g', STR("yz"), 41, STR("more than before")};
     store_options o = fixture_options;
     str values[2] = {thing_value(&content, &first), thing_value(&other, &second)};
