@@ -10,7 +10,9 @@ const char *repo_path_fault_text(repo_path_fault fault)
 
 repo_path_fault repo_path_check(str path)
 {
-    if (path.n > 0 && path.p[0] == '/')
+    if (path.n == 0)
+        return REPO_PATH_SEGMENT;
+    if (path.p[0] == '/')
         return REPO_PATH_ABSOLUTE;
     if (path.n > REPO_PATH_MAX)
         return REPO_PATH_LONG;

@@ -17,10 +17,10 @@ static int refuse(str *problem, str text)
 static bool has_parent_reference(str path)
 {
     size_t start = 0;
-    for (size_t i = 0; i <= path.n; i++) {
+    for (size_t i = 0; path.n > 0 && i <= path.n; i++) {
         if (i < path.n && path.p[i] != '/' && path.p[i] != '\\')
             continue;
-        if (i - start == 2 && path.p[start] == '.' && path.p[start + 1] == '.')
+        if (str_eq(str_trim(str_of(path.p + start, i - start)), STR("..")))
             return true;
         start = i + 1;
     }
@@ -45,7 +45,7 @@ static const char *directory_fault(str path)
     return path.n > REPO_PATH_MAX ? "is too long" : NULL;
 }
 
-/* Without empty and "." segments. */
+/* Without blanks around it, and without empty, blank and "." segments. */
 static int tidy(arena *a, str path, str *ret_path)
 {
     char *p = arena_alloc(a, path.n + 1);
@@ -54,31 +54,37 @@ static int tidy(arena *a, str path, str *ret_path)
     size_t n = 0;
     str segment;
     while (str_cut(&path, '/', &segment)) {
-        if (segment.n == 0 || str_eq(segment, STR(".")))
+        str word = str_trim(segment);
+        if (word.n == 0 || str_eq(word, STR(".")))
             continue;
         if (n > 0)
             p[n++] = '/';
         memcpy(p + n, segment.p, segment.n);
         n += segment.n;
     }
-    *ret_path = str_of(p, n);
+    *ret_path = str_trim(str_of(p, n));
     return 0;
 }
 
-/* The path is judged as it stands and percent-decoded: somebody behind us may decode it. The stored text is never
- * decoded: a directory may well be called "100%25". */
+/* The path is judged as it stands, tidied, and percent-decoded: somebody behind us may decode it. The stored text is
+ * never decoded: a directory may well be called "100%25". */
 static int check_directory(arena *a, str what, str in, str *ret_path, str *problem)
 {
-    str path = str_trim(in), decoded;
-    int r = percent_decode(a, path, false, &decoded);
+    str decoded, tidied;
+    int r = tidy(a, in, &tidied);
+    if (r == 0)
+        r = percent_decode(a, in, false, &decoded);
     if (r == -ENOMEM)
         return r;
-    const char *fault = directory_fault(path);
+    const char *fault = directory_fault(str_trim(in));
+    if (!fault)
+        fault = directory_fault(tidied);
     if (!fault && r == 0)
-        fault = directory_fault(decoded);
+        fault = directory_fault(str_trim(decoded));
     if (fault)
         return refuse(problem, arena_printf(a, STR_FMT " %s", STR_ARG(what), fault));
-    return tidy(a, path, ret_path);
+    *ret_path = tidied;
+    return 0;
 }
 
 int source_root_hint_check(arena *a, str in, str *ret_root_hint, str *problem)
