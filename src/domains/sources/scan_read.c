@@ -97,11 +97,6 @@ static unsigned readme_rank(const scan *sc, str path)
     return 0;
 }
 
-static bool is_wanted(const scan *sc, str path)
-{
-    return detect_is_describing(path) || (sc->src.enable_frontmatter_detection && str_ends_nocase(path, STR(".md")));
-}
-
 static int on_entry(void *ctx, const archive_entry *e, int64_t *ret_want)
 {
     scan *sc = ctx;
@@ -111,7 +106,7 @@ static int on_entry(void *ctx, const archive_entry *e, int64_t *ret_want)
         return 0;
     if (readme_rank(sc, e->path) > sc->readme_rank)
         *ret_want = README_BYTES;
-    else if (is_wanted(sc, e->path))
+    else if (detect_is_describing(e->path))
         *ret_want = CONTENT_MAX;
     return 0;
 }
@@ -199,7 +194,7 @@ static int on_end(void *ctx, const archive_entry *e)
     }
     if (e->kind == ARCHIVE_FILE && rank > sc->readme_rank)
         r = take_readme(sc, rank);
-    if (r == 0 && file && e->kind == ARCHIVE_FILE && is_wanted(sc, e->path))
+    if (r == 0 && file && e->kind == ARCHIVE_FILE && detect_is_describing(e->path))
         r = take_front(sc, e->path, file);
     return r;
 }
@@ -295,41 +290,6 @@ static int compare_ids(const void *a, const void *b)
     return str_cmp(((const entry *)a)->id, ((const entry *)b)->id);
 }
 
-static int compare_strs(const void *a, const void *b)
-{
-    return str_cmp(*(const str *)a, *(const str *)b);
-}
-
-/* How many live entries lie inside a composite, and of which types. */
-static int count_members(scan *sc)
-{
-    str *composites = arena_array(&sc->arena, str, sc->n_entries);
-    size_t n = 0;
-
-    if (!composites)
-        return -ENOMEM;
-    for (size_t i = 0; i < sc->n_entries; i++)
-        if (str_eq(sc->entries[i].artifact_type, STR("composite")))
-            composites[n++] = sc->entries[i].path;
-    qsort(composites, n, sizeof(*composites), compare_strs);
-    for (size_t i = 0; n > 0 && i < sc->n_entries; i++) {
-        const entry *e = &sc->entries[i];
-        str folder = e->path;
-        ptrdiff_t slash;
-        bool inside = false;
-
-        while (!inside && (slash = str_rchr(folder, '/')) > 0) {
-            folder = str_head(folder, (size_t)slash);
-            inside = bsearch(&folder, composites, n, sizeof(*composites), compare_strs) != NULL;
-        }
-        if (inside && !e->is_duplicate) {
-            sc->composite_members++;
-            sc->composite_types |= 1u << artifact_type_index(e->artifact_type);
-        }
-    }
-    return 0;
-}
-
 static void note_skipped(scan *sc)
 {
     for (unsigned f = REPO_PATH_OK + 1; f < REPO_PATH_FAULT_COUNT; f++) {
@@ -361,15 +321,20 @@ static int detect(scan *sc)
         return -ENOMEM;
     sc->result.total_detected = (int64_t)found.n;
     for (size_t i = 0; i < found.n && r == 0; i++) {
-        r = make_entry(sc, &found.v[i], &sc->entries[i]);
-        sc->result.duplicates_within_source += found.v[i].is_duplicate;
+        const detected *d = &found.v[i];
+        r = make_entry(sc, d, &sc->entries[i]);
+        sc->result.duplicates_within_source += d->is_duplicate;
+        if (d->is_member && !d->is_duplicate) {
+            sc->composite_members++;
+            sc->composite_types |= 1u << d->type;
+        }
     }
     sc->n_entries = found.n;
     sc->result.total_unique = sc->result.total_detected - sc->result.duplicates_within_source;
     sc->result.artifacts_found = sc->result.total_unique;
     qsort(sc->entries, sc->n_entries, sizeof(*sc->entries), compare_ids);
     note_skipped(sc);
-    return r == 0 ? count_members(sc) : r;
+    return r;
 }
 
 void scan_detect_work(job *j)
