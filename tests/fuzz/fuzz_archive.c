@@ -1,6 +1,6 @@
-/* The first byte says what the rest is: even, a tar.gz; odd, a tar that is gzipped here first, so that the fuzzer gets past
- * gzip's checksum. Its other bits choose the size of the pieces. Whatever comes, the sink's protocol is kept, and the
- * outcome doesn't depend on the pieces. */
+/* The first byte says what the rest is: even, a tar.gz; odd, a tar that is gzipped here first, so that the fuzzer gets
+ * past gzip's checksum. Its other bits choose the size of the pieces. Whatever comes, the sink's protocol is kept, and
+ * the outcome doesn't depend on the pieces. */
 #include <zlib.h>
 
 #include "larder/archive.h"

@@ -1,6 +1,6 @@
-/* The first line holds options, each further line is a path: 'f' asks for frontmatter, 's' for one single artifact, the
- * rest behind a blank is root_hint, "DIR=TYPE" words a manual_map. The result must keep its promises, and must not depend
- * on the order of the listing. */
+/* The first line holds options, each further line is a path: 'f' asks for frontmatter, 's' for one single artifact; of
+ * the words behind, "DIR=TYPE" is a row of the manual_map, any other the root_hint. The result must keep its promises,
+ * and must not depend on the order of the listing. */
 #include "larder/detect.h"
 
 #define MAX_PATHS 2000

@@ -1,4 +1,4 @@
-/* Any text as a repository URL, an address, a root_hint, a ref. What is taken must be stable and safe to build paths of. */
+/* Any text as a repository URL, address, root_hint, ref. What is taken must be stable, and safe to build paths of. */
 #include "larder/repo_path.h"
 #include "larder/repo_url.h"
 #include "larder/source_rules.h"

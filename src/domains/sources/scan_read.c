@@ -1,5 +1,5 @@
-/* The worker's part of a scan: the tree's listing becomes files, the archive's describing files are read as they pass, and
- * what the detector makes of it becomes entries. Touches nothing but the scan. */
+/* The worker's part of a scan: the tree's listing becomes files, the archive's describing files are read as they pass,
+ * and what the detector makes of it becomes entries. Touches nothing but the scan. */
 #include "service.h"
 
 #include <stdlib.h>
