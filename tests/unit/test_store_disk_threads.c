@@ -4,6 +4,7 @@
 
 #include "store_fixture.h"
 
+#include <fcntl.h>
 #include <signal.h>
 #include <stdatomic.h>
 #include <stdio.h>
@@ -11,11 +12,12 @@
 #include <sys/stat.h>
 #include <sys/syscall.h>
 #include <sys/uio.h>
+#include <time.h>
 #include <unistd.h>
 
 /* ---- faults: writes from the n-th on fail, `times` of them ---- */
 
-typedef enum fault_kind { ON_ANY, ON_PAGES, ON_META, ON_SYNC } fault_kind;
+typedef enum fault_kind { ON_ANY, ON_PAGES, ON_META, ON_SYNC, ON_OPEN } fault_kind;
 
 static struct {
     atomic_int in, times, hits;
@@ -68,6 +70,16 @@ ssize_t writev(int fd, const struct iovec *v, int n)
 int fdatasync(int fd)
 {
     return is_due(ON_SYNC) ? -1 : (int)syscall(SYS_fdatasync, fd);
+}
+
+int open(const char *path, int flags, ...)
+{
+    va_list args;
+    va_start(args, flags);
+    int mode = flags & O_CREAT ? va_arg(args, int) : 0;
+    va_end(args);
+    bool of_store = strstr(path, "data.mdb") != NULL;
+    return of_store && is_due(ON_OPEN) ? -1 : (int)syscall(SYS_openat, AT_FDCWD, path, flags, mode);
 }
 
 /* ---- helpers ---- */
@@ -237,6 +249,21 @@ static void a_large_delete_finds_its_way_through_a_full_map(void **state)
     assert_int_equal(put_large(f, 0), 0);
 }
 
+static void what_frees_is_tried_in_smaller_steps_when_there_is_no_space(void **state)
+{
+    fixture *f = *state;
+    for (unsigned i = 0; i < 100; i++)
+        assert_int_equal(put_large(f, i), 0);
+    test_op del = {.op.flags = STORE_FREES};
+    fault_set(ON_PAGES, 0, 2, ENOSPC); /* together with others, and alone */
+    test_op_submit(f->store, &del, del_all_large, NULL);
+    test_op_wait(f, &del);
+    assert_int_equal(del.status, 0);
+    assert_int_equal(atomic_load(&fault.hits), 2);
+    assert_true(del.calls > 3); /* the two that failed; the rest is more than one small step */
+    assert_int_equal(count_large(f), 0);
+}
+
 /* ---- a full disk ---- */
 
 static void a_full_disk_refuses_writes_untried_until_there_is_space(void **state)
@@ -344,6 +371,65 @@ static void reopening_waits_for_the_reads_of_jobs(void **state)
     assert_true(is_there(f, before) && is_there(f, during));
 }
 
+static void a_store_that_cannot_be_reopened_tries_again(void **state)
+{
+    fixture *f = *state;
+    char before[] = "before", during[] = "during";
+    str value;
+    store_stats st;
+    assert_int_equal(do_op(f, 0, put_thing, before), 0);
+    fault_set(ON_META, 0, 1, EIO);
+    test_op o = {0};
+    test_op_submit(f->store, &o, put_thing, during);
+    while (atomic_load(&fault.hits) == 0)
+        continue;
+    fault_set(ON_OPEN, 0, INT32_MAX, EMFILE);
+    test_op_wait(f, &o);
+    assert_int_equal(o.status, -EIO);
+    assert_false(store_is_writable(f->store));
+    store_view *v = store_read_begin(f->store), *reader;
+    assert_int_equal(store_get(v, &things, str_c(before), &value), -EIO);
+    assert_int_equal(store_count(v, &things), 0);
+    store_read_end(v);
+    assert_int_equal(store_read_begin_job(f->store, &reader), -EIO);
+    assert_int_equal(store_backup(f->store, f->dir), -EEXIST);
+    store_stats_of(f->store, &st);
+    assert_int_equal(st.used_bytes, 0);
+    fault_clear();
+    wait_until_writable(f);
+    assert_true(is_there(f, before));
+    assert_int_equal(do_op(f, 0, put_thing, during), 0);
+}
+
+static void set_flag(void *flag)
+{
+    *(bool *)flag = true;
+}
+
+static void closing_a_store_that_waits_to_be_reopened(void **state)
+{
+    fixture *f = *state;
+    char before[] = "before", during[] = "during";
+    store_view *reader;
+    assert_int_equal(do_op(f, 0, put_thing, before), 0);
+    assert_int_equal(store_read_begin_job(f->store, &reader), 0);
+    fault_set(ON_META, 0, INT32_MAX, EIO);
+    test_op o = {0};
+    test_op_submit(f->store, &o, put_thing, during);
+    store_close(f->store, set_flag, &f->closed);
+    struct timespec a_while = {.tv_nsec = 200000000}; /* the writer asks, waits in vain, and ends */
+    nanosleep(&a_while, NULL);
+    store_read_end(reader);
+    test_op_wait(f, &o);
+    turn_until(f, &f->closed);
+    assert_int_equal(o.status, -EIO);
+    fault_clear();
+    store_options again = fixture_options;
+    again.max_size = 8 * MIB;
+    fixture_open(f, &again);
+    assert_true(is_there(f, before) && !is_there(f, during));
+}
+
 /* Each of LMDB's writes fails in turn: what was answered as stored is there, what wasn't is not, and all
  * fits together. */
 static void whichever_write_fails_answers_are_true(void **state)
@@ -399,11 +485,14 @@ int main(void)
         TEST(a_full_map_refuses_writes_and_recovers_when_something_is_deleted),
         TEST(an_op_too_large_for_the_map_fails_alone),
         TEST(a_large_delete_finds_its_way_through_a_full_map),
+        TEST(what_frees_is_tried_in_smaller_steps_when_there_is_no_space),
         TEST(a_full_disk_refuses_writes_untried_until_there_is_space),
         TEST(a_file_size_limit_is_a_full_disk),
         TEST(one_failed_sync_fails_nobody),
         TEST(a_failed_meta_page_needs_no_restart),
         TEST(reopening_waits_for_the_reads_of_jobs),
+        TEST(a_store_that_cannot_be_reopened_tries_again),
+        TEST(closing_a_store_that_waits_to_be_reopened),
         TEST(whichever_write_fails_answers_are_true),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);

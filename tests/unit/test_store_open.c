@@ -4,6 +4,7 @@
 #include "store_fixture.h"
 
 #include <fcntl.h>
+#include <lmdb.h>
 #include <stdio.h>
 #include <sys/stat.h>
 #include <unistd.h>
@@ -158,6 +159,30 @@ static void what_is_no_store_is_refused(void **state)
     close(fd);
     refused(d, fixture_options, -EPROTO, "is not a store");
     refused(d, fixture_options, -EPROTO, d->dir);
+}
+
+static void another_programs_database_is_refused(void **state)
+{
+    folder *d = *state;
+    MDB_env *env;
+    MDB_txn *txn;
+    MDB_dbi dbi;
+    assert_int_equal(mdb_env_create(&env), 0);
+    assert_int_equal(mdb_env_set_maxdbs(env, 1), 0);
+    assert_int_equal(mdb_env_open(env, d->dir, 0, 0600), 0);
+    assert_int_equal(mdb_txn_begin(env, NULL, 0, &txn), 0);
+    assert_int_equal(mdb_dbi_open(txn, "other", MDB_CREATE, &dbi), 0);
+    assert_int_equal(mdb_txn_commit(txn), 0);
+    mdb_env_close(env);
+    refused(d, fixture_options, -EPROTO, "not a store of this program");
+}
+
+static void a_folder_that_cannot_be_made_is_named(void **state)
+{
+    folder *d = *state, other = {.a = d->a};
+    snprintf(other.dir, sizeof(other.dir), "%.50s/no/such", d->dir);
+    refused(&other, fixture_options, -ENOENT, "no/such: the folder can't be created");
+    d->a = other.a;
 }
 
 static void a_newer_schema_is_refused(void **state)
@@ -381,6 +406,8 @@ int main(void)
         TEST(bad_options_are_refused),
         TEST(read_only_needs_a_store_and_cannot_write),
         TEST(what_is_no_store_is_refused),
+        TEST(another_programs_database_is_refused),
+        TEST(a_folder_that_cannot_be_made_is_named),
         TEST(a_newer_schema_is_refused),
         TEST(an_older_store_is_migrated_step_by_step),
         TEST(a_failed_migration_changes_nothing),

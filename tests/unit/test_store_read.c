@@ -48,6 +48,10 @@ static void a_job_reads_its_own_snapshot(void **state)
     assert_int_equal(store_read_begin_job(f->store, &later), 0);
     assert_false(has(reader, A));
     assert_true(has(later, A));
+    mem_fail_at(0);
+    store_view *none;
+    assert_int_equal(store_read_begin_job(f->store, &none), -ENOMEM);
+    mem_fail_at(-1);
     assert_int_equal(store_walk(reader, &things, BY_WORD, STR_NULL, STR_NULL, false, &c), 0);
     assert_false(store_next(c, &item));
     assert_int_equal(store_walk(later, &things, BY_WORD, STR_NULL, STR_NULL, false, &c), 0);
