@@ -123,11 +123,12 @@ SCHEMA_STRUCT(entry, ENTRY_FIELDS);
 SCHEMA_STRUCT(scan_result, SCAN_RESULT_FIELDS);
 
 extern keyspace sources_ks, entries_ks, validators_ks;
-enum { SOURCES_BY_NEXT_SCAN, SOURCES_BY_SCANNING };
+enum { SOURCES_BY_NEXT_SCAN, SOURCES_BY_SCANNING, SOURCES_BY_LAST_SYNC };
 /* Orders of entries_ks, for store_walk. Names sort by their bytes; all end with the entry's id. */
 enum {
     ENTRIES_BY_NAME,             /* live entries: name */
     ENTRIES_BY_TYPE_NAME,        /* live entries: type, name */
+    ENTRIES_BY_UPDATED,          /* live entries: updated_at */
     ENTRIES_BY_SOURCE_CONFIDENCE, /* source, confidence */
     ENTRIES_BY_SOURCE_NAME,      /* source, name */
     ENTRIES_BY_SOURCE_DATE,      /* source, detected_at */
@@ -176,6 +177,20 @@ int64_t entries_of_source(store_view *v, str source_id); /* rows, removed ones t
 int64_t entries_live(store_view *v, str type); /* null: all types */
 int entries_live_page(store_view *v, arena *a, str type, uint64_t skip, size_t limit, const entry **ret_items, size_t *ret_n);
 
+/* All live entries of indexed sources, by name: for who keeps an index of them. A negative result of fn ends it. */
+typedef struct entry_live {
+    str id, name; /* until fn returns */
+    unsigned type; /* detect_type */
+    int64_t updated_at;
+} entry_live;
+int entries_live_each(store_view *v, int (*fn)(void *arg, const entry_live *e), void *arg);
+
+typedef struct sources_times { /* wall ms, 0 for none */
+    int64_t oldest_entry, newest_entry; /* live ones, by their last change */
+    int64_t last_sync, next_scan;
+} sources_times;
+void sources_times_of(store_view *v, sources_times *ret_times);
+
 /* ---- the service ---- */
 typedef struct sources sources;
 #define SOURCES_BATCH 256
@@ -207,35 +222,35 @@ void sources_free(sources *s);
 #define SOURCE_CREATE_FIELDS(X, S)                                                                                     \
     X(S, str,    repo_url,      REQUIRED, 1, 500, FORMAT("uri"), "https://github.com/<owner>/<repo>")                  \
     X(S, str,    ref,           OPTIONAL, 1, 250, NONE, "branch, tag or SHA; default main, else the default branch")   \
-    X(S, str,    root_hint,     OPTIONAL, 0, 500, NONE, "folder to limit the scan to")                                 \
-    X(S, str,    access_token,  OPTIONAL, 1, 500, NONE, "for this scan; never stored")                                 \
-    X(S, raw,    manual_map,    OPTIONAL, 0, 0, NONE, "directory -> type, or type -> directories")                     \
+    X(S, str,    root_hint,     OPTIONAL | NULLABLE, 0, 500, NONE, "folder to limit the scan to")                                 \
+    X(S, str,    access_token,  OPTIONAL | NULLABLE, 1, 500, NONE, "for this scan; never stored")                                 \
+    X(S, raw,    manual_map,    OPTIONAL | NULLABLE, 0, 0, NONE, "directory -> type, or type -> directories")                     \
     X(S, choice, trust_level,   OPTIONAL, 0, 0, CHOICES_DEFAULT(SOURCE_TRUST, "basic"), "how its artifacts are treated") \
-    X(S, str,    description,   OPTIONAL, 0, 500, NONE, "the user's description")                                      \
-    X(S, str,    notes,         OPTIONAL, 0, 2000, NONE, "internal notes")                                             \
+    X(S, str,    description,   OPTIONAL | NULLABLE, 0, 500, NONE, "the user's description")                                      \
+    X(S, str,    notes,         OPTIONAL | NULLABLE, 0, 2000, NONE, "internal notes")                                             \
     X(S, bool,   enable_frontmatter_detection, OPTIONAL, 0, 0, NONE, "Markdown frontmatter makes artifacts too")       \
-    X(S, bool,   indexing_enabled, OPTIONAL, 0, 0, NONE, "whether search shows its entries; default true")             \
+    X(S, bool,   indexing_enabled, OPTIONAL | NULLABLE, 0, 0, NONE, "whether search shows its entries; default true")             \
     X(S, bool,   import_repo_description, OPTIONAL, 0, 0, NONE, "take over GitHub's description and topics")           \
     X(S, bool,   import_repo_readme, OPTIONAL, 0, 0, NONE, "take over the README")                                     \
-    X(S, strs,   tags,          OPTIONAL, 0, 0, NONE, "at most 20 tags of 1 to 50 characters")                         \
+    X(S, strs,   tags,          OPTIONAL | NULLABLE, 0, 0, NONE, "at most 20 tags of 1 to 50 characters")                         \
     X(S, bool,   single_artifact_mode, OPTIONAL, 0, 0, NONE, "the whole repository (or root_hint) is one artifact")    \
-    X(S, choice, single_artifact_type, OPTIONAL, 0, 0, CHOICES("skill|command|agent|mcp_server|hook|composite"), "its type then") \
+    X(S, choice, single_artifact_type, OPTIONAL | NULLABLE, 0, 0, CHOICES("skill|command|agent|mcp_server|hook|composite"), "its type then") \
     X(S, bool,   deep_indexing_enabled, OPTIONAL, 0, 0, NONE, "kept for clients that send it")
 SCHEMA_STRUCT(source_create, SOURCE_CREATE_FIELDS);
 
 #define SOURCE_UPDATE_FIELDS(X, S)                                                                                     \
-    X(S, str,    ref,           OPTIONAL, 1, 250, NONE, "branch, tag or SHA")                                          \
-    X(S, str,    root_hint,     OPTIONAL, 0, 500, NONE, "folder to limit the scan to; empty: none")                    \
-    X(S, raw,    manual_map,    OPTIONAL, 0, 0, NONE, "directory -> type; {} clears")                                  \
-    X(S, choice, trust_level,   OPTIONAL, 0, 0, CHOICES(SOURCE_TRUST), "how its artifacts are treated")                \
-    X(S, str,    description,   OPTIONAL, 0, 500, NONE, "the user's description")                                      \
-    X(S, str,    notes,         OPTIONAL, 0, 2000, NONE, "internal notes")                                             \
-    X(S, bool,   enable_frontmatter_detection, OPTIONAL, 0, 0, NONE, "Markdown frontmatter makes artifacts too")       \
-    X(S, bool,   indexing_enabled, OPTIONAL, 0, 0, NONE, "whether search shows its entries")                           \
-    X(S, bool,   import_repo_description, OPTIONAL, 0, 0, NONE, "true: fetch the description and topics now")          \
-    X(S, bool,   import_repo_readme, OPTIONAL, 0, 0, NONE, "true: fetch the README at the next scan, and at each after it") \
-    X(S, strs,   tags,          OPTIONAL, 0, 0, NONE, "replaces all tags")                                             \
-    X(S, bool,   deep_indexing_enabled, OPTIONAL, 0, 0, NONE, "kept for clients that send it")
+    X(S, str,    ref,           OPTIONAL | NULLABLE, 1, 250, NONE, "branch, tag or SHA")                                          \
+    X(S, str,    root_hint,     OPTIONAL | NULLABLE, 0, 500, NONE, "folder to limit the scan to; empty: none")                    \
+    X(S, raw,    manual_map,    OPTIONAL | NULLABLE, 0, 0, NONE, "directory -> type; {} clears")                                  \
+    X(S, choice, trust_level,   OPTIONAL | NULLABLE, 0, 0, CHOICES(SOURCE_TRUST), "how its artifacts are treated")                \
+    X(S, str,    description,   OPTIONAL | NULLABLE, 0, 500, NONE, "the user's description")                                      \
+    X(S, str,    notes,         OPTIONAL | NULLABLE, 0, 2000, NONE, "internal notes")                                             \
+    X(S, bool,   enable_frontmatter_detection, OPTIONAL | NULLABLE, 0, 0, NONE, "Markdown frontmatter makes artifacts too")       \
+    X(S, bool,   indexing_enabled, OPTIONAL | NULLABLE, 0, 0, NONE, "whether search shows its entries")                           \
+    X(S, bool,   import_repo_description, OPTIONAL | NULLABLE, 0, 0, NONE, "true: fetch the description and topics now")          \
+    X(S, bool,   import_repo_readme, OPTIONAL | NULLABLE, 0, 0, NONE, "true: fetch the README at the next scan, and at each after it") \
+    X(S, strs,   tags,          OPTIONAL | NULLABLE, 0, 0, NONE, "replaces all tags")                                             \
+    X(S, bool,   deep_indexing_enabled, OPTIONAL | NULLABLE, 0, 0, NONE, "kept for clients that send it")
 SCHEMA_STRUCT(source_update, SOURCE_UPDATE_FIELDS);
 
 /* A change asked for by a client. The struct, its arena and what it points to are the caller's until on_done, which runs

@@ -135,7 +135,7 @@ static bool tallies_from_store(store_view *v, str source_id, const entry_filter 
         return false;
     for (unsigned type = 0; type < DETECT_TYPE_COUNT; type++) {
         for (unsigned status = 0; status < ENTRY_STATUSES; status++) {
-            entry_cover c = {(uint8_t)type, (uint8_t)status, 100};
+            entry_cover c = {.type = (uint8_t)type, .status = (uint8_t)status, .confidence = 100};
             if (cover_matches(&c, f))
                 tally_add(t, &c, entry_tally(v, source_id, type, (entry_status)status));
         }

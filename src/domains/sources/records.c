@@ -87,6 +87,12 @@ static int source_emit(str key, str value, store_emit *out)
         store_key_tail(&k, key);
         store_emit_entry(out, SOURCES_BY_NEXT_SCAN, store_key_view(&k), STR_NULL);
     }
+    if (r == 0 && s.last_sync_at) {
+        store_key_init(&k);
+        store_key_u64(&k, (uint64_t)s.last_sync_at);
+        store_key_tail(&k, key);
+        store_emit_entry(out, SOURCES_BY_LAST_SYNC, store_key_view(&k), STR_NULL);
+    }
     arena_done(&a);
     return r;
 }
@@ -94,6 +100,7 @@ static int source_emit(str key, str value, store_emit *out)
 static const char *const source_indexes[] = {
     [SOURCES_BY_NEXT_SCAN] = "next_scan",
     [SOURCES_BY_SCANNING] = "scanning",
+    [SOURCES_BY_LAST_SYNC] = "last_sync",
 };
 keyspace sources_ks = {
     .name = "sources",
@@ -105,21 +112,25 @@ keyspace sources_ks = {
 keyspace validators_ks = {.name = "validators"};
 
 /* ---- entries ---- */
-static str entry_cover_make(const entry *e, char out[3])
+#define COVER_LEN 11 /* type, status, confidence, updated_at in the machine's byte order: a store stays on its machine */
+
+static str entry_cover_make(const entry *e, char out[COVER_LEN])
 {
     out[0] = (char)artifact_type_index(e->artifact_type);
     out[1] = (char)entry_status_of(e);
     out[2] = (char)e->confidence_score;
-    return str_of(out, 3);
+    memcpy(out + 3, &e->updated_at, sizeof(e->updated_at));
+    return str_of(out, COVER_LEN);
 }
 
 bool entry_cover_read(str cover, entry_cover *ret_cover)
 {
-    if (cover.n != 3)
+    if (cover.n != COVER_LEN)
         return false;
     ret_cover->type = (uint8_t)cover.p[0];
     ret_cover->status = (uint8_t)cover.p[1];
     ret_cover->confidence = (uint8_t)cover.p[2];
+    memcpy(&ret_cover->updated_at, cover.p + 3, sizeof(ret_cover->updated_at));
     return ret_cover->type < DETECT_TYPE_COUNT && ret_cover->status < ENTRY_STATUSES;
 }
 
@@ -134,6 +145,10 @@ static void parts_type_name(store_key *k, const entry *e)
 {
     store_key_u8(k, (uint8_t)artifact_type_index(e->artifact_type));
     parts_name(k, e);
+}
+static void parts_updated(store_key *k, const entry *e)
+{
+    store_key_u64(k, (uint64_t)e->updated_at);
 }
 static void parts_source_confidence(store_key *k, const entry *e)
 {
@@ -158,6 +173,7 @@ static const struct {
 } ENTRY_ORDERS[] = {
     [ENTRIES_BY_NAME] = {true, parts_name},
     [ENTRIES_BY_TYPE_NAME] = {true, parts_type_name},
+    [ENTRIES_BY_UPDATED] = {true, parts_updated},
     [ENTRIES_BY_SOURCE_CONFIDENCE] = {false, parts_source_confidence},
     [ENTRIES_BY_SOURCE_NAME] = {false, parts_source_name},
     [ENTRIES_BY_SOURCE_DATE] = {false, parts_source_date},
@@ -192,7 +208,7 @@ static void entry_emit_all(const entry *e, store_emit *out)
 {
     const bool live = entry_is_live(e);
     const unsigned type = artifact_type_index(e->artifact_type);
-    char cover[3], type_bucket[2];
+    char cover[COVER_LEN], type_bucket[2];
     store_key k;
 
     for (unsigned i = 0; i < COUNT_OF(ENTRY_ORDERS); i++) {
@@ -225,6 +241,7 @@ static int entry_emit(str key, str value, store_emit *out)
 static const char *const entry_indexes[] = {
     [ENTRIES_BY_NAME] = "name",
     [ENTRIES_BY_TYPE_NAME] = "type_name",
+    [ENTRIES_BY_UPDATED] = "updated",
     [ENTRIES_BY_SOURCE_CONFIDENCE] = "source_confidence",
     [ENTRIES_BY_SOURCE_NAME] = "source_name",
     [ENTRIES_BY_SOURCE_DATE] = "source_date",
@@ -340,4 +357,117 @@ int validator_put(store_txn *t, str fingerprint, str url_path, const validator *
     uint8_t key[SHA256_LEN];
 
     return put(t, &validators_ks, &validator_schema, validator_key(fingerprint, url_path, key), value);
+}
+
+/* The time at one end of an index whose keys begin with it; 0 when it is empty. */
+static int64_t time_at_end(store_view *v, const keyspace *ks, int index, bool last)
+{
+    store_cursor *c = NULL;
+    store_item item;
+    uint64_t at = 0;
+
+    if (store_walk(v, ks, index, STR_NULL, STR_NULL, last, &c) == 0 && store_next(c, &item))
+        (void)store_key_cut_u64(&item.index_key, &at);
+    store_cursor_end(c);
+    return (int64_t)at;
+}
+
+void sources_times_of(store_view *v, sources_times *ret_times)
+{
+    *ret_times = (sources_times){
+        .oldest_entry = time_at_end(v, &entries_ks, ENTRIES_BY_UPDATED, false),
+        .newest_entry = time_at_end(v, &entries_ks, ENTRIES_BY_UPDATED, true),
+        .last_sync = time_at_end(v, &sources_ks, SOURCES_BY_LAST_SYNC, true),
+        .next_scan = time_at_end(v, &sources_ks, SOURCES_BY_NEXT_SCAN, false),
+    };
+}
+
+/* ---- all live entries, for search ---- */
+/* Prefixes of the ids of entries whose sources are not indexed. */
+static int list_hidden(store_view *v, arena *a, str *ret_prefixes)
+{
+    buf found = BUF_INIT;
+    store_cursor *c = NULL;
+    store_item item;
+    arena scratch;
+
+    arena_init(&scratch, 0);
+    int r = store_walk(v, &sources_ks, STORE_BY_KEY, STR_NULL, STR_NULL, false, &c);
+    while (r == 0 && store_next(c, &item)) {
+        source s = {0};
+        char prefix[ENTRY_PREFIX_LEN];
+        r = record_decode(&source_schema, &scratch, item.value, &s);
+        if (r == 0 && !s.indexing_enabled) {
+            entry_prefix(s.id, prefix);
+            buf_put(&found, prefix, sizeof(prefix));
+        }
+        arena_reset(&scratch);
+    }
+    if (r == 0)
+        r = found.err ? found.err : store_cursor_error(c);
+    store_cursor_end(c);
+    arena_done(&scratch);
+    if (r == 0 && found.n) {
+        *ret_prefixes = arena_dup(a, buf_view(&found));
+        r = ret_prefixes->p ? 0 : -ENOMEM;
+    }
+    buf_done(&found);
+    return r;
+}
+
+static bool is_hidden(str prefixes, str id)
+{
+    for (size_t at = 0; at < prefixes.n; at += ENTRY_PREFIX_LEN)
+        if (str_starts(id, str_of(prefixes.p + at, ENTRY_PREFIX_LEN)))
+            return true;
+    return false;
+}
+
+/* From the index entry alone, but for names that were cut there. */
+static int live_of(store_cursor *c, store_item *item, arena *a, entry_live *ret)
+{
+    str rest = item->index_key, name;
+    entry_cover cover;
+    entry e = {0};
+
+    int r = store_key_cut_str(&rest, a, &name);
+    if (r == 0 && !entry_cover_read(item->cover, &cover))
+        r = -EPROTO;
+    if (r == 0 && name.n >= NAME_IN_KEY) {
+        r = store_item_value(c, item);
+        if (r == 0)
+            r = record_decode(&entry_schema, a, item->value, &e);
+        name = e.name;
+    }
+    if (r == 0)
+        *ret = (entry_live){item->key, name, cover.type, cover.updated_at};
+    return r;
+}
+
+int entries_live_each(store_view *v, int (*fn)(void *arg, const entry_live *e), void *arg)
+{
+    SCOPED(arena_done) arena a;
+    SCOPED(arena_done) arena scratch;
+    store_cursor *c = NULL;
+    store_item item;
+    str hidden = STR_NULL;
+
+    arena_init(&a, 0);
+    arena_init(&scratch, 0);
+    int r = list_hidden(v, &a, &hidden);
+    if (r == 0)
+        r = store_walk(v, &entries_ks, ENTRIES_BY_NAME, STR_NULL, STR_NULL, false, &c);
+    while (r == 0 && store_next(c, &item)) {
+        entry_live e;
+        if (is_hidden(hidden, item.key))
+            continue;
+        r = live_of(c, &item, &scratch, &e);
+        if (r == 0)
+            r = fn(arg, &e);
+        arena_reset(&scratch);
+    }
+    if (r == 0)
+        r = store_cursor_error(c);
+    store_cursor_end(c);
+    return r;
 }

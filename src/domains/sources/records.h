@@ -26,6 +26,7 @@ unsigned artifact_type_index(str type); /* a detect_type */
 /* What the per-source indexes carry beside their key, so that filters need not fetch the record. */
 typedef struct entry_cover {
     uint8_t type, status, confidence;
+    int64_t updated_at;
 } entry_cover;
 bool entry_cover_read(str cover, entry_cover *ret_cover);
 

@@ -1,0 +1,30 @@
+/* api: the resources, one file each in src/serve/api: a table of rows (route.h) and their handlers, nothing else. What a
+ * handler decides is in its domain; what it says is in the entity's field list.
+ *
+ * To add a resource: a file with its rows and handlers, its table below, and its line in app/'s list of tables. */
+#ifndef LARDER_API_H
+#define LARDER_API_H
+
+#include "larder/route.h"
+#include "larder/search.h"
+#include "larder/sources.h"
+
+/* The rooms that handlers use: call.app points to one. */
+typedef struct api {
+    loop *loop;
+    store *store;
+    sources *sources;
+    search *search;
+    /* While search learns the entries after a start, calls wait for it here: ready(c) runs on the loop when it has. */
+    bool search_is_ready;
+    list search_waits; /* search_wait.link */
+} api;
+typedef struct search_wait {
+    list link;
+    void (*ready)(struct search_wait *w);
+} search_wait;
+
+extern const family family_sources, family_cache;
+extern const route_table sources_routes, cache_routes;
+
+#endif

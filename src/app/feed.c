@@ -1,0 +1,231 @@
+/* See feed.h. At most one build is under way; a reload that comes meanwhile begins when it is freed. */
+#include "feed.h"
+
+#include "larder/detect.h"
+#include "larder/log.h"
+
+#define AGAIN_MS SECONDS(5) /* after a failure for lack of memory */
+
+static void begin_load(feed *f);
+static void begin_merge(feed *f);
+
+/* ---- builds: run on a worker, end on the loop, be freed on a worker ---- */
+static void check_stopped(feed *f)
+{
+    if (f->stopping && !f->build && f->stopped) {
+        void (*stopped)(void *) = f->stopped;
+        f->stopped = NULL;
+        stopped(f->stopped_arg);
+    }
+}
+
+static void on_freed(job *j, int status)
+{
+    feed *f = CONTAINER_OF(j, feed, job);
+
+    (void)status;
+    f->build = NULL;
+    if (f->stopping)
+        check_stopped(f);
+    else if (f->reload)
+        begin_load(f);
+    else
+        begin_merge(f); /* what came meanwhile */
+}
+
+static void work_free(job *j)
+{
+    search_build_free(CONTAINER_OF(j, feed, job)->build);
+}
+
+static void free_build(feed *f)
+{
+    if (loop_job(f->app->loop, &f->job, work_free, on_freed) < 0) {
+        work_free(&f->job); /* a slow turn is better than a leak */
+        on_freed(&f->job, 0);
+    }
+}
+
+/* Those who waited go on, and see for themselves whether search is ready. */
+static void wake_waiting(api *app)
+{
+    list *l;
+
+    while ((l = list_pop(&app->search_waits))) {
+        search_wait *w = CONTAINER_OF(l, search_wait, link);
+        w->ready(w);
+    }
+}
+
+static void on_again(timer *t)
+{
+    feed *f = CONTAINER_OF(t, feed, again);
+
+    if (f->stopping)
+        return;
+    begin_load(f);
+}
+
+static void load_later(feed *f, int why)
+{
+    log_error("search could not learn the entries, and tries again", LOG_ERR(why));
+    if (loop_timer_set(f->app->loop, &f->again, AGAIN_MS, on_again) < 0)
+        log_error("search stays as it is: no memory for a timer", LOG_ERR(-ENOMEM));
+}
+
+static void end_build(timer *t)
+{
+    feed *f = CONTAINER_OF(t, feed, end);
+    const int r = f->stopping || f->reload ? -ECANCELED : search_build_end(f->build);
+
+    if ((r == -EAGAIN || r == -ENOMEM) &&
+        loop_timer_set(f->app->loop, &f->end, r == -EAGAIN ? 0 : AGAIN_MS, end_build) == 0)
+        return;
+    if (r == 0 && f->is_load) {
+        f->app->search_is_ready = true;
+        wake_waiting(f->app);
+    }
+    free_build(f);
+}
+
+static void on_built(job *j, int status)
+{
+    feed *f = CONTAINER_OF(j, feed, job);
+
+    if (status == 0 && f->status == 0) {
+        end_build(&f->end);
+        return;
+    }
+    if (f->is_load && !f->stopping)
+        load_later(f, f->status ? f->status : status);
+    free_build(f);
+}
+
+/* ---- loading ---- */
+static int add_entry(void *arg, const entry_live *e)
+{
+    const search_doc doc = {.id = e->id, .name = e->name, .type = (uint8_t)e->type, .updated_ms = e->updated_at};
+
+    return search_load_add(arg, &doc);
+}
+
+static void work_load(job *j)
+{
+    feed *f = CONTAINER_OF(j, feed, job);
+    store_view *v;
+
+    f->status = store_read_begin_job(f->app->store, &v);
+    if (f->status < 0)
+        return;
+    f->status = entries_live_each(v, add_entry, f->build);
+    store_read_end(v);
+    if (f->status == 0)
+        f->status = search_build_run(f->build);
+}
+
+static void begin_load(feed *f)
+{
+    search *fresh;
+
+    if (f->build) { /* when that one is freed */
+        f->reload = true;
+        return;
+    }
+    f->reload = false;
+    fresh = search_new();
+    int r = fresh ? search_load_begin(fresh, &f->build) : -ENOMEM;
+    if (r == 0) {
+        search_free(f->app->search);
+        f->app->search = fresh;
+        f->app->search_is_ready = false;
+        f->is_load = true;
+        r = loop_job(f->app->loop, &f->job, work_load, on_built);
+        if (r == 0)
+            return;
+        search_build_free(f->build);
+        f->build = NULL;
+    } else {
+        search_free(fresh);
+    }
+    load_later(f, r);
+}
+
+int feed_start(feed *f, api *app)
+{
+    *f = (feed){.app = app};
+    list_init(&app->search_waits);
+    app->search = search_new();
+    if (!app->search)
+        return -ENOMEM;
+    begin_load(f);
+    return 0;
+}
+
+void feed_reload(feed *f)
+{
+    begin_load(f);
+}
+
+/* ---- changes ---- */
+static void work_merge(job *j)
+{
+    feed *f = CONTAINER_OF(j, feed, job);
+
+    f->status = search_build_run(f->build);
+}
+
+static void begin_merge(feed *f)
+{
+    if (f->build || f->stopping || search_merge_begin(f->app->search, &f->build) < 0)
+        return; /* none is needed, or the next change tries again */
+    f->is_load = false;
+    if (loop_job(f->app->loop, &f->job, work_merge, on_built) < 0) {
+        search_build_free(f->build);
+        f->build = NULL;
+    }
+}
+
+void feed_entries(feed *f, const entry_change *changes, size_t n)
+{
+    detect_type type;
+    int r = 0;
+
+    for (size_t i = 0; i < n && r == 0; i++) {
+        const entry_change *c = &changes[i];
+        const search_doc doc = {.id = c->id, .name = c->name, .updated_ms = c->updated_at};
+        if (!c->live) {
+            r = search_remove(f->app->search, c->id);
+            r = r == -ENOENT ? 0 : r;
+        } else if (detect_type_parse(c->type, &type)) {
+            search_doc d = doc;
+            d.type = (uint8_t)type;
+            r = search_put(f->app->search, &d);
+        }
+    }
+    if (r < 0) { /* what it missed is in the store */
+        load_later(f, r);
+        return;
+    }
+    begin_merge(f);
+}
+
+/* ---- the end ---- */
+void feed_stop(feed *f, void (*stopped)(void *arg), void *arg)
+{
+    f->stopping = true;
+    f->stopped = stopped;
+    f->stopped_arg = arg;
+    loop_timer_cancel(f->app->loop, &f->again);
+    wake_waiting(f->app);
+    if (timer_is_set(&f->end)) {
+        loop_timer_cancel(f->app->loop, &f->end);
+        free_build(f);
+    }
+    check_stopped(f);
+}
+
+void feed_done(feed *f)
+{
+    if (f->app)
+        search_free(f->app->search);
+}
