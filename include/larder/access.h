@@ -71,10 +71,12 @@ typedef struct access_client access_client; /* a row of the limits' table; count
 typedef struct access_grant {
     access_client *client;  /* null when the row has no limits */
     bool has_key, unlimited;
+    uint8_t identity[16];   /* of the client: the key's id, or an address */
     uint32_t scopes;        /* bits */
+    int64_t per_minute, per_hour, concurrent; /* the client's limits; INT64_MAX for none */
     int64_t limit, remaining, reset_s; /* for X-RateLimit-*; reset in Unix seconds */
     int64_t retry_after_s;  /* when refused by limits */
-    const char *why;        /* the 429's text is made from it: "100 requests per minute" */
+    const char *why;        /* which limit refused it: "minute", "hour" or "concurrent" */
 } access_grant;
 /* Authorization: Bearer KEY, or X-API-Key. 0; -EACCES no or unknown key; -EPERM scope missing. `open`: no key needed (but a
  * given wrong one still fails). Fills grant->has_key, scopes. */

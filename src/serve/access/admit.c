@@ -1,0 +1,128 @@
+/* Who asks: the key that was presented, the address behind the proxies, and whether that may. */
+#include "private.h"
+
+int access_new(store *s, clk *clock, const access_options *o, access **ret_access)
+{
+    access *a = mem_new(access);
+
+    if (!a)
+        return -ENOMEM;
+    a->store = s;
+    a->clock = clock;
+    a->o = *o;
+    random_bytes(&a->sip, sizeof(a->sip));
+    list_init(&a->idle);
+    *ret_access = a;
+    return 0;
+}
+
+void access_set_options(access *a, const access_options *o)
+{
+    a->o = *o;
+}
+
+void access_free(access *a)
+{
+    access_client *c, *next;
+
+    if (!a)
+        return;
+    HASH_ITER(hh, a->clients, c, next)
+    {
+        HASH_DEL(a->clients, c);
+        mem_free(c);
+    }
+    mem_wipe(a, sizeof(*a));
+    mem_free(a);
+}
+
+/* ---- the client's address ---- */
+static bool is_trusted(const access *a, const net_addr *addr)
+{
+    if (addr->is_unix)
+        return a->o.trust_unix;
+    for (size_t i = 0; i < a->o.n_trusted_proxies; i++)
+        if (net_cidr_has(&a->o.trusted_proxies[i], addr))
+            return true;
+    return false;
+}
+
+net_addr access_client_addr(const access *a, const http_request *req)
+{
+    str chain = http_header_of(req, HTTP_H_X_FORWARDED_FOR);
+    net_addr at = req->peer;
+
+    while (chain.n && is_trusted(a, &at)) {
+        const ptrdiff_t comma = str_rchr(chain, ',');
+        net_addr before;
+        if (net_addr_parse(str_trim(str_from(chain, comma < 0 ? 0 : (size_t)comma + 1)), &before) < 0)
+            break; /* not an address: what stands left of it can't be believed either */
+        at = before;
+        chain = str_head(chain, comma < 0 ? 0 : (size_t)comma);
+    }
+    return at;
+}
+
+/* ---- keys and scopes ---- */
+bool access_is_open(const access *a, access_scope need)
+{
+    access_mode mode;
+
+    switch (need) {
+    case SCOPE_PUBLIC:
+        return true;
+    case SCOPE_SOURCES_READ:
+    case SCOPE_SOURCES_WRITE:
+        mode = a->o.sources;
+        break;
+    case SCOPE_METRICS:
+        mode = a->o.metrics;
+        break;
+    default:
+        return false;
+    }
+    if (mode == ACCESS_AUTO)
+        return a->o.all_local && a->o.n_trusted_proxies == 0 && !a->o.trust_unix;
+    return mode == ACCESS_OPEN;
+}
+
+static str presented(const http_request *req)
+{
+    const str bearer = http_header_of(req, HTTP_H_AUTHORIZATION);
+
+    if (str_starts_nocase(bearer, STR("Bearer ")))
+        return str_trim(str_from(bearer, 7));
+    return bearer.p ? bearer : http_header_of(req, HTTP_H_X_API_KEY);
+}
+
+static int64_t limit_of(int64_t own, int64_t servers)
+{
+    return own < 0 ? INT64_MAX : own > 0 ? own : servers;
+}
+
+int access_admit(access *a, const http_request *req, store_view *v, access_scope need, bool open, access_grant *ret_grant)
+{
+    access_grant *g = ret_grant;
+    const str secret = presented(req);
+    const known_key *k = NULL;
+
+    *g = (access_grant){.per_minute = a->o.per_minute, .per_hour = a->o.per_hour, .concurrent = a->o.concurrent};
+    const int r = secret.p ? access_find_key(a, v, secret, &k) : -EACCES;
+    if (r < 0) {
+        const net_addr addr = access_client_addr(a, req);
+        memcpy(g->identity, addr.ip, sizeof(g->identity));
+        if (r != -EACCES)
+            return r;
+        return open && !secret.p ? 0 : -EACCES;
+    }
+    g->has_key = true;
+    memcpy(g->identity, k->id, sizeof(k->id));
+    g->scopes = k->scopes;
+    g->per_minute = limit_of(k->per_minute, a->o.per_minute);
+    g->per_hour = limit_of(k->per_hour, a->o.per_hour);
+    g->concurrent = limit_of(k->concurrent, a->o.concurrent);
+    g->unlimited = g->per_minute == INT64_MAX && g->per_hour == INT64_MAX && g->concurrent == INT64_MAX;
+    if (open || (g->scopes & (1u << SCOPE_ADMIN)) || (need < SCOPE_COUNT && (g->scopes & (1u << need))))
+        return 0;
+    return -EPERM;
+}
