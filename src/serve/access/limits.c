@@ -107,7 +107,7 @@ int access_enter(access *a, const http_request *req, access_grant *g)
     list_remove(&c->idle);
     list_push(&a->idle, &c->idle);
     g->limit = g->per_minute;
-    g->reset_s = (now + WINDOW_SLOTS * MINUTE_SLOT_MS) / 1000;
+    g->reset_s = (now + 60 * MINUTE_SLOT_MS) / 1000;
     if (c->under_way >= g->concurrent)
         return refuse(g, 1000, "concurrent");
     if (c->minute.sum >= g->per_minute) {

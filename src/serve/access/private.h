@@ -19,8 +19,8 @@ typedef struct known_key {
     int64_t per_minute, per_hour, concurrent; /* as access_key */
 } known_key;
 
-/* A window of SLOTS slots that slides: what falls out of it is taken from the sum. */
-#define WINDOW_SLOTS 60
+/* A window of 60 s or 60 min that slides by slots: what falls out of it is taken from the sum. */
+#define WINDOW_SLOTS 61 /* one more than the window has: the newest is not over yet */
 typedef struct window {
     uint16_t slot[WINDOW_SLOTS];
     uint32_t sum;
