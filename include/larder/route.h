@@ -76,7 +76,8 @@ struct call {
     void *app;           /* what router_new was given: the rooms the handlers use */
     router *router;
     str etag;
-    buf headers;         /* further reply headers, by reply_header */
+    char headers[512];   /* further reply headers, by reply_header */
+    size_t headers_n;
     bool deferred, replied;
     void *user;          /* the handler's, for deferred work */
     void (*on_gone)(call *c); /* deferred: the client has left; reply_* is then harmless but still due */
@@ -88,7 +89,7 @@ int reply_entity(call *c, int status, const schema *s, const void *entity);
 int reply_empty(call *c, int status);                     /* 204 */
 int reply_text(call *c, int status, str content_type, str body); /* body in arena or out */
 int reply_error(call *c, int status, const char *fmt, ...) PRINTF_LIKE(3, 4); /* the family's shape */
-void reply_header(call *c, str name, str value);          /* before the reply; values are ours, never raw input */
+void reply_header(call *c, str name, str value);          /* before the reply; few, short, and ours: never raw input */
 int reply_errno(call *c, int err); /* -ENOENT 404, -EEXIST 409, -EBUSY 409, -EINVAL 422, -ENOSPC 507, -ENOMEM 503, -ECANCELED 503, else 500 */
 /* The reply comes later, on the loop: c stays valid until then. -ENOMEM. */
 int call_defer(call *c);

@@ -1,0 +1,73 @@
+/* Calls that are answered later: by a callback, or after a job. */
+#include "router.h"
+
+static void on_gone(http_request *req)
+{
+    call *c = req->user;
+
+    if (c->on_gone && !c->replied)
+        c->on_gone(c);
+}
+
+int call_defer(call *c)
+{
+    if (c->deferred)
+        return 0;
+    const int r = http_request_defer(c->req);
+    if (r < 0)
+        return r;
+    c->deferred = true;
+    c->req->on_gone = on_gone;
+    state_of(c)->in_request = false;
+    return 0;
+}
+
+static void on_worked(job *j, int status)
+{
+    call_state *st = CONTAINER_OF(j, call_state, job);
+    const int r = status < 0 ? status : st->then(&st->call);
+
+    if (r < 0) /* then it has not replied; otherwise the call may be gone */
+        (void)reply_errno(&st->call, r);
+}
+
+static void work(job *j)
+{
+    call_state *st = CONTAINER_OF(j, call_state, job);
+
+    st->work(&st->call);
+}
+
+int call_job(call *c, void (*work_fn)(call *c), int (*then)(call *c))
+{
+    call_state *st = state_of(c);
+    const int r = call_defer(c);
+
+    if (r < 0)
+        return r;
+    st->work = work_fn;
+    st->then = then;
+    return loop_job(c->router->o.loop, &st->job, work, on_worked);
+}
+
+#define WAIT_MAX_MS SECONDS(60)
+
+bool prefer_wait(const http_request *req, int64_t *ret_ms)
+{
+    str rest = http_header_of(req, HTTP_H_PREFER), part, name;
+    int64_t seconds;
+
+    while (str_cut(&rest, ',', &part)) {
+        str value = str_trim(part);
+        const ptrdiff_t semicolon = str_chr(value, ';');
+        if (semicolon >= 0)
+            value = str_trim(str_head(value, (size_t)semicolon));
+        if (!str_cut(&value, '=', &name) || !str_eq_nocase(str_trim(name), STR("wait")))
+            continue;
+        if (str_to_i64(str_trim(value), &seconds) < 0 || seconds < 0)
+            return false;
+        *ret_ms = seconds > WAIT_MAX_MS / 1000 ? WAIT_MAX_MS : seconds * 1000;
+        return true;
+    }
+    return false;
+}

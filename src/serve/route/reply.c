@@ -1,0 +1,179 @@
+/* Replies: bodies, error bodies, the headers that all have. */
+#include "router.h"
+
+#include <stdio.h>
+
+#include "larder/log.h"
+
+void error_body_detail(json *w, int status, str text)
+{
+    (void)status;
+    json_object(w);
+    json_pair_str(w, "detail", text);
+    json_end(w);
+}
+
+/* ---- headers ---- */
+static void put(call *c, str text)
+{
+    if (!EXPECT(c->headers_n + text.n <= sizeof(c->headers)))
+        return;
+    memcpy(c->headers + c->headers_n, text.p, text.n);
+    c->headers_n += text.n;
+}
+
+static void put_number(call *c, int64_t v)
+{
+    char digits[24];
+    size_t at = sizeof(digits);
+    uint64_t n = v < 0 ? 0 : (uint64_t)v; /* none of ours is negative */
+
+    do {
+        digits[--at] = (char)('0' + n % 10);
+        n /= 10;
+    } while (n);
+    put(c, str_of(digits + at, sizeof(digits) - at));
+}
+
+void reply_header(call *c, str name, str value)
+{
+    if (!EXPECT(c->headers_n + name.n + value.n + 4 <= sizeof(c->headers)))
+        return;
+    put(c, name);
+    put(c, STR(": "));
+    put(c, value);
+    put(c, STR("\r\n"));
+}
+
+void route_header_number(call *c, str name, int64_t value)
+{
+    put(c, name);
+    put(c, STR(": "));
+    put_number(c, value);
+    put(c, STR("\r\n"));
+}
+
+static void put_limits(call *c)
+{
+    const access_grant *g = &c->grant;
+
+    if (!c->route || c->route->limits == LIMIT_NONE || g->limit == 0 || g->limit == INT64_MAX)
+        return;
+    route_header_number(c, STR("X-RateLimit-Limit"), g->limit);
+    route_header_number(c, STR("X-RateLimit-Remaining"), g->remaining);
+    route_header_number(c, STR("X-RateLimit-Reset"), g->reset_s);
+}
+
+void route_send(call *c, http_reply *rep)
+{
+    REQUIRE(!c->replied);
+    c->replied = true;
+    put_limits(c);
+    rep->headers = str_of(c->headers, c->headers_n);
+    access_leave(c->router->o.access, &c->grant);
+    http_reply_send(c->req, rep); /* a deferred call's memory is gone now */
+}
+
+/* ---- bodies ---- */
+int reply_json(call *c, int status)
+{
+    http_reply rep = {.status = status, .content_type = STR("application/json"), .etag = STR_NULL};
+    const int r = json_finish(c->w);
+
+    if (r < 0) {
+        log_error("a reply could not be written", LOG_C("route", c->route ? c->route->path : "-"), LOG_ERR(r));
+        json_begin(c->w, c->w->out);
+        buf_reset(c->w->out);
+        return reply_errno(c, r);
+    }
+    rep.body = buf_view(c->w->out);
+    /* A later reply was read from a later snapshot: the tag stands for it only if nothing was written in between. */
+    if (status == 200 && c->etag.p && (state_of(c)->in_request || str_eq(c->etag, route_etag(c))))
+        rep.etag = c->etag;
+    route_send(c, &rep);
+    return 0;
+}
+
+int reply_entity(call *c, int status, const schema *s, const void *entity)
+{
+    schema_write(s, entity, c->w);
+    return reply_json(c, status);
+}
+
+int reply_empty(call *c, int status)
+{
+    route_send(c, &(http_reply){.status = status});
+    return 0;
+}
+
+int reply_text(call *c, int status, str content_type, str body)
+{
+    route_send(c, &(http_reply){.status = status, .content_type = content_type, .body = body});
+    return 0;
+}
+
+static void send_error(call *c, int status, str text)
+{
+    buf_reset(c->w->out);
+    json_begin(c->w, c->w->out);
+    state_of(c)->family->error_body(c->w, status, text);
+    http_reply rep = {.status = status, .content_type = STR("application/json")};
+    if (json_finish(c->w) == 0)
+        rep.body = buf_view(c->w->out);
+    else
+        rep.content_type = STR_NULL; /* no memory for words: the status must do */
+    route_send(c, &rep);
+}
+
+int reply_error(call *c, int status, const char *fmt, ...)
+{
+    char *text = NULL;
+    va_list args;
+    int n;
+
+    va_start(args, fmt);
+    n = vsnprintf(NULL, 0, fmt, args);
+    va_end(args);
+    if (n >= 0)
+        text = arena_alloc(c->arena, (size_t)n + 1);
+    if (text) {
+        va_start(args, fmt);
+        (void)vsnprintf(text, (size_t)n + 1, fmt, args);
+        va_end(args);
+    }
+    send_error(c, status, text ? str_of(text, (size_t)n) : str_c(http_status_text(status)));
+    return 0;
+}
+
+/* From inside to outside, once for all. */
+static const struct {
+    int err, status;
+    const char *text;
+} ERRNO_MAP[] = {
+    {-ENOENT, 404, "Not Found"},
+    {-EEXIST, 409, "Already exists"},
+    {-EBUSY, 409, "Busy with an operation of the same kind"},
+    {-EINVAL, 422, "Invalid request"},
+    {-ENOSPC, 507, "Insufficient storage: the store is full, and takes writes again when there is space"},
+    {-EIO, 507, "Insufficient storage: the store's disk fails"},
+    {-EROFS, 507, "Insufficient storage: the store cannot be written"},
+    {-ENOMEM, 503, "Out of memory, try again"},
+    {-EAGAIN, 503, "Too busy, try again"},
+    {-ECANCELED, 503, "The server is stopping"},
+};
+
+int reply_errno(call *c, int err)
+{
+    for (size_t i = 0; i < COUNT_OF(ERRNO_MAP); i++) {
+        if (ERRNO_MAP[i].err != err)
+            continue;
+        if (ERRNO_MAP[i].status == 503)
+            reply_header(c, STR("Retry-After"), STR("1"));
+        send_error(c, ERRNO_MAP[i].status, str_c(ERRNO_MAP[i].text));
+        return 0;
+    }
+    log_error("a request failed", LOG_C("route", c->route ? c->route->path : "-"), LOG_STR("request", c->req->request_id),
+              LOG_ERR(err));
+    send_error(c, 500, STR("Internal server error"));
+    return 0;
+}

@@ -1,0 +1,199 @@
+/* Rows become a tree of segments once; a request walks it. */
+#include "router.h"
+
+/* ---- building ---- */
+static node *child_of(router *r, node *at, str segment)
+{
+    const bool is_param = segment.n > 1 && segment.p[0] == '{';
+    node *n;
+
+    if (is_param && at->param)
+        return at->param;
+    for (n = at->children; !is_param && n; n = n->next)
+        if (str_eq(n->segment, segment))
+            return n;
+    n = arena_new(&r->arena, node);
+    if (!n)
+        return NULL;
+    n->segment = segment;
+    if (is_param) {
+        at->param = n;
+    } else {
+        n->next = at->children;
+        at->children = n;
+    }
+    return n;
+}
+
+str route_param_name(const route *row, size_t i)
+{
+    str rest = str_c(row->path), segment;
+
+    while (str_cut(&rest, '/', &segment))
+        if (segment.n > 2 && segment.p[0] == '{' && i-- == 0)
+            return str_of(segment.p + 1, segment.n - 2);
+    return STR_NULL;
+}
+
+static bool has_field(const schema *s, str name)
+{
+    for (size_t i = 0; s && i < s->n; i++)
+        if (str_eq(str_c(s->fields[i].name), name))
+            return true;
+    return false;
+}
+
+static int add_row(router *r, const route *row, size_t stats)
+{
+    str rest = str_c(row->path), segment, name;
+    node *at = &r->root;
+
+    for (size_t i = 0; (name = route_param_name(row, i)).p; i++)
+        if (i == PATH_PARAMS_MAX || !has_field(row->params, name))
+            return -EINVAL;
+    while (str_cut(&rest, '/', &segment)) {
+        if (segment.n == 0)
+            continue;
+        at = child_of(r, at, segment);
+        if (!at)
+            return -ENOMEM;
+    }
+    if (at->rows[row->method] || !row->handle || row->method == HTTP_M_HEAD || row->method == HTTP_M_OPTIONS)
+        return -EINVAL;
+    at->rows[row->method] = row;
+    at->stats[row->method] = (uint16_t)stats;
+    at->has_rows = true;
+    r->has_body_caps |= row->max_body != 0;
+    r->stats[stats].route = row;
+    return 0;
+}
+
+static int name_allowed(router *r, node *at)
+{
+    buf b = BUF_INIT;
+    int err = 0;
+
+    for (unsigned m = 0; at->has_rows && m < HTTP_METHODS; m++) {
+        if (!at->rows[m])
+            continue;
+        buf_printf(&b, "%s, ", http_method_name((http_method)m));
+        if (m == HTTP_M_GET)
+            buf_printf(&b, "HEAD, ");
+    }
+    buf_str(&b, STR("OPTIONS"));
+    at->allow = b.err ? STR_NULL : arena_dup(&r->arena, buf_view(&b));
+    buf_done(&b);
+    if (!at->allow.p)
+        return -ENOMEM;
+    for (node *n = at->children; n && err == 0; n = n->next)
+        err = name_allowed(r, n);
+    return err == 0 && at->param ? name_allowed(r, at->param) : err;
+}
+
+int router_new(const router_options *o, router **ret_router)
+{
+    router *r = mem_new(router);
+    size_t n = 0;
+    int err = 0;
+
+    if (!r)
+        return -ENOMEM;
+    r->o = *o;
+    arena_init(&r->arena, 0);
+    for (size_t t = 0; t < o->n_tables; t++)
+        n += o->tables[t].n;
+    r->n_stats = n + 1;
+    r->stats = arena_array(&r->arena, route_stats, r->n_stats);
+    if (!r->stats)
+        err = -ENOMEM;
+    n = 1;
+    for (size_t t = 0; t < o->n_tables && err == 0; t++)
+        for (size_t i = 0; i < o->tables[t].n && err == 0; i++)
+            err = add_row(r, &o->tables[t].rows[i], n++);
+    if (err == 0)
+        err = name_allowed(r, &r->root);
+    if (err == 0) {
+        r->document = route_describe(r, &r->arena);
+        err = r->document.p ? 0 : -ENOMEM;
+    }
+    if (err < 0) {
+        router_free(r);
+        return err;
+    }
+    *ret_router = r;
+    return 0;
+}
+
+void router_free(router *r)
+{
+    if (!r)
+        return;
+    arena_done(&r->arena);
+    mem_free(r);
+}
+
+void router_set_log_access(router *r, bool on)
+{
+    r->o.log_access = on;
+}
+
+str router_document(router *r)
+{
+    return r->document;
+}
+
+size_t router_stats(const router *r, const route_stats **ret_rows)
+{
+    *ret_rows = r->stats;
+    return r->n_stats;
+}
+
+uint64_t router_unanswered(const router *r)
+{
+    return r->unanswered;
+}
+
+/* ---- matching ---- */
+static const node *literal(const node *at, str segment)
+{
+    for (const node *n = at->children; n; n = n->next)
+        if (n->segment.n == segment.n && memcmp(n->segment.p, segment.p, segment.n) == 0)
+            return n;
+    return NULL;
+}
+
+void route_match(const router *r, str path, match *ret_match)
+{
+    const node *at = &r->root;
+    str rest = path.n && path.p[0] == '/' ? str_from(path, 1) : path;
+
+    ret_match->node = NULL;
+    ret_match->n_values = 0;
+    while (rest.n) {
+        const char *slash = memchr(rest.p, '/', rest.n);
+        const size_t n = slash ? (size_t)(slash - rest.p) : rest.n;
+        const str segment = str_of(rest.p, n);
+        const node *next = literal(at, segment);
+
+        if (!next && at->param && n > 0 && ret_match->n_values < PATH_PARAMS_MAX) {
+            next = at->param;
+            ret_match->values[ret_match->n_values++] = segment;
+        }
+        if (!next)
+            return;
+        at = next;
+        rest = slash ? str_from(rest, n + 1) : STR_NULL;
+        if (slash && rest.n == 0)
+            return; /* "/a/" is not "/a" */
+    }
+    if (at->has_rows)
+        ret_match->node = at;
+}
+
+const family *route_family_of(const router *r, str path)
+{
+    for (size_t i = 0; i < r->o.n_families; i++)
+        if (str_starts(path, str_c(r->o.families[i]->prefix)))
+            return r->o.families[i];
+    return r->o.families[0];
+}

@@ -1,0 +1,65 @@
+/* The router, as the files of this room share it. */
+#ifndef LARDER_ROUTE_ROUTER_H
+#define LARDER_ROUTE_ROUTER_H
+
+#include "larder/route.h"
+
+#define PATH_PARAMS_MAX 4
+#define SEGMENTS_MAX 16
+
+/* A tree of path segments. A literal child wins over the parameter. */
+typedef struct node {
+    str segment;
+    struct node *children; /* literals; a list */
+    struct node *next;
+    struct node *param;    /* any one segment */
+    const route *rows[HTTP_METHODS];
+    uint16_t stats[HTTP_METHODS]; /* index into router.stats */
+    bool has_rows;
+    str allow;             /* "GET, HEAD, POST, OPTIONS" */
+} node;
+
+struct router {
+    router_options o;
+    arena arena;
+    node root;
+    route_stats *stats; /* [0]: requests that matched no row */
+    size_t n_stats;
+    uint64_t unanswered;
+    bool has_body_caps; /* some row has a max_body of its own */
+    str document;
+};
+
+typedef struct match {
+    const node *node; /* NULL: no such path */
+    str values[PATH_PARAMS_MAX]; /* of the parameters, still encoded */
+    size_t n_values;
+} match;
+void route_match(const router *r, str path, match *ret_match);
+const family *route_family_of(const router *r, str path);
+/* The name of the i-th {parameter} of the row's path. */
+str route_param_name(const route *row, size_t i);
+
+/* What a call needs beside what handlers see. */
+typedef struct call_state {
+    call call;          /* first */
+    json writer;
+    bool in_request;    /* on_request has not returned: its read scope is open */
+    uint16_t stats;
+    const family *family;
+    void (*work)(call *c);
+    int (*then)(call *c);
+    job job;
+} call_state;
+static inline call_state *state_of(call *c)
+{
+    return CONTAINER_OF(c, call_state, call);
+}
+str route_etag(call *c); /* null when the row has none, or there is no memory */
+void route_send(call *c, http_reply *rep); /* the one way out of this room */
+
+void route_header_number(call *c, str name, int64_t value);
+
+str route_describe(router *r, arena *a);   /* the OpenAPI document; null without memory */
+
+#endif
