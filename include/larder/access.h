@@ -1,7 +1,7 @@
 /* access: who may ask, and how often.
  *
  * Words
- *   key     a secret given to a client: "lk_" and 43 base64url characters (32 random bytes). The store keeps its SHA-256
+ *   key     a secret given to a client: "lk_" and 43 characters of the base64url alphabet (258 random bits). The store keeps its SHA-256
  *           and nothing more of it; a keyed, in-memory table makes a known key cost one look-up.
  *   scope   what a key may do; a row in ACCESS_SCOPES. `admin` includes all.
  *   client  whose budget a request uses: its key, or its address when it has none.
@@ -47,8 +47,10 @@ extern keyspace access_keys_ks;
 
 /* ---- keys: used by the command line and at first start, with or without a server running ---- */
 #define ACCESS_SECRET_LEN 46
-/* Makes a key; the secret is written to `secret` (NUL-terminated) and nowhere else. `k` gives label, scopes, limits. */
-int access_key_new(store *s, clk *clock, const access_key *k, char secret[ACCESS_SECRET_LEN + 1], str *ret_id, arena *a);
+/* A fresh secret, NUL-terminated: to be told once, and wiped. */
+void access_secret_make(char secret[ACCESS_SECRET_LEN + 1]);
+/* Stores the key of that secret; `k` gives label, scopes and limits. *ret_id is in the arena. The store's errors. */
+int access_key_add(store *s, clk *clock, const access_key *k, const char *secret, arena *a, str *ret_id);
 int access_key_revoke(store *s, str id); /* -ENOENT */
 int access_key_each(store_view *v, arena *a, void (*fn)(void *arg, const access_key *k), void *arg);
 

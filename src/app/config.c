@@ -160,14 +160,14 @@ int config_set(config *c, size_t option, const str *values, size_t n, bool is_li
     const str value = n > 0 ? values[0] : STR("");
     switch (o->kind) {
     case CONFIG_texts: {
-        str *list = arena_array(&c->arena, str, n);
-        if (!list)
+        str *kept = arena_array(&c->arena, str, n);
+        if (!kept)
             return -ENOMEM;
-        size_t kept = 0;
+        size_t k = 0;
         for (size_t i = 0; i < n; i++)
             if (values[i].n)
-                list[kept++] = values[i];
-        *(strs *)member_of(c, o) = (strs){list, kept};
+                kept[k++] = values[i];
+        *(strs *)member_of(c, o) = (strs){kept, k};
         break;
     }
     case CONFIG_text:
@@ -426,11 +426,11 @@ void config_value_text(const config *c, size_t option, buf *out)
 
     switch (o->kind) {
     case CONFIG_texts: {
-        const strs *list = (const strs *)(const void *)at;
+        const strs *texts = (const strs *)(const void *)at;
         buf_char(out, '[');
-        for (size_t i = 0; i < list->n; i++) {
+        for (size_t i = 0; i < texts->n; i++) {
             buf_str(out, i ? STR(", ") : STR(""));
-            put_scalar(out, list->v[i]);
+            put_scalar(out, texts->v[i]);
         }
         buf_char(out, ']');
         break;

@@ -60,33 +60,30 @@ static int put_apply(store_txn *t, store_op *op)
     return r;
 }
 
-int access_key_new(store *s, clk *clock, const access_key *k, char secret[ACCESS_SECRET_LEN + 1], str *ret_id, arena *a)
+void access_secret_make(char secret[ACCESS_SECRET_LEN + 1])
 {
-    uint8_t bytes[32];
-    char hex[HEX_LEN(SHA256_LEN)];
-    key_op op = {.op = {.apply = put_apply}, .key = *k};
-    arena scratch;
+    static const char ALPHABET[] = "ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789-_";
+    uint8_t bytes[ACCESS_SECRET_LEN - 3];
 
-    arena_init(&scratch, 0);
     random_bytes(bytes, sizeof(bytes));
-    str text = base64url_encode(&scratch, str_of((const char *)bytes, sizeof(bytes)));
-    int r = text.n == ACCESS_SECRET_LEN - 3 ? 0 : -ENOMEM;
-    if (r == 0) {
-        memcpy(secret, "lk_", 3);
-        memcpy(secret + 3, text.p, text.n);
-        secret[ACCESS_SECRET_LEN] = '\0';
-        sha256(secret, ACCESS_SECRET_LEN, op.hash);
-        hex_encode(op.hash, SHA256_LEN, hex);
-        op.key.id = arena_dup(a, str_of(hex, ACCESS_ID_LEN));
-        op.key.created_at = clk_wall_ms(clock);
-        r = op.key.id.p ? store_run(s, &op.op) : -ENOMEM;
-        mem_wipe((void *)(uintptr_t)text.p, text.n);
-    }
+    memcpy(secret, "lk_", 3);
+    for (size_t i = 0; i < sizeof(bytes); i++) /* six random bits a character: 258 in all */
+        secret[3 + i] = ALPHABET[bytes[i] & 63];
+    secret[ACCESS_SECRET_LEN] = '\0';
     mem_wipe(bytes, sizeof(bytes));
-    arena_done(&scratch);
-    if (r < 0)
-        mem_wipe(secret, ACCESS_SECRET_LEN);
-    else
+}
+
+int access_key_add(store *s, clk *clock, const access_key *k, const char *secret, arena *a, str *ret_id)
+{
+    key_op op = {.op = {.apply = put_apply}, .key = *k};
+    char hex[HEX_LEN(SHA256_LEN)];
+
+    sha256(secret, ACCESS_SECRET_LEN, op.hash);
+    hex_encode(op.hash, SHA256_LEN, hex);
+    op.key.id = arena_dup(a, str_of(hex, ACCESS_ID_LEN));
+    op.key.created_at = clk_wall_ms(clock);
+    const int r = op.key.id.p ? store_run(s, &op.op) : -ENOMEM;
+    if (r == 0)
         *ret_id = op.key.id;
     return r;
 }
