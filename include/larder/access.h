@@ -55,7 +55,7 @@ int access_key_revoke(store *s, str id); /* -ENOENT */
 int access_key_each(store_view *v, arena *a, void (*fn)(void *arg, const access_key *k), void *arg);
 
 /* ---- requests ---- */
-typedef struct access access;
+typedef struct access_control access_control;
 typedef enum access_mode { ACCESS_AUTO, ACCESS_OPEN, ACCESS_REQUIRED } access_mode;
 typedef struct access_options {
     int64_t per_minute, per_hour, concurrent; /* per client */
@@ -65,9 +65,9 @@ typedef struct access_options {
     access_mode sources, metrics;
     bool all_local;                           /* every listener is loopback or a Unix socket: what `auto` looks at */
 } access_options;
-int access_new(store *s, clk *clock, const access_options *o, access **ret_access);
-void access_set_options(access *a, const access_options *o);
-void access_free(access *a);
+int access_new(store *s, clk *clock, const access_options *o, access_control **ret_access);
+void access_set_options(access_control *a, const access_options *o);
+void access_free(access_control *a);
 
 typedef struct access_client access_client; /* a row of the limits' table; counted references */
 typedef struct access_grant {
@@ -82,13 +82,13 @@ typedef struct access_grant {
 } access_grant;
 /* Authorization: Bearer KEY, or X-API-Key. 0; -EACCES no or unknown key; -EPERM scope missing. `open`: no key needed (but a
  * given wrong one still fails). Fills grant->has_key, scopes. */
-int access_admit(access *a, const http_request *req, store_view *v, access_scope need, bool open, access_grant *ret_grant);
-bool access_is_open(const access *a, access_scope need); /* by mode: SOURCES_* and METRICS may be, PUBLIC is */
+int access_admit(access_control *a, const http_request *req, store_view *v, access_scope need, bool open, access_grant *ret_grant);
+bool access_is_open(const access_control *a, access_scope need); /* by mode: SOURCES_* and METRICS may be, PUBLIC is */
 /* Counts the request against its client: 0, or -EDQUOT with retry_after_s and why. Call access_leave once per 0. */
-int access_enter(access *a, const http_request *req, access_grant *g);
-void access_leave(access *a, access_grant *g);
+int access_enter(access_control *a, const http_request *req, access_grant *g);
+void access_leave(access_control *a, access_grant *g);
 /* The client's address: the socket's, or, when that is a trusted proxy, the right-most address in X-Forwarded-For that is
  * not itself a trusted proxy. */
-net_addr access_client_addr(const access *a, const http_request *req);
+net_addr access_client_addr(const access_control *a, const http_request *req);
 
 #endif

@@ -106,7 +106,7 @@ typedef struct route_table {
 typedef struct router_options {
     loop *loop;
     store *store;
-    access *access;
+    access_control *access;
     void *app;
     const route_table *tables;
     size_t n_tables;

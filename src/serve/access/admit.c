@@ -1,9 +1,9 @@
 /* Who asks: the key that was presented, the address behind the proxies, and whether that may. */
 #include "private.h"
 
-int access_new(store *s, clk *clock, const access_options *o, access **ret_access)
+int access_new(store *s, clk *clock, const access_options *o, access_control **ret_access)
 {
-    access *a = mem_new(access);
+    access_control *a = mem_new(access);
 
     if (!a)
         return -ENOMEM;
@@ -16,12 +16,12 @@ int access_new(store *s, clk *clock, const access_options *o, access **ret_acces
     return 0;
 }
 
-void access_set_options(access *a, const access_options *o)
+void access_set_options(access_control *a, const access_options *o)
 {
     a->o = *o;
 }
 
-void access_free(access *a)
+void access_free(access_control *a)
 {
     access_client *c, *next;
 
@@ -37,7 +37,7 @@ void access_free(access *a)
 }
 
 /* ---- the client's address ---- */
-static bool is_trusted(const access *a, const net_addr *addr)
+static bool is_trusted(const access_control *a, const net_addr *addr)
 {
     if (addr->is_unix)
         return a->o.trust_unix;
@@ -47,7 +47,7 @@ static bool is_trusted(const access *a, const net_addr *addr)
     return false;
 }
 
-net_addr access_client_addr(const access *a, const http_request *req)
+net_addr access_client_addr(const access_control *a, const http_request *req)
 {
     str chain = http_header_of(req, HTTP_H_X_FORWARDED_FOR);
     net_addr at = req->peer;
@@ -64,7 +64,7 @@ net_addr access_client_addr(const access *a, const http_request *req)
 }
 
 /* ---- keys and scopes ---- */
-bool access_is_open(const access *a, access_scope need)
+bool access_is_open(const access_control *a, access_scope need)
 {
     access_mode mode;
 
@@ -100,7 +100,7 @@ static int64_t limit_of(int64_t own, int64_t servers)
     return own < 0 ? INT64_MAX : own > 0 ? own : servers;
 }
 
-int access_admit(access *a, const http_request *req, store_view *v, access_scope need, bool open, access_grant *ret_grant)
+int access_admit(access_control *a, const http_request *req, store_view *v, access_scope need, bool open, access_grant *ret_grant)
 {
     access_grant *g = ret_grant;
     const str secret = presented(req);

@@ -144,7 +144,7 @@ int access_key_each(store_view *v, arena *a, void (*fn)(void *arg, const access_
 /* ---- the table of known keys ---- */
 /* A slot is found by half of the secret's keyed hash and confirmed, in constant time, by the other half: the table holds neither
  * the secret nor its SHA-256. It is direct-mapped: two keys that meet in a slot take turns, at the price of a look-up. */
-static known_key *slot_of(access *a, const uint64_t tag[2])
+static known_key *slot_of(access_control *a, const uint64_t tag[2])
 {
     return &a->known[tag[0] % KNOWN_KEYS];
 }
@@ -173,7 +173,7 @@ static int look_up(store_view *v, str secret, known_key *ret)
     return r;
 }
 
-int access_find_key(access *a, store_view *v, str secret, const known_key **ret_key)
+int access_find_key(access_control *a, store_view *v, str secret, const known_key **ret_key)
 {
     const uint64_t generation = store_generation(v, &access_keys_ks);
     known_key fresh = {0};

@@ -43,7 +43,7 @@ static void window_add(window *w)
 }
 
 /* ---- clients ---- */
-static access_client *client_find(access *a, const client_id *id)
+static access_client *client_find(access_control *a, const client_id *id)
 {
     access_client *c = a->last;
 
@@ -87,7 +87,7 @@ static int refuse(access_grant *g, int64_t wait_ms, const char *why)
 #define MINUTE_SLOT_MS 1000
 #define HOUR_SLOT_MS 60000
 
-int access_enter(access *a, const http_request *req, access_grant *g)
+int access_enter(access_control *a, const http_request *req, access_grant *g)
 {
     const int64_t now = clk_wall_ms(a->clock);
     client_id id;
@@ -130,7 +130,7 @@ int access_enter(access *a, const http_request *req, access_grant *g)
     return 0;
 }
 
-void access_leave(access *a, access_grant *g)
+void access_leave(access_control *a, access_grant *g)
 {
     access_client *c = g->client;
 

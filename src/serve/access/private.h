@@ -40,7 +40,7 @@ struct access_client {
     uint32_t under_way;
 };
 
-struct access {
+struct access_control {
     store *store;
     clk *clock;
     access_options o;
@@ -55,7 +55,7 @@ struct access {
 
 uint32_t access_scope_bits(const access_key *k);
 /* Constant-time against the table; -EACCES when there is no such key. *ret_key lives until the next call. */
-int access_find_key(access *a, store_view *v, str secret, const known_key **ret_key);
+int access_find_key(access_control *a, store_view *v, str secret, const known_key **ret_key);
 
 void window_turn(window *w, int64_t now_ms, int64_t slot_ms); /* lets old slots fall out */
 int64_t window_room_at(const window *w, int64_t now_ms, int64_t slot_ms, uint32_t limit); /* ms until there is room */

@@ -138,7 +138,7 @@ static int refuse_limits(call *c)
 
 static int admit(call *c, store_view *v)
 {
-    access *a = c->router->o.access;
+    access_control *a = c->router->o.access;
     const route *row = c->route;
     const int allowed =
         row->scope == SCOPE_PUBLIC ? 0 : access_admit(a, c->req, v, row->scope, access_is_open(a, row->scope), &c->grant);
