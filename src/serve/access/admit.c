@@ -3,7 +3,7 @@
 
 int access_new(store *s, clk *clock, const access_options *o, access_control **ret_access)
 {
-    access_control *a = mem_new(access);
+    access_control *a = mem_new(access_control);
 
     if (!a)
         return -ENOMEM;
