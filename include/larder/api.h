@@ -15,6 +15,7 @@ typedef struct api {
     store *store;
     sources *sources;
     search *search;
+    struct ops *ops;
     /* While search learns the entries after a start, calls wait for it here: ready(c) runs on the loop when it has. */
     bool search_is_ready;
     list search_waits; /* search_wait.link */

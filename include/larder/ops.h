@@ -22,7 +22,8 @@ typedef struct ops {
     ops_taps taps;
     bool draining; /* set by app when the server stops: not ready any more */
 } ops;
-int ops_init(ops *o, const ops_taps *taps);
+bool ops_is_ready(const ops *o); /* the store takes writes, and nothing drains */
+int ops_write_metrics(const ops *o, buf *out); /* Prometheus text format 0.0.4; the buf's error */
 
 extern const family family_ops;
 extern const route_table ops_routes;

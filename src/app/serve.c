@@ -399,9 +399,9 @@ static int start(server *s)
         r = make_domains(s);
     if (r == 0)
         r = make_serving(s);
-    if (r == 0)
-        r = ops_init(&s->ops, &(ops_taps){.loop = s->loop, .store = s->store, .http = s->http, .router = s->router,
-                                          .client = s->client, .github = s->github, .sources = s->api.sources});
+    s->ops.taps = (ops_taps){.loop = s->loop, .store = s->store, .http = s->http, .router = s->router,
+                             .client = s->client, .github = s->github, .sources = s->api.sources};
+    s->api.ops = &s->ops;
     if (r == 0)
         r = loop_on_signal(s->loop, SIGTERM, on_stop, s);
     if (r == 0)

@@ -1,0 +1,309 @@
+/* A metric is a row: name, kind, help, and the function that writes its samples. */
+#include <stdio.h>
+#include <sys/resource.h>
+#include <unistd.h>
+
+#include "larder/ops.h"
+
+typedef struct metric {
+    const char *name, *kind, *help;
+    void (*samples)(const ops *o, const char *name, buf *out);
+} metric;
+
+/* ---- writing samples ---- */
+/* Label values: backslash, quote and line feed are escaped (the format's only three). */
+static void put_label(buf *out, const char *label, str value, bool first)
+{
+    buf_printf(out, "%s%s=\"", first ? "{" : ",", label);
+    for (size_t i = 0; i < value.n; i++) {
+        if (value.p[i] == '\n')
+            buf_str(out, STR("\\n"));
+        else if (value.p[i] == '"' || value.p[i] == '\\')
+            buf_printf(out, "\\%c", value.p[i]);
+        else
+            buf_char(out, value.p[i]);
+    }
+    buf_char(out, '"');
+}
+
+static void put_value(buf *out, uint64_t v)
+{
+    buf_printf(out, " %llu\n", (unsigned long long)v);
+}
+
+static void put_sample(buf *out, const char *name, uint64_t v)
+{
+    buf_str(out, str_c(name));
+    put_value(out, v);
+}
+
+static void put_labelled(buf *out, const char *name, const char *label, str value, uint64_t v)
+{
+    buf_str(out, str_c(name));
+    put_label(out, label, value, true);
+    buf_char(out, '}');
+    put_value(out, v);
+}
+
+/* A histogram's lines: cumulative buckets of bounds in units of `scale` per whole, then +Inf, sum and count. `labels` stands before
+ * le, without braces ("route=\"x\","), or is empty. */
+static void put_histogram(buf *out, const char *name, str labels, const double *bounds, size_t n, const uint64_t *buckets,
+                          double sum)
+{
+    uint64_t total = 0;
+
+    for (size_t i = 0; i <= n; i++) {
+        total += buckets[i];
+        if (i < n)
+            buf_printf(out, "%s_bucket{" STR_FMT "le=\"%g\"}", name, STR_ARG(labels), bounds[i]);
+        else
+            buf_printf(out, "%s_bucket{" STR_FMT "le=\"+Inf\"}", name, STR_ARG(labels));
+        put_value(out, total);
+    }
+    const str plain = labels.n ? str_head(labels, labels.n - 1) : labels; /* without the comma */
+    const char *open = labels.n ? "{" : "", *close = labels.n ? "}" : "";
+    buf_printf(out, "%s_sum%s" STR_FMT "%s %.6f\n", name, open, STR_ARG(plain), close, sum);
+    buf_printf(out, "%s_count%s" STR_FMT "%s %llu\n", name, open, STR_ARG(plain), close, (unsigned long long)total);
+}
+
+/* ---- requests ---- */
+static void put_route(buf *out, const route *row)
+{
+    put_label(out, "method", str_c(row ? http_method_name(row->method) : "-"), true);
+    put_label(out, "route", str_c(row ? row->path : "none"), false);
+}
+
+static void requests(const ops *o, const char *name, buf *out)
+{
+    const route_stats *rows;
+    const size_t n = router_stats(o->taps.router, &rows);
+
+    for (size_t i = 0; i < n; i++) {
+        for (size_t s = 0; s < COUNT_OF(rows[i].by_status) && rows[i].by_status[s].status; s++) {
+            buf_str(out, str_c(name));
+            put_route(out, rows[i].route);
+            buf_printf(out, ",status=\"%d\"}", rows[i].by_status[s].status);
+            put_value(out, rows[i].by_status[s].n);
+        }
+    }
+}
+
+static void latency(const ops *o, const char *name, buf *out)
+{
+    static const int64_t bounds_us[] = ROUTE_LATENCY_US;
+    double bounds[COUNT_OF(bounds_us)];
+    const route_stats *rows;
+    const size_t n = router_stats(o->taps.router, &rows);
+    buf labels = BUF_INIT;
+
+    for (size_t b = 0; b < COUNT_OF(bounds_us); b++)
+        bounds[b] = (double)bounds_us[b] / 1e6;
+    for (size_t i = 0; i < n; i++) {
+        if (rows[i].requests == 0)
+            continue;
+        buf_reset(&labels);
+        put_route(&labels, rows[i].route);
+        buf_char(&labels, ',');
+        if (labels.err)
+            continue;
+        put_histogram(out, name, str_from(buf_view(&labels), 1), bounds, COUNT_OF(bounds_us), rows[i].latency,
+                      (double)rows[i].latency_us_total / 1e6);
+    }
+    buf_done(&labels);
+}
+
+static void unanswered(const ops *o, const char *name, buf *out)
+{
+    put_sample(out, name, router_unanswered(o->taps.router));
+}
+
+/* ---- the loop, connections ---- */
+static void loop_lag_samples(const ops *o, const char *name, buf *out)
+{
+    const loop_lag *lag = loop_lag_of(o->taps.loop);
+    double bounds[COUNT_OF(lag->buckets) - 1];
+
+    for (size_t i = 0; i < COUNT_OF(bounds); i++)
+        bounds[i] = (double)(UINT64_C(32) << i) / 1e6;
+    put_histogram(out, name, STR(""), bounds, COUNT_OF(bounds), lag->buckets, (double)lag->total_us / 1e6);
+}
+
+#define HTTP_SAMPLE(fn, member)                                       \
+    static void fn(const ops *o, const char *name, buf *out)          \
+    {                                                                 \
+        put_sample(out, name, http_stats_of(o->taps.http)->member);   \
+    }
+HTTP_SAMPLE(connections, connections)
+HTTP_SAMPLE(accepted, accepted)
+HTTP_SAMPLE(refused, refused_connections)
+HTTP_SAMPLE(bad_requests, bad_requests)
+HTTP_SAMPLE(timeouts, timeouts)
+HTTP_SAMPLE(buffered, buffered_bytes)
+HTTP_SAMPLE(bytes_in, bytes_in)
+HTTP_SAMPLE(bytes_out, bytes_out)
+
+/* ---- the store ---- */
+#define STORE_SAMPLE(fn, member)                                 \
+    static void fn(const ops *o, const char *name, buf *out)     \
+    {                                                            \
+        store_stats st;                                          \
+        store_stats_of(o->taps.store, &st);                      \
+        put_sample(out, name, st.member);                        \
+    }
+STORE_SAMPLE(commits, commits)
+STORE_SAMPLE(failed_commits, failed_commits)
+STORE_SAMPLE(store_ops, ops)
+STORE_SAMPLE(map_size, map_size)
+STORE_SAMPLE(used_bytes, used_bytes)
+STORE_SAMPLE(store_waiting, waiting)
+
+static void batches(const ops *o, const char *name, buf *out)
+{
+    store_stats st;
+    double bounds[COUNT_OF(st.batch) - 1];
+
+    store_stats_of(o->taps.store, &st);
+    for (size_t i = 0; i < COUNT_OF(bounds); i++)
+        bounds[i] = (double)(UINT64_C(1) << i);
+    put_histogram(out, name, STR(""), bounds, COUNT_OF(bounds), st.batch, (double)st.ops);
+}
+
+static void commit_latency(const ops *o, const char *name, buf *out)
+{
+    store_stats st;
+    double bounds[COUNT_OF(st.commit_us) - 1];
+
+    store_stats_of(o->taps.store, &st);
+    for (size_t i = 0; i < COUNT_OF(bounds); i++)
+        bounds[i] = (double)(UINT64_C(1) << i) / 1e6;
+    put_histogram(out, name, STR(""), bounds, COUNT_OF(bounds), st.commit_us, (double)st.commit_us_total / 1e6);
+}
+
+static void longest_hold(const ops *o, const char *name, buf *out)
+{
+    store_stats st;
+
+    store_stats_of(o->taps.store, &st);
+    buf_printf(out, "%s %.6f\n", name, (double)st.longest_hold_us / 1e6);
+}
+
+static void writable(const ops *o, const char *name, buf *out)
+{
+    put_sample(out, name, store_is_writable(o->taps.store));
+}
+
+/* ---- outward ---- */
+typedef struct sampling {
+    const char *name;
+    buf *out;
+} sampling;
+
+static void put_outbound(void *arg, str origin, const char *result, uint64_t n)
+{
+    const sampling *s = arg;
+
+    buf_str(s->out, str_c(s->name));
+    put_label(s->out, "origin", origin, true);
+    put_label(s->out, "result", str_c(result), false);
+    buf_char(s->out, '}');
+    put_value(s->out, n);
+}
+
+static void outbound(const ops *o, const char *name, buf *out)
+{
+    client_metrics(o->taps.client, put_outbound, &(sampling){name, out});
+}
+
+static void quota_left(const ops *o, const char *name, buf *out)
+{
+    const github_quota *rows;
+    const size_t n = github_quotas(o->taps.github, &rows);
+
+    for (size_t i = 0; i < n; i++)
+        if (rows[i].remaining >= 0)
+            put_labelled(out, name, "credential", str_c(rows[i].credential), (uint64_t)rows[i].remaining);
+}
+
+static void scans_ended(const ops *o, const char *name, buf *out)
+{
+    const sources_stats *s = sources_stats_of(o->taps.sources);
+
+    put_labelled(out, name, "result", STR("success"), s->succeeded);
+    put_labelled(out, name, "result", STR("not_modified"), s->unchanged);
+    put_labelled(out, name, "result", STR("error"), s->failed);
+    put_labelled(out, name, "result", STR("interrupted"), s->interrupted);
+}
+
+static void scans_now(const ops *o, const char *name, buf *out)
+{
+    const sources_stats *s = sources_stats_of(o->taps.sources);
+
+    put_labelled(out, name, "state", STR("running"), s->running);
+    put_labelled(out, name, "state", STR("queued"), s->queued);
+    put_labelled(out, name, "state", STR("waiting"), s->waiting);
+}
+
+/* ---- the process ---- */
+static void cpu(const ops *o, const char *name, buf *out)
+{
+    struct rusage u;
+
+    (void)o;
+    if (getrusage(RUSAGE_SELF, &u) == 0)
+        buf_printf(out, "%s %.6f\n", name,
+                   (double)(u.ru_utime.tv_sec + u.ru_stime.tv_sec) + (double)(u.ru_utime.tv_usec + u.ru_stime.tv_usec) / 1e6);
+}
+
+static void resident(const ops *o, const char *name, buf *out)
+{
+    unsigned long long size, pages;
+    FILE *f = fopen("/proc/self/statm", "re");
+
+    (void)o;
+    if (!f)
+        return;
+    if (fscanf(f, "%llu %llu", &size, &pages) == 2)
+        put_sample(out, name, (uint64_t)pages * (uint64_t)sysconf(_SC_PAGESIZE));
+    (void)fclose(f);
+}
+
+/* ---- the table ---- */
+static const metric METRICS[] = {
+    {"larder_http_requests_total", "counter", "Requests answered, by route and status.", requests},
+    {"larder_http_request_duration_seconds", "histogram", "From a request's first byte to its reply, by route.", latency},
+    {"larder_http_unanswered_total", "counter", "Handlers that gave no answer; a bug when not 0.", unanswered},
+    {"larder_http_connections", "gauge", "Open client connections.", connections},
+    {"larder_http_connections_accepted_total", "counter", "Connections accepted.", accepted},
+    {"larder_http_connections_refused_total", "counter", "Connections refused past http.max_connections.", refused},
+    {"larder_http_bad_requests_total", "counter", "Requests refused by the parser.", bad_requests},
+    {"larder_http_timeouts_total", "counter", "Connections that were too slow.", timeouts},
+    {"larder_http_buffered_bytes", "gauge", "Replies that wait for their clients.", buffered},
+    {"larder_http_received_bytes_total", "counter", "Bytes received.", bytes_in},
+    {"larder_http_sent_bytes_total", "counter", "Bytes sent.", bytes_out},
+    {"larder_loop_lag_seconds", "histogram", "How long a turn of the loop was held by callbacks.", loop_lag_samples},
+    {"larder_store_commits_total", "counter", "Durable commits.", commits},
+    {"larder_store_failed_commits_total", "counter", "Commits that failed.", failed_commits},
+    {"larder_store_operations_total", "counter", "Write operations applied.", store_ops},
+    {"larder_store_batch_operations", "histogram", "Write operations a commit.", batches},
+    {"larder_store_commit_duration_seconds", "histogram", "How long a commit took, fsync included.", commit_latency},
+    {"larder_store_longest_hold_seconds", "gauge", "The longest one operation held the writer.", longest_hold},
+    {"larder_store_waiting_operations", "gauge", "Write operations in the queue.", store_waiting},
+    {"larder_store_map_bytes", "gauge", "How far the data file may grow.", map_size},
+    {"larder_store_used_bytes", "gauge", "Bytes of it in use.", used_bytes},
+    {"larder_store_writable", "gauge", "1 while the store takes writes.", writable},
+    {"larder_outbound_requests_total", "counter", "Requests sent, by origin and status or failure.", outbound},
+    {"larder_github_quota_remaining", "gauge", "Requests GitHub allows until its reset, by credential.", quota_left},
+    {"larder_scans_total", "counter", "Scans that ended, by result.", scans_ended},
+    {"larder_scans", "gauge", "Scans now, by state.", scans_now},
+    {"process_cpu_seconds_total", "counter", "User and system time.", cpu},
+    {"process_resident_memory_bytes", "gauge", "Resident memory.", resident},
+};
+
+int ops_write_metrics(const ops *o, buf *out)
+{
+    for (size_t i = 0; i < COUNT_OF(METRICS); i++) {
+        buf_printf(out, "# HELP %s %s\n# TYPE %s %s\n", METRICS[i].name, METRICS[i].help, METRICS[i].name, METRICS[i].kind);
+        METRICS[i].samples(o, METRICS[i].name, out);
+    }
+    return out->err;
+}
