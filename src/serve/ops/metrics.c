@@ -75,15 +75,15 @@ static void put_route(buf *out, const route *row)
 
 static void requests(const ops *o, const char *name, buf *out)
 {
-    const route_stats *rows;
-    const size_t n = router_stats(o->taps.router, &rows);
+    const route_stats *stats;
+    const size_t n = router_stats(o->taps.router, &stats);
 
     for (size_t i = 0; i < n; i++) {
-        for (size_t s = 0; s < COUNT_OF(rows[i].by_status) && rows[i].by_status[s].status; s++) {
+        for (size_t s = 0; s < COUNT_OF(stats[i].by_status) && stats[i].by_status[s].status; s++) {
             buf_str(out, str_c(name));
-            put_route(out, rows[i].route);
-            buf_printf(out, ",status=\"%d\"}", rows[i].by_status[s].status);
-            put_value(out, rows[i].by_status[s].n);
+            put_route(out, stats[i].route);
+            buf_printf(out, ",status=\"%d\"}", stats[i].by_status[s].status);
+            put_value(out, stats[i].by_status[s].n);
         }
     }
 }
@@ -92,22 +92,22 @@ static void latency(const ops *o, const char *name, buf *out)
 {
     static const int64_t bounds_us[] = ROUTE_LATENCY_US;
     double bounds[COUNT_OF(bounds_us)];
-    const route_stats *rows;
-    const size_t n = router_stats(o->taps.router, &rows);
+    const route_stats *stats;
+    const size_t n = router_stats(o->taps.router, &stats);
     buf labels = BUF_INIT;
 
     for (size_t b = 0; b < COUNT_OF(bounds_us); b++)
         bounds[b] = (double)bounds_us[b] / 1e6;
     for (size_t i = 0; i < n; i++) {
-        if (rows[i].requests == 0)
+        if (stats[i].requests == 0)
             continue;
         buf_reset(&labels);
-        put_route(&labels, rows[i].route);
+        put_route(&labels, stats[i].route);
         buf_char(&labels, ',');
         if (labels.err)
             continue;
-        put_histogram(out, name, str_from(buf_view(&labels), 1), bounds, COUNT_OF(bounds_us), rows[i].latency,
-                      (double)rows[i].latency_us_total / 1e6);
+        put_histogram(out, name, str_from(buf_view(&labels), 1), bounds, COUNT_OF(bounds_us), stats[i].latency,
+                      (double)stats[i].latency_us_total / 1e6);
     }
     buf_done(&labels);
 }
@@ -216,12 +216,12 @@ static void outbound(const ops *o, const char *name, buf *out)
 
 static void quota_left(const ops *o, const char *name, buf *out)
 {
-    const github_quota *rows;
-    const size_t n = github_quotas(o->taps.github, &rows);
+    const github_quota *quotas;
+    const size_t n = github_quotas(o->taps.github, &quotas);
 
     for (size_t i = 0; i < n; i++)
-        if (rows[i].remaining >= 0)
-            put_labelled(out, name, "credential", str_c(rows[i].credential), (uint64_t)rows[i].remaining);
+        if (quotas[i].remaining >= 0)
+            put_labelled(out, name, "credential", str_c(quotas[i].credential), (uint64_t)quotas[i].remaining);
 }
 
 static void scans_ended(const ops *o, const char *name, buf *out)
