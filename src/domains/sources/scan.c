@@ -553,7 +553,9 @@ static void fill_result(scan *sc, bool ok)
     r->new_count = sc->merge.fresh;
     r->updated_count = sc->merge.updated;
     r->removed_count = sc->merge.removed;
-    r->unchanged_count = sc->not_modified ? sc->src.artifact_count : sc->merge.unchanged;
+    r->unchanged_count = sc->merge.unchanged;
+    if (sc->not_modified) /* all is as it was */
+        r->unchanged_count = r->artifacts_found = r->total_detected = r->total_unique = sc->src.artifact_count;
     r->scan_duration_ms = loop_now_mono_ms(sc->owner->o.loop) - sc->begun_mono;
     r->scanned_at = sc->now;
     r->actual_ref = sc->ref;

@@ -1,0 +1,394 @@
+/* One operation is one call of the client: prepare (URL, headers, credential), ask unless the quota is known to be used up,
+ * classify the answer, parse the body on a worker, tell the caller. */
+#include "github_private.h"
+
+#include <stdio.h>
+
+#include "larder/hash.h"
+
+#define RETRIES 3
+#define FIRST_BYTE_MS SECONDS(30)
+#define TOTAL_MS MINUTES(2)
+#define ARCHIVE_TOTAL_MS MINUTES(30)
+#define SECONDARY_WAIT_MS SECONDS(60) /* a secondary limit without a time: what GitHub's guide asks for */
+
+/* ---- life ---- */
+int github_set_options(github *g, const github_options *o)
+{
+    char *url = mem_strndup(o->api_url, strlen(o->api_url));
+    char *token = o->token.n ? mem_strndup(o->token.p, o->token.n) : NULL;
+
+    if (!url || (o->token.n && !token)) {
+        mem_free(url);
+        return -ENOMEM;
+    }
+    if (g->token)
+        mem_wipe(g->token, strlen(g->token));
+    mem_free(g->token);
+    mem_free(g->api_url);
+    g->o = *o;
+    g->api_url = url;
+    g->token = token;
+    g->o.api_url = url;
+    g->o.token = str_c(token);
+    return 0;
+}
+
+int github_new(loop *l, client *c, const github_options *o, github **ret_github)
+{
+    github *g = mem_new(github);
+
+    if (!g)
+        return -ENOMEM;
+    g->loop = l;
+    g->client = c;
+    const int r = github_set_options(g, o);
+    if (r < 0)
+        mem_free(g);
+    else
+        *ret_github = g;
+    return r;
+}
+
+void github_free(github *g)
+{
+    if (!g)
+        return;
+    if (g->token)
+        mem_wipe(g->token, strlen(g->token));
+    mem_free(g->token);
+    mem_free(g->api_url);
+    mem_free(g);
+}
+
+void github_fingerprint(const github *g, str token, char out[GITHUB_FINGERPRINT_LEN + 1])
+{
+    uint8_t digest[SHA256_LEN];
+
+    if (!token.n)
+        token = g->o.token;
+    if (!token.n) {
+        memcpy(out, "anonymous", sizeof("anonymous"));
+        return;
+    }
+    sha256(token.p, token.n, digest);
+    hex_encode(digest, GITHUB_FINGERPRINT_LEN / 2, out);
+    out[GITHUB_FINGERPRINT_LEN] = '\0';
+}
+
+size_t github_max_entries(const github_op *op)
+{
+    const operation *x = op->impl;
+
+    return x->owner->o.max_entries;
+}
+
+/* ---- the end of an operation ---- */
+static void operation_free(operation *x)
+{
+    if (!x)
+        return;
+    client_call_done(&x->call);
+    if (x->secret)
+        mem_wipe(x->secret, strlen(x->secret));
+    mem_free(x->secret);
+    arena_done(&x->arena);
+    mem_free(x);
+}
+
+static void finish(operation *x)
+{
+    github_op *op = x->op;
+
+    if (x->cancelled)
+        op->result = GITHUB_CANCELLED;
+    op->impl = NULL;
+    operation_free(x);
+    op->on_done(op);
+}
+
+static void fail(operation *x, github_result result, const char *fmt, ...) PRINTF_LIKE(3, 4);
+static void fail(operation *x, github_result result, const char *fmt, ...)
+{
+    char text[512];
+    va_list args;
+
+    va_start(args, fmt);
+    (void)vsnprintf(text, sizeof(text), fmt, args);
+    va_end(args);
+    x->op->result = result;
+    x->op->why = arena_dup(&x->op->arena, str_c(text));
+}
+
+/* ---- what an answer means ---- */
+static bool says_rate_limit(const client_call *c)
+{
+    return str_find(buf_view(&c->reply), STR("rate limit")) >= 0;
+}
+
+/* 403 and 429: no quota left, a secondary limit, or simply forbidden. */
+static void refused(operation *x)
+{
+    const client_call *c = &x->call;
+    const int64_t now = clk_wall_ms(loop_clk(x->owner->loop));
+    const github_quota *q = quota_of(x->owner, x->fingerprint);
+    const str after = client_reply_header(c, "retry-after");
+    int64_t seconds;
+
+    if (str_to_i64(after, &seconds) == 0 && seconds >= 0 && seconds < 86400)
+        x->op->retry_at = now + seconds * 1000;
+    else if (q->remaining == 0 && q->reset_at > now)
+        x->op->retry_at = q->reset_at;
+    else if (c->status == 429 || says_rate_limit(c))
+        x->op->retry_at = now + SECONDARY_WAIT_MS;
+    else {
+        fail(x, GITHUB_UNAUTHORIZED, "GitHub refused access to the %s (403): the token may not read it", x->what);
+        return;
+    }
+    fail(x, GITHUB_RATE_LIMITED, "GitHub's rate limit is used up");
+}
+
+static void classify(operation *x)
+{
+    const client_call *c = &x->call;
+    github_op *op = x->op;
+
+    op->status = c->status;
+    op->result = GITHUB_OK;
+    if (c->failure != CLIENT_NONE) {
+        fail(x, GITHUB_FAILED, "GitHub could not be asked for the %s: " STR_FMT, x->what, STR_ARG(c->why));
+        return;
+    }
+    quota_learn(x->owner, x->fingerprint, c);
+    switch (c->status) {
+    case 200:
+        op->new_etag = arena_dup(&op->arena, client_reply_header(c, "etag"));
+        return;
+    case 304:
+        op->result = GITHUB_NOT_MODIFIED;
+        return;
+    case 404:
+    case 410:
+    case 422: /* "No commit found for SHA" */
+        fail(x, GITHUB_NOT_FOUND, "GitHub: the %s was not found", x->what);
+        return;
+    case 401:
+        fail(x, GITHUB_UNAUTHORIZED, "GitHub does not accept the token (401)");
+        return;
+    case 403:
+    case 429:
+        refused(x);
+        return;
+    case 409:
+        fail(x, GITHUB_FAILED, "GitHub: the repository is empty");
+        return;
+    case 451:
+        fail(x, GITHUB_FAILED, "GitHub: the repository is not available for legal reasons (451)");
+        return;
+    default:
+        fail(x, GITHUB_FAILED, "GitHub answered %d when asked for the %s", c->status, x->what);
+    }
+}
+
+static void parse_work(job *j)
+{
+    operation *x = CONTAINER_OF(j, operation, job);
+
+    x->parsed = x->parse(x->op, buf_view(&x->call.reply));
+}
+
+static void on_parsed(job *j, int status)
+{
+    operation *x = CONTAINER_OF(j, operation, job);
+    const int r = status < 0 ? status : x->parsed;
+
+    if (r == -EPROTO)
+        fail(x, GITHUB_FAILED, "GitHub's answer for the %s is not what was expected", x->what);
+    else if (r < 0)
+        fail(x, GITHUB_FAILED, "GitHub's answer for the %s could not be read: %s", x->what, err_text(r));
+    finish(x);
+}
+
+static void on_answer(client_call *call)
+{
+    operation *x = call->user;
+
+    x->calls = false;
+    classify(x);
+    if (x->op->result != GITHUB_OK || !x->parse || x->cancelled) {
+        finish(x);
+        return;
+    }
+    const int r = loop_job(x->owner->loop, &x->job, parse_work, on_parsed);
+    if (r < 0)
+        on_parsed(&x->job, r);
+}
+
+static int on_body(client_call *call, str piece)
+{
+    operation *x = call->user;
+
+    return x->op->on_piece(x->op, piece);
+}
+
+/* ---- the beginning of an operation ---- */
+static int set_headers(operation *x)
+{
+    size_t n = 0;
+
+    x->headers[n++] = (client_header){STR("Accept"), STR("application/vnd.github+json")};
+    x->headers[n++] = (client_header){STR("X-GitHub-Api-Version"), STR("2022-11-28")};
+    if (x->op->etag.p) {
+        x->headers[n] = (client_header){STR("If-None-Match"), arena_dup(&x->arena, x->op->etag)};
+        if (!x->headers[n++].value.p)
+            return -ENOMEM;
+    }
+    if (x->secret)
+        x->headers[n++] = (client_header){STR("Authorization"), str_c(x->secret)};
+    x->call.headers = x->headers;
+    x->call.n_headers = n;
+    return 0;
+}
+
+static int set_secret(operation *x)
+{
+    const str token = x->op->token.n ? x->op->token : x->owner->o.token;
+
+    github_fingerprint(x->owner, x->op->token, x->fingerprint);
+    if (!token.n)
+        return 0;
+    x->secret = mem_alloc(token.n + sizeof("Bearer "));
+    if (!x->secret)
+        return -ENOMEM;
+    memcpy(x->secret, "Bearer ", 7);
+    memcpy(x->secret + 7, token.p, token.n);
+    x->secret[7 + token.n] = '\0';
+    return 0;
+}
+
+static int set_url(operation *x, const char *before, str part, const char *after)
+{
+    buf url = BUF_INIT;
+
+    buf_str(&url, str_c(x->owner->o.api_url));
+    buf_str(&url, STR("/repos/"));
+    percent_encode(&url, x->op->owner);
+    buf_char(&url, '/');
+    percent_encode(&url, x->op->repo);
+    buf_str(&url, str_c(before));
+    percent_encode_path(&url, part);
+    buf_str(&url, str_c(after));
+    x->call.url = url.err ? STR_NULL : arena_dup(&x->arena, buf_view(&url));
+    buf_done(&url);
+    return x->call.url.p ? 0 : -ENOMEM;
+}
+
+static void on_timer(timer *t)
+{
+    finish(CONTAINER_OF(t, operation, timer));
+}
+
+/* With no quota left, the answer is known. */
+static bool is_used_up(operation *x)
+{
+    const github_quota *q = quota_of(x->owner, x->fingerprint);
+
+    if (q->remaining != 0 || q->reset_at <= clk_wall_ms(loop_clk(x->owner->loop)))
+        return false;
+    x->op->retry_at = q->reset_at;
+    fail(x, GITHUB_RATE_LIMITED, "GitHub's rate limit is used up");
+    return true;
+}
+
+static int start(github *g, github_op *op, const char *what, int (*parse)(github_op *, str), const char *before, str part,
+                 const char *after)
+{
+    operation *x = mem_new(operation);
+
+    if (!x)
+        return -ENOMEM;
+    arena_init(&x->arena, 0);
+    arena_init(&op->arena, 0);
+    x->owner = g;
+    x->op = op;
+    x->what = what;
+    x->parse = parse;
+    op->impl = x;
+    int r = set_secret(x);
+    if (r == 0)
+        r = set_headers(x);
+    if (r == 0)
+        r = set_url(x, before, part, after);
+    x->call.retries = RETRIES;
+    x->call.first_byte_ms = FIRST_BYTE_MS;
+    x->call.total_ms = op->on_piece ? ARCHIVE_TOTAL_MS : TOTAL_MS;
+    x->call.max_body = op->on_piece ? g->o.max_archive_bytes : 0;
+    x->call.raw_body = op->on_piece != NULL;
+    x->call.on_body = op->on_piece ? on_body : NULL;
+    x->call.on_done = on_answer;
+    x->call.user = x;
+    if (r == 0 && is_used_up(x)) {
+        r = loop_timer_set(g->loop, &x->timer, 0, on_timer);
+    } else if (r == 0) {
+        r = client_start(g->client, &x->call);
+        x->calls = r == 0;
+    }
+    if (r < 0) {
+        op->impl = NULL;
+        operation_free(x);
+    }
+    return r;
+}
+
+int github_get_repository(github *g, github_op *op)
+{
+    return start(g, op, "repository", parse_repository, "", STR(""), "");
+}
+
+int github_get_commit(github *g, github_op *op)
+{
+    return start(g, op, "commit", parse_commit, "/commits/", op->ref, "?per_page=1");
+}
+
+int github_get_tree(github *g, github_op *op)
+{
+    return start(g, op, "tree", parse_tree, "/git/trees/", op->ref, "?recursive=1");
+}
+
+int github_get_archive(github *g, github_op *op)
+{
+    REQUIRE(op->on_piece);
+    return start(g, op, "archive", NULL, "/tarball/", op->ref, "");
+}
+
+void github_pause(github_op *op)
+{
+    operation *x = op->impl;
+
+    if (x && x->calls)
+        client_pause(&x->call);
+}
+
+void github_resume(github_op *op)
+{
+    operation *x = op->impl;
+
+    if (x && x->calls)
+        client_resume(&x->call);
+}
+
+void github_cancel(github_op *op)
+{
+    operation *x = op->impl;
+
+    if (!x || x->cancelled)
+        return;
+    x->cancelled = true;
+    if (x->calls)
+        client_cancel(&x->call);
+}
+
+void github_op_done(github_op *op)
+{
+    arena_done(&op->arena);
+}
