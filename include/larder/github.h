@@ -51,7 +51,7 @@ typedef struct github_tree { /* GET /repos/O/R/git/trees/SHA?recursive=1, parsed
 struct github_op {
     /* in; texts are copied by the starting call */
     str owner, repo;
-    str ref;    /* commit: a branch, tag or SHA; tree, archive: a SHA */
+    str ref;    /* commit, readme: a branch, tag or SHA; tree, archive: a SHA */
     str token;  /* null: the configured one, if any */
     str etag;   /* repository, commit: ask conditionally; null: don't */
     int (*on_piece)(github_op *op, str piece); /* archive: the next bytes of the tar.gz; negative ends it. See github_pause */
@@ -66,6 +66,7 @@ struct github_op {
     github_repository repository;
     github_commit commit;
     github_tree tree;
+    str readme;        /* GET /repos/O/R/readme, raw: any bytes */
     arena arena;       /* backs the out part */
     void *impl;        /* the room's own */
 };
@@ -84,6 +85,7 @@ int github_get_repository(github *g, github_op *op); /* all starters: -ENOMEM, -
 int github_get_commit(github *g, github_op *op);
 int github_get_tree(github *g, github_op *op);
 int github_get_archive(github *g, github_op *op);
+int github_get_readme(github *g, github_op *op); /* at `ref` */
 void github_pause(github_op *op); /* archive: no pieces until github_resume */
 void github_resume(github_op *op);
 void github_cancel(github_op *op);

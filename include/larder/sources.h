@@ -248,7 +248,7 @@ SCHEMA_STRUCT(source_create, SOURCE_CREATE_FIELDS);
     X(S, bool,   enable_frontmatter_detection, OPTIONAL | NULLABLE, 0, 0, NONE, "Markdown frontmatter makes artifacts too")       \
     X(S, bool,   indexing_enabled, OPTIONAL | NULLABLE, 0, 0, NONE, "whether search shows its entries")                           \
     X(S, bool,   import_repo_description, OPTIONAL | NULLABLE, 0, 0, NONE, "true: fetch the description and topics now")          \
-    X(S, bool,   import_repo_readme, OPTIONAL | NULLABLE, 0, 0, NONE, "true: fetch the README at the next scan, and at each after it") \
+    X(S, bool,   import_repo_readme, OPTIONAL | NULLABLE, 0, 0, NONE, "true: fetch the README now, and at each scan") \
     X(S, strs,   tags,          OPTIONAL | NULLABLE, 0, 0, NONE, "replaces all tags")                                             \
     X(S, bool,   deep_indexing_enabled, OPTIONAL | NULLABLE, 0, 0, NONE, "kept for clients that send it")
 SCHEMA_STRUCT(source_update, SOURCE_UPDATE_FIELDS);
@@ -281,7 +281,7 @@ struct source_task {
     struct scan *scan;
     void (*on_checked)(source_task *t, int status, str why); /* manual_map against the tree */
     github_op github;
-    bool reindex;
+    bool has_description, has_readme, reindex;
     int64_t now;
 };
 void sources_create(sources *s, source_task *t); /* done: the source is stored as "scanning", its scan queued */

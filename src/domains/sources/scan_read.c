@@ -7,8 +7,6 @@
 #include "larder/frontmatter.h"
 
 #define CONTENT_MAX (FRONTMATTER_MAX + 1024) /* of a describing file: its beginning */
-#define README_BYTES 262144                  /* of the README before it is cut to characters */
-#define README_MAX 50000                     /* characters kept */
 #define MAX_RATIO 200                        /* of inflated to compressed bytes: text compresses 3 to 20 times */
 
 /* ---- the listing ---- */
@@ -120,36 +118,10 @@ static int on_data(void *ctx, const archive_entry *e, str bytes)
     return sc->content.err;
 }
 
-/* Valid UTF-8 from any bytes: what is none becomes U+FFFD. */
-static size_t clean_utf8(str text, char *out)
-{
-    size_t n = 0;
-
-    while (text.n) {
-        const size_t k = utf8_sequence(text);
-        memcpy(out + n, k ? text.p : "\xef\xbf\xbd", k ? k : 3);
-        n += k ? k : 3;
-        text = str_from(text, k ? k : 1);
-    }
-    return n;
-}
-
 static int take_readme(scan *sc, unsigned rank)
 {
-    str text = buf_view(&sc->content);
-    char *clean = arena_alloc(&sc->arena, text.n * 3 + 1);
-
-    if (!clean)
-        return -ENOMEM;
-    const size_t n = clean_utf8(text, clean);
-    text = utf8_head(str_of(clean, n), README_MAX);
-    if (text.n < n)
-        text = arena_printf(&sc->arena, STR_FMT "\n... [truncated]", STR_ARG(text));
-    if (!text.p)
-        return -ENOMEM;
-    sc->readme = text;
     sc->readme_rank = rank;
-    return 0;
+    return readme_text(&sc->arena, buf_view(&sc->content), &sc->readme);
 }
 
 static int take_front(scan *sc, str path, detect_file *file)

@@ -107,6 +107,10 @@ void scan_checked(scan *sc, bool go_on); /* the task's answer: read on, or end w
 void scan_cancel(scan *sc);
 void scan_pump(sources *s);  /* begins queued scans while there is room */
 
+#define README_BYTES 262144 /* of a README that are looked at */
+/* Made valid UTF-8, and cut at 50,000 characters with a mark that says so. -ENOMEM. */
+int readme_text(arena *a, str raw, str *ret_text);
+
 /* ---- the worker's part (scan_read.c) ---- */
 void scan_files_work(job *j);  /* the tree's listing -> files */
 int scan_reader_open(scan *sc);

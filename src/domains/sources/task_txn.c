@@ -57,10 +57,12 @@ int task_change_apply(store_txn *t, store_op *op)
     apply_switches(&s, task->update);
     if (task->manual_map)
         s.manual_map = task->map.n ? task->map : (pairs){0};
-    if (task->github.repository.owner.p) { /* asked for anew */
-        s.repo_description = task->github.repository.description;
-        s.topics = (strs){task->github.repository.topics, task->github.repository.n_topics};
+    if (task->has_description) {
+        s.repo_description = task->draft.repo_description;
+        s.topics = task->draft.topics;
     }
+    if (task->has_readme)
+        s.repo_readme = task->draft.repo_readme;
     s.updated_at = task->now;
     return source_put(t, &s);
 }

@@ -179,16 +179,55 @@ static void on_changed(store_op *op, int status)
     sources_task_end(t, status, STR_NULL);
 }
 
+/* What GitHub tells is taken over now; what it does not tell is left as it is: the change is made all the same. */
+static void on_readme(github_op *op)
+{
+    source_task *t = op->user;
+
+    if (op->result == GITHUB_OK && readme_text(t->arena, op->readme, &t->draft.repo_readme) == 0)
+        t->has_readme = true;
+    github_op_done(op);
+    submit(t, task_change_apply, on_changed, 0);
+}
+
+static void fetch_readme(source_task *t)
+{
+    if (t->update->import_repo_readme) {
+        t->github = (github_op){.owner = t->draft.owner,
+                                .repo = t->draft.repo_name,
+                                .ref = t->draft.ref,
+                                .on_done = on_readme,
+                                .user = t};
+        if (github_get_readme(t->owner->o.github, &t->github) == 0)
+            return;
+    }
+    submit(t, task_change_apply, on_changed, 0);
+}
+
+static int keep_repository(source_task *t, const github_repository *r)
+{
+    str *topics = arena_array(t->arena, str, r->n_topics);
+
+    if (!topics)
+        return -ENOMEM;
+    for (size_t i = 0; i < r->n_topics; i++)
+        topics[i] = arena_dup(t->arena, r->topics[i]);
+    t->draft.repo_description = arena_dup(t->arena, r->description);
+    t->draft.topics = (strs){topics, r->n_topics};
+    t->has_description = true;
+    return 0;
+}
+
 static void on_description(github_op *op)
 {
     source_task *t = op->user;
 
-    if (op->result != GITHUB_OK) /* the change is made all the same: the next scan asks again */
-        op->repository.owner = STR_NULL;
-    submit(t, task_change_apply, on_changed, 0);
+    if (op->result == GITHUB_OK)
+        (void)keep_repository(t, &op->repository);
+    github_op_done(op);
+    fetch_readme(t);
 }
 
-/* The description is asked for now; the README comes with the next scan. */
 static void fetch_then_write(source_task *t)
 {
     if (t->update->import_repo_description) {
@@ -197,7 +236,7 @@ static void fetch_then_write(source_task *t)
         if (github_get_repository(t->owner->o.github, &t->github) == 0)
             return;
     }
-    submit(t, task_change_apply, on_changed, 0);
+    fetch_readme(t);
 }
 
 static void on_change_checked(source_task *t, int status, str why)
@@ -253,9 +292,11 @@ void sources_change(sources *s, source_task *t)
         if (r == 0 && t->map.n > 0) {
             t->on_checked = on_change_checked;
             r = scan_queue(s, &t->draft, STR_NULL, t, &t->scan);
-        } else if (r == 0) { /* what the loop may keep after the read scope */
+        }
+        if (r == 0) { /* what is needed after the read scope */
             t->draft.owner = arena_dup(t->arena, t->draft.owner);
             t->draft.repo_name = arena_dup(t->arena, t->draft.repo_name);
+            t->draft.ref = arena_dup(t->arena, t->draft.ref);
         }
         store_read_end(v);
     }

@@ -236,7 +236,7 @@ static int set_headers(operation *x)
 {
     size_t n = 0;
 
-    x->headers[n++] = (client_header){STR("Accept"), STR("application/vnd.github+json")};
+    x->headers[n++] = (client_header){STR("Accept"), str_c(x->accept)};
     x->headers[n++] = (client_header){STR("X-GitHub-Api-Version"), STR("2022-11-28")};
     if (x->op->etag.p) {
         x->headers[n] = (client_header){STR("If-None-Match"), arena_dup(&x->arena, x->op->etag)};
@@ -313,6 +313,7 @@ static int start(github *g, github_op *op, const char *what, int (*parse)(github
     x->op = op;
     x->what = what;
     x->parse = parse;
+    x->accept = parse == parse_readme ? "application/vnd.github.raw+json" : "application/vnd.github+json";
     op->impl = x;
     int r = set_secret(x);
     if (r == 0)
@@ -359,6 +360,18 @@ int github_get_archive(github *g, github_op *op)
 {
     REQUIRE(op->on_piece);
     return start(g, op, "archive", NULL, "/tarball/", op->ref, "");
+}
+
+int github_get_readme(github *g, github_op *op)
+{
+    buf after = BUF_INIT;
+
+    buf_str(&after, STR("?ref="));
+    percent_encode(&after, op->ref);
+    buf_char(&after, '\0');
+    const int r = after.err ? after.err : start(g, op, "README", parse_readme, "/readme", STR(""), after.p);
+    buf_done(&after);
+    return r;
 }
 
 void github_pause(github_op *op)

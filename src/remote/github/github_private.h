@@ -20,6 +20,7 @@ typedef struct operation { /* github_op.impl */
     github_op *op;
     int (*parse)(github_op *op, str body); /* on a worker; NULL: nothing to parse */
     const char *what;      /* "repository", for texts */
+    const char *accept;
     char fingerprint[GITHUB_FINGERPRINT_LEN + 1];
     char *secret;          /* "Bearer TOKEN", wiped at the end; NULL: anonymous */
     client_call call;
@@ -38,6 +39,7 @@ void quota_learn(github *g, const char *fingerprint, const client_call *call);
 int parse_repository(github_op *op, str body);
 int parse_commit(github_op *op, str body);
 int parse_tree(github_op *op, str body);
+int parse_readme(github_op *op, str body);
 size_t github_max_entries(const github_op *op);
 
 #endif

@@ -133,3 +133,9 @@ int parse_tree(github_op *op, str body)
     op->tree.n = kept;
     return 0;
 }
+
+int parse_readme(github_op *op, str body)
+{
+    op->readme = arena_dup(&op->arena, body.p ? body : STR(""));
+    return op->readme.p ? 0 : -ENOMEM;
+}
