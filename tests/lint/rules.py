@@ -64,7 +64,7 @@ LIBRARIES = {
     "libdeflate.h": "wire/http",
     "xxhash.h": "src/core/base/hash.c",
     "utf8proc.h": "core/base domains/artifacts",
-    "pthread.h": "core/base core/json core/loop store",
+    "pthread.h": "core/base core/json core/loop store wire/tls",
     "netdb.h": "wire/net wire/client",
 }
 
