@@ -56,7 +56,8 @@ static int on_header_field_complete(llhttp_t *parser)
     response *r = of(parser);
     if (r->has_head)
         return 0;
-    if (!r->in_header)
+    bool is_empty = r->in_header && r->spans[r->n_spans - 1].name == r->text.n;
+    if (!r->in_header || (is_empty && r->text.err == 0))
         return stop(r, -EPROTO, "a header without a name");
     r->spans[r->n_spans - 1].value = (uint32_t)r->text.n;
     return 0;
@@ -137,6 +138,8 @@ static int on_headers_complete(llhttp_t *parser)
 static int on_body(llhttp_t *parser, const char *p, size_t n)
 {
     response *r = of(parser);
+    if (n == 0) /* asked without input whether it goes on */
+        return 0;
     r->raw = str_of(p, n);
     return HPE_PAUSED;
 }
@@ -240,11 +243,13 @@ static int end(response *r)
 int client_response_next(response *r, str *input)
 {
     r->piece = STR_NULL;
-    while (r->err == 0) {
-        if (r->has_head && !r->told_head) {
+    for (;;) {
+        if (r->has_head && !r->told_head) { /* also when something behind it was wrong */
             r->told_head = true;
             return RESPONSE_HEAD;
         }
+        if (r->err < 0)
+            return r->err;
         if (r->raw.n > 0 || (r->decoder && r->body_begun)) {
             int e = take_piece(r);
             if (e < 0 || r->piece.n > 0)
@@ -252,19 +257,16 @@ int client_response_next(response *r, str *input)
         }
         if (r->ended)
             return end(r);
-        if (input->n == 0)
+        if (input->n == 0 && r->parser.error != HPE_PAUSED) /* paused, it may have come to the end already */
             return RESPONSE_MORE;
         parse(r, input);
     }
-    return r->err;
 }
 
 int client_response_eof(response *r)
 {
     if (r->err < 0)
         return r->err;
-    if (r->parser.error == HPE_PAUSED)
-        llhttp_resume(&r->parser);
     if (llhttp_finish(&r->parser) != HPE_OK && !r->ended)
         return fail(r, -ECONNRESET, "the connection closed in the middle of the answer");
     if (!r->ended)
