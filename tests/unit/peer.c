@@ -24,6 +24,8 @@ static void reserve(bytes *b, size_t n)
 
 static void put(bytes *b, str s)
 {
+    if (s.n == 0)
+        return;
     reserve(b, s.n);
     memcpy(b->p + b->n, s.p, s.n);
     b->n += s.n;
@@ -45,7 +47,8 @@ struct peer_conn {
     size_t sent;
     size_t drip;
     uv_write_t write;
-    bool writing, closing;
+    char *writing; /* a copy of what is under way */
+    bool closing;
     peer_then then;
     int handles;
 };
@@ -81,7 +84,8 @@ static void write_some(peer_conn *c);
 static void on_written(uv_write_t *w, int status)
 {
     peer_conn *c = w->data;
-    c->writing = false;
+    free(c->writing);
+    c->writing = NULL;
     if (c->closing)
         return;
     if (status < 0)
@@ -104,9 +108,11 @@ static void write_some(peer_conn *c)
         n = c->drip;
     if (n > 65536)
         n = 65536;
-    uv_buf_t b = {c->out.p + c->sent, n};
+    c->writing = malloc(n);
+    assert_non_null(c->writing);
+    memcpy(c->writing, c->out.p + c->sent, n);
+    uv_buf_t b = {c->writing, n};
     c->sent += n;
-    c->writing = true;
     c->write.data = c;
     if (uv_write(&c->write, (uv_stream_t *)&c->tcp, &b, 1, on_written) < 0)
         close_conn(c, false);
@@ -121,7 +127,6 @@ void peer_say(peer_conn *c, str text)
 {
     if (c->closing)
         return;
-    assert_false(c->writing && c->out.cap - c->out.n < text.n); /* the bytes under way must not move */
     put(&c->out, text);
     write_some(c);
 }
@@ -173,7 +178,7 @@ static void answer(peer *p, peer_conn *c, str request)
     c->then = s->then;
     if (s->drip > 0)
         uv_prepare_start(&c->tick, on_tick);
-    peer_say(c, str_c(s->say));
+    peer_say(c, s->n > 0 ? str_of(s->say, s->n) : str_c(s->say));
     if (s->then != PEER_KEEP)
         write_some(c);
 }

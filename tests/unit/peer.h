@@ -11,6 +11,7 @@ typedef struct peer_conn peer_conn;
 typedef enum peer_then { PEER_KEEP, PEER_CLOSE, PEER_RESET } peer_then;
 typedef struct peer_step { /* what one request gets */
     const char *say;
+    size_t n; /* bytes of it; 0: up to its NUL */
     peer_then then;
     size_t drip; /* bytes per write, one write in each turn of the loop; 0: all at once */
 } peer_step;

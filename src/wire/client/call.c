@@ -310,9 +310,10 @@ static bool take_piece(call *k, str piece)
         return k->conn == c && k->state == CALL_RECEIVING;
     }
     buf_str(&face->reply, piece);
-    if (face->reply.err < 0)
-        abandon(k, CLIENT_MEMORY, "out of memory");
-    return face->reply.err == 0;
+    if (face->reply.err == 0)
+        return true;
+    abandon(k, CLIENT_MEMORY, "out of memory");
+    return false;
 }
 
 static void fail_response(call *k, int error)

@@ -28,8 +28,11 @@ static int64_t retry_after(const call *k)
 {
     str text = client_response_header(&k->response, "retry-after");
     int64_t value;
-    if (str_to_i64(text, &value) == 0)
-        return value > 0 && value < INT64_MAX / 1000 ? value * 1000 : 0;
+    int r = str_to_i64(text, &value);
+    if (r == -ERANGE || (r == 0 && value > INT64_MAX / 1000))
+        return INT64_MAX;
+    if (r == 0)
+        return value > 0 ? value * 1000 : 0;
     if (http_date_parse(text, &value) < 0)
         return 0;
     value -= loop_now_wall_ms(k->client->loop);
