@@ -1,0 +1,271 @@
+/* Answering a query over some segments.
+ *
+ * Each segment gives its hits: ordinals of names, rising, with how the name matches. They come from the shortest lists
+ * of the query's trigrams, and each is looked at, as a list only says what may match. Names being unique in a segment,
+ * a hit stands for a range of documents; counting them is a subtraction where neither filter nor order nor a removed
+ * document forces a look at each. The page is then drawn by walking the segments' hits side by side in order of (name,
+ * id), group by group (a score, a type); newest-first goes through a heap of as many documents as the page's end. */
+#include <endian.h>
+
+#include "search_finder.h"
+
+#define EACH_BYTE UINT64_C(0x0101010101010101)
+
+#define LISTS_READ 3      /* of a query, the shortest ones */
+#define LISTS_CONSIDERED 64
+#define SHORT_ENOUGH 32   /* bytes: with a list like that no shorter one is looked for */
+#define FILTER_FACTOR 2   /* a list of so many bytes per name left is read before looking at the names */
+#define LOOK_NS 20        /* estimates: looking at a name picked from a list, */
+#define SCAN_NS 10        /* at the names one after the other, */
+#define ENTRY_NS 2        /* reading a list's entry */
+#define PREFETCH_AHEAD 12
+
+/* ---- names that may match ---- */
+typedef struct list_span {
+    const uint8_t *at, *end;
+} list_span;
+
+static list_span list_of(const search_segment *g, uint32_t no)
+{
+    return (list_span){g->lists + g->list_at[no], g->lists + g->list_at[no + 1]};
+}
+
+static size_t span_size(list_span l)
+{
+    return (size_t)(l.end - l.at);
+}
+
+/* The shortest of some lists, shortest first. */
+typedef struct shortlist {
+    list_span lists[LISTS_READ];
+    size_t n;
+} shortlist;
+
+static void consider(shortlist *s, list_span l)
+{
+    size_t at = s->n;
+    while (at > 0 && span_size(l) < span_size(s->lists[at - 1]))
+        at--;
+    if (at == LISTS_READ || (at > 0 && s->lists[at - 1].at == l.at))
+        return; /* too long, or the same list again */
+    s->n += s->n < LISTS_READ;
+    memmove(s->lists + at + 1, s->lists + at, (s->n - 1 - at) * sizeof(l));
+    s->lists[at] = l;
+}
+
+static void consider_all(shortlist *s, const search_segment *g, const uint32_t *nos, size_t n)
+{
+    for (size_t i = 0; i < n; i++)
+        __builtin_prefetch(&g->list_at[nos[i]]); /* at once, instead of one after the other's comparison */
+    for (size_t i = 0; i < n; i++)
+        consider(s, list_of(g, nos[i]));
+}
+
+/* Of the lists that a matching name is in; of a long text, those of its beginning. */
+static shortlist shortest_lists(const search_segment *g, str text)
+{
+    shortlist s = {.n = 0};
+    uint32_t nos[LISTS_CONSIDERED];
+    consider_all(&s, g, nos, search_anchor_lists(g, text, nos, LISTS_CONSIDERED));
+    if (s.n == 0 || span_size(s.lists[0]) > SHORT_ENOUGH)
+        consider_all(&s, g, nos, search_trigram_lists(g, text, false, nos, LISTS_CONSIDERED));
+    return s;
+}
+
+static size_t read_list(list_span l, uint32_t *out)
+{
+    size_t n = 0;
+    uint32_t next = 0;
+    while (l.at < l.end) {
+        uint32_t gap;
+        l.at = search_varint_get(l.at, &gap);
+        out[n++] = next + gap;
+        next += gap + 1;
+    }
+    return n;
+}
+
+/* Keeps those of names[0..n) that are in the list too. */
+static size_t keep_common(uint32_t *names, size_t n, list_span l)
+{
+    size_t kept = 0, i = 0;
+    uint32_t next = 0;
+    while (l.at < l.end && i < n) {
+        uint32_t gap;
+        l.at = search_varint_get(l.at, &gap);
+        uint32_t name = next + gap;
+        next = name + 1;
+        while (i < n && names[i] < name)
+            i++;
+        if (i < n && names[i] == name)
+            names[kept++] = names[i++];
+    }
+    return kept;
+}
+
+static int names_by_lists(finder *f, source *s)
+{
+    shortlist best = shortest_lists(s->seg, f->text);
+    size_t bytes = span_size(best.lists[0]); /* at least as many as entries */
+    int r = finder_spend(f, bytes, LOOK_NS);
+    if (r < 0 || bytes == 0)
+        return r;
+    if (!(s->hits = arena_alloc(&f->scratch, bytes * sizeof(*s->hits))))
+        return -ENOMEM;
+    s->n = read_list(best.lists[0], s->hits);
+    for (size_t i = 1; i < best.n && span_size(best.lists[i]) < FILTER_FACTOR * s->n; i++)
+        s->n = keep_common(s->hits, s->n, best.lists[i]);
+    return 0;
+}
+
+/* Two bytes: the names of all trigrams that begin with them; every place in a name but its last byte begins one. */
+static int names_by_pair(finder *f, source *s)
+{
+    const search_segment *g = s->seg;
+    size_t words = g->n_names / 64 + 1, bytes = 0;
+    for (uint32_t third = 0; third < TRIGRAM_CLASSES; third++)
+        bytes += span_size(list_of(g, search_pair_list(g, f->text.p, third)));
+    int r = finder_spend(f, bytes, ENTRY_NS + LOOK_NS);
+    if (r == 0)
+        r = finder_spend(f, words, ENTRY_NS);
+    if (r < 0 || bytes == 0)
+        return r;
+    uint64_t *found = arena_zalloc(&f->scratch, words * sizeof(*found));
+    s->hits = arena_alloc(&f->scratch, (bytes < g->n_names ? bytes : g->n_names) * sizeof(*s->hits));
+    if (!found || !s->hits)
+        return -ENOMEM;
+    for (uint32_t third = 0; third < TRIGRAM_CLASSES; third++) {
+        list_span l = list_of(g, search_pair_list(g, f->text.p, third));
+        for (uint32_t next = 0, gap; l.at < l.end; next += gap + 1) {
+            l.at = search_varint_get(l.at, &gap);
+            found[(next + gap) / 64] |= (uint64_t)1 << (next + gap) % 64;
+        }
+    }
+    for (size_t w = 0; w < words; w++)
+        for (uint64_t left = found[w]; left != 0; left &= left - 1)
+            s->hits[s->n++] = (uint32_t)(w * 64) + (uint32_t)__builtin_ctzll(left);
+    return 0;
+}
+
+static int all_names(finder *f, source *s)
+{
+    int r = finder_spend(f, s->seg->n_names, SCAN_NS);
+    if (r < 0)
+        return r;
+    if (!(s->hits = arena_alloc(&f->scratch, s->seg->n_names * sizeof(*s->hits))))
+        return -ENOMEM;
+    for (uint32_t name = 0; name < s->seg->n_names; name++)
+        s->hits[s->n++] = name;
+    return 0;
+}
+
+/* ---- looking at names ---- */
+static uint64_t load8(const char *p)
+{
+    uint64_t bytes;
+    memcpy(&bytes, p, sizeof(bytes));
+    return le64toh(bytes);
+}
+
+/* Eight places at once: those where the first and the last byte are right, and some that aren't, by the arithmetic that
+ * finds zero bytes in a word; each is looked at. Reads up to seven bytes past the name, see search_segment.text. */
+static uint32_t match(const finder *f, str name)
+{
+    if (name.n < f->text.n)
+        return NO_MATCH;
+    size_t places = name.n - f->text.n + 1;
+    for (size_t i = 0; i < places; i += 8) {
+        uint64_t wrong = (load8(name.p + i) ^ f->first) | (load8(name.p + i + f->text.n - 1) ^ f->last);
+        uint64_t right = (wrong - EACH_BYTE) & ~wrong & (EACH_BYTE << 7);
+        if (places - i < 8)
+            right &= ((uint64_t)1 << 8 * (places - i)) - 1;
+        for (; right != 0; right &= right - 1) {
+            size_t at = i + (size_t)__builtin_ctzll(right) / 8;
+            if (memcmp(name.p + at, f->text.p, f->text.n) == 0)
+                return at > 0 ? CONTAINS : places == 1 ? EXACT : PREFIX;
+        }
+    }
+    return NO_MATCH;
+}
+
+static void look_at_names(finder *f, source *s)
+{
+    const search_segment *g = s->seg;
+    size_t kept = 0;
+    for (size_t i = 0; i < s->n; i++) {
+        if (i + 2 * PREFETCH_AHEAD < s->n)
+            __builtin_prefetch(&g->names[s->hits[i + 2 * PREFETCH_AHEAD]]);
+        if (i + PREFETCH_AHEAD < s->n)
+            __builtin_prefetch(g->text + (g->names[s->hits[i + PREFETCH_AHEAD]].text_at & TEXT_MAX));
+        uint32_t how = match(f, search_segment_folded(g, s->hits[i]));
+        s->hits[kept] = s->hits[i] | how << HIT_SHIFT;
+        kept += how != NO_MATCH;
+    }
+    s->n = kept;
+}
+
+/* ---- the query ---- */
+static int find_names(finder *f, source *s)
+{
+    int r = f->text.n == 1 ? all_names(f, s) : f->text.n == 2 ? names_by_pair(f, s) : names_by_lists(f, s);
+    if (r == 0)
+        look_at_names(f, s);
+    return r;
+}
+
+static int find_all(finder *f, const search_part *parts, size_t n, const search_segment *newest)
+{
+    if (!(f->src = arena_alloc(&f->scratch, (n + 1) * sizeof(*f->src))))
+        return -ENOMEM;
+    for (size_t i = 0; i < n; i++)
+        f->src[f->n_src++] = (source){.seg = parts[i].seg, .dead = parts[i].dead};
+    if (newest)
+        f->src[f->n_src++] = (source){.seg = newest};
+    for (source *s = f->src; s < f->src + f->n_src; s++) {
+        int r = find_names(f, s);
+        if (r == 0)
+            r = search_count(f, s);
+        if (r < 0)
+            return r;
+    }
+    return 0;
+}
+
+static int answer(finder *f, search_page *ret_page)
+{
+    uint64_t total = 0;
+    for (size_t i = 0; i < COUNT_OF(f->totals); i++)
+        total += f->totals[i];
+    if (f->q->skip < total)
+        f->page_full = f->q->limit < total - f->q->skip ? f->q->limit : (size_t)(total - f->q->skip);
+    if (f->page_full > 0) {
+        f->page = arena_array(f->out, search_hit, f->page_full);
+        int r = f->page ? search_draw_page(f) : -ENOMEM;
+        if (r < 0)
+            return r;
+    }
+    *ret_page = (search_page){f->page, f->page_n, total};
+    return 0;
+}
+
+int search_parts_find(const search_part *parts, size_t n, const search_segment *newest, const search_query *q,
+                      int64_t budget_ns, arena *a, search_page *ret_page)
+{
+    if (q->text.n == 0)
+        return -EINVAL;
+    finder f = {.q = q, .ns_left = budget_ns, .out = a};
+    buf folded = BUF_INIT;
+    f.text = search_fold(q->text, &folded);
+    int r = folded.err;
+    arena_init(&f.scratch, 0);
+    if (r == 0) {
+        f.first = EACH_BYTE * (uint8_t)f.text.p[0];
+        f.last = EACH_BYTE * (uint8_t)f.text.p[f.text.n - 1];
+        r = find_all(&f, parts, n, newest);
+    }
+    if (r == 0)
+        r = answer(&f, ret_page);
+    arena_done(&f.scratch);
+    buf_done(&folded);
+    return r;
+}

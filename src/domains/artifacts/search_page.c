@@ -1,0 +1,270 @@
+/* From hits to documents: counting them, and drawing one page in the order asked for. */
+#include "search_finder.h"
+
+/* Estimates: looking at a document's columns; moving it through the heap. */
+#define DOC_NS 3
+#define HEAP_NS 150
+
+static const uint8_t scores[] = {100, 80, 60};
+
+/* ---- counting ---- */
+static unsigned group_of(const finder *f, const source *s, uint32_t hit, uint32_t doc)
+{
+    switch (f->q->order) {
+    case SEARCH_BY_RELEVANCE:
+        return hit >> HIT_SHIFT;
+    case SEARCH_BY_TYPE:
+        return s->seg->type[doc];
+    default:
+        return 0;
+    }
+}
+
+static bool is_wanted(const finder *f, const source *s, uint32_t doc)
+{
+    return !search_is_dead(s->dead, doc) && (f->q->types == 0 || (f->q->types >> s->seg->type[doc] & 1)) &&
+           (f->q->project == 0 || f->q->project == s->seg->rows[doc].project);
+}
+
+static uint32_t first_doc(const source *s, uint32_t hit)
+{
+    return s->seg->names[hit & HIT_NAME].doc_at;
+}
+
+static uint32_t end_doc(const source *s, uint32_t hit)
+{
+    return s->seg->names[(hit & HIT_NAME) + 1].doc_at;
+}
+
+/* Whether all documents of a hit that aren't removed count, and in one group: their columns need no look. */
+static bool takes_whole_hits(const finder *f)
+{
+    return f->q->types == 0 && f->q->project == 0 && f->q->order != SEARCH_BY_TYPE;
+}
+
+static uint32_t count_dead(const search_dead *dead, uint32_t from, uint32_t end)
+{
+    uint32_t n = 0;
+    while (dead && from < end) {
+        uint32_t bits = 64 - from % 64 < end - from ? 64 - from % 64 : end - from;
+        uint64_t word = dead->bits[from / 64] >> from % 64;
+        n += (uint32_t)__builtin_popcountll(bits < 64 ? word & (((uint64_t)1 << bits) - 1) : word);
+        from += bits;
+    }
+    return n;
+}
+
+/* Documents of the hit, which has some in the group, from `doc` on. */
+static uint64_t count_in_group(const finder *f, const source *s, uint32_t hit, uint32_t doc, unsigned group)
+{
+    uint64_t n = 0;
+    uint32_t end = end_doc(s, hit);
+    if (takes_whole_hits(f))
+        return end - doc - count_dead(s->dead, doc, end);
+    for (; doc < end; doc++)
+        n += is_wanted(f, s, doc) && group_of(f, s, hit, doc) == group;
+    return n;
+}
+
+int search_count(finder *f, const source *s)
+{
+    uint64_t docs = 0;
+    for (size_t i = 0; i < s->n; i++)
+        docs += end_doc(s, s->hits[i]) - first_doc(s, s->hits[i]);
+    int r = takes_whole_hits(f) ? 0 : finder_spend(f, docs, DOC_NS);
+    if (r < 0)
+        return r;
+    f->docs += docs;
+    for (size_t i = 0; i < s->n; i++) {
+        uint32_t hit = s->hits[i], doc = first_doc(s, hit), end = end_doc(s, hit);
+        if (takes_whole_hits(f))
+            f->totals[group_of(f, s, hit, doc)] += end - doc - count_dead(s->dead, doc, end);
+        else
+            for (; doc < end; doc++)
+                f->totals[group_of(f, s, hit, doc)] += is_wanted(f, s, doc);
+    }
+    return 0;
+}
+
+/* ---- the page ---- */
+static int emit(finder *f, const source *s, uint32_t hit, uint32_t doc)
+{
+    const search_segment *g = s->seg;
+    search_hit *out = &f->page[f->page_n];
+    *out = (search_hit){
+        .id = arena_dup(f->out, search_segment_id(g, doc)),
+        .name = arena_dup(f->out, search_segment_name(g, hit & HIT_NAME)),
+        .updated_ms = g->rows[doc].updated_ms,
+        .project = g->rows[doc].project,
+        .type = g->type[doc],
+        .score = scores[hit >> HIT_SHIFT],
+    };
+    if (!out->id.p || !out->name.p)
+        return -ENOMEM;
+    f->page_n++;
+    return 0;
+}
+
+static int name_cmp(const source *a, uint32_t a_hit, const source *b, uint32_t b_hit)
+{
+    return str_cmp(search_segment_name(a->seg, a_hit & HIT_NAME), search_segment_name(b->seg, b_hit & HIT_NAME));
+}
+
+static int id_cmp(const source *a, uint32_t a_doc, const source *b, uint32_t b_doc)
+{
+    return str_cmp(search_segment_id(a->seg, a_doc), search_segment_id(b->seg, b_doc));
+}
+
+/* Moves on to the first document of the group at or after the place; false at the end. */
+static bool settle(const finder *f, source *s, unsigned group)
+{
+    for (; s->at < s->n; s->at++) {
+        uint32_t hit = s->hits[s->at];
+        if (f->q->order == SEARCH_BY_RELEVANCE && hit >> HIT_SHIFT != group)
+            continue;
+        if (s->doc < first_doc(s, hit))
+            s->doc = first_doc(s, hit);
+        for (; s->doc < end_doc(s, hit); s->doc++)
+            if (is_wanted(f, s, s->doc) && group_of(f, s, hit, s->doc) == group)
+                return true;
+    }
+    return false;
+}
+
+/* The source whose document comes first, settled; NULL when none is left. *ret_alone: no other has the same name. */
+static source *first_source(const finder *f, unsigned group, bool *ret_alone)
+{
+    source *first = NULL;
+    for (source *s = f->src; s < f->src + f->n_src; s++) {
+        if (!settle(f, s, group))
+            continue;
+        int c = first ? name_cmp(s, s->hits[s->at], first, first->hits[first->at]) : -1;
+        if (c <= 0)
+            *ret_alone = c < 0;
+        if (c < 0 || (c == 0 && id_cmp(s, s->doc, first, first->doc) < 0))
+            first = s;
+    }
+    return first;
+}
+
+static int walk_group(finder *f, unsigned group, uint64_t skip)
+{
+    bool alone = true;
+    source *s;
+    int r = takes_whole_hits(f) ? 0 : finder_spend(f, f->docs, DOC_NS);
+    for (s = f->src; s < f->src + f->n_src; s++)
+        s->at = s->doc = 0;
+    while (r == 0 && f->page_n < f->page_full && (s = first_source(f, group, &alone))) {
+        uint32_t hit = s->hits[s->at];
+        uint64_t rest = alone && skip > 0 ? count_in_group(f, s, hit, s->doc, group) : 0;
+        if (rest > 0 && rest <= skip) {
+            skip -= rest;
+            s->doc = end_doc(s, hit);
+            continue;
+        }
+        if (skip > 0)
+            skip--;
+        else
+            r = emit(f, s, hit, s->doc);
+        s->doc++;
+    }
+    return r;
+}
+
+static int page_by_walking(finder *f)
+{
+    uint64_t skip = f->q->skip;
+    for (unsigned group = 0; group < SEARCH_TYPES && f->page_n < f->page_full; group++) {
+        if (skip >= f->totals[group]) {
+            skip -= f->totals[group];
+            continue;
+        }
+        int r = walk_group(f, group, skip);
+        if (r < 0)
+            return r;
+        skip = 0;
+    }
+    return 0;
+}
+
+/* ---- newest first ---- */
+typedef struct dated {
+    int64_t updated_ms;
+    const source *src;
+    uint32_t hit, doc;
+} dated;
+
+static bool comes_later(const dated *a, const dated *b)
+{
+    if (a->updated_ms != b->updated_ms)
+        return a->updated_ms < b->updated_ms;
+    if (a->src == b->src)
+        return a->doc > b->doc;
+    int c = name_cmp(a->src, a->hit, b->src, b->hit);
+    return c > 0 || (c == 0 && id_cmp(a->src, a->doc, b->src, b->doc) > 0);
+}
+
+/* Puts `item` into the hole at the top of a heap that has the latest on top. */
+static void sink(dated *heap, size_t n, dated item)
+{
+    size_t at = 0;
+    for (size_t child; (child = 2 * at + 1) < n; at = child) {
+        if (child + 1 < n && comes_later(&heap[child + 1], &heap[child]))
+            child++;
+        if (!comes_later(&heap[child], &item))
+            break;
+        heap[at] = heap[child];
+    }
+    heap[at] = item;
+}
+
+static void rise(dated *heap, size_t at, dated item)
+{
+    for (size_t parent; at > 0 && (parent = (at - 1) / 2, comes_later(&item, &heap[parent])); at = parent)
+        heap[at] = heap[parent];
+    heap[at] = item;
+}
+
+/* Leaves in heap[0..n) the first n documents, as a heap; there are at least n. */
+static void first_by_date(const finder *f, dated *heap, size_t n)
+{
+    size_t filled = 0;
+    for (const source *s = f->src; s < f->src + f->n_src; s++)
+        for (size_t i = 0; i < s->n; i++)
+            for (uint32_t hit = s->hits[i], doc = first_doc(s, hit); doc < end_doc(s, hit); doc++) {
+                if (!is_wanted(f, s, doc))
+                    continue;
+                dated item = {s->seg->rows[doc].updated_ms, s, hit, doc};
+                if (filled < n)
+                    rise(heap, filled++, item);
+                else if (comes_later(&heap[0], &item))
+                    sink(heap, n, item);
+            }
+}
+
+static int page_by_date(finder *f)
+{
+    size_t n = (size_t)f->q->skip + f->page_full; /* at most the total */
+    int r = finder_spend(f, f->docs, DOC_NS);
+    if (r == 0)
+        r = finder_spend(f, n, HEAP_NS);
+    if (r < 0)
+        return r;
+    dated *heap = arena_alloc(&f->scratch, n * sizeof(*heap));
+    if (!heap)
+        return -ENOMEM;
+    first_by_date(f, heap, n);
+    for (size_t left = n; left > 1; left--) { /* heap sort */
+        dated last = heap[left - 1];
+        heap[left - 1] = heap[0];
+        sink(heap, left - 1, last);
+    }
+    for (size_t i = n - f->page_full; r == 0 && i < n; i++)
+        r = emit(f, heap[i].src, heap[i].hit, heap[i].doc);
+    return r;
+}
+
+int search_draw_page(finder *f)
+{
+    return f->q->order == SEARCH_BY_UPDATED ? page_by_date(f) : page_by_walking(f);
+}
