@@ -4,7 +4,6 @@
 #include "impl.h"
 
 #define FREE_LIST 0
-#define NAMES 1           /* LMDB's table of tables */
 #define WASTE_PER_WRITE 4 /* pages that one row may need beyond twice its bytes: splits on the way up */
 
 static uint64_t file_pages(MDB_env *env)

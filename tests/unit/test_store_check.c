@@ -176,7 +176,8 @@ static void many_tallies_are_checked_in_parts(void **state)
     assert_int_equal(store_tally(v, &many, STR("00077777")), 1);
     store_read_end(v);
     assert_int_equal(check_faults(f.store, NULL), 0);
-    SCOPED(buf_done) buf lines = BUF_INIT;
+    SCOPED(buf_done)
+    buf lines = BUF_INIT;
     raw_with(&f, &o, "sums", STR_NULL, STR_NULL); /* now it can't foresee how many there are */
     assert_int_equal(check_faults(f.store, &lines), MANY);
     fixture_end(&f);
