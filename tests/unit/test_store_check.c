@@ -26,8 +26,7 @@ static void put_three(fixture *f)
     assert_int_equal(do_op(f, 0, put_thing, C), 0);
 }
 
-/* ---- writing past the store: `value` null deletes, `key` null deletes all. Only while the store is closed: a process opens LMDB's
- * files once */
+/* ---- writing past the store, while it is closed: `value` null deletes the row, `key` null all rows ---- */
 
 static void raw_with(fixture *f, const store_options *o, const char *table, str key, str value)
 {
