@@ -495,6 +495,20 @@ static void every_failed_allocation_is_reported(void **state)
             arena_done(&b);
         }
     }
+    int status = -ENOMEM;
+    o.is_single = false;
+    for (size_t left = 0; status != 0 && left < 4000; left += 16) {
+        arena b;
+        detect_result r;
+        counts c;
+        unit_tight_arena(&b, left);
+        status = detect_artifacts(&b, l.v, 1, &o, &r);
+        if (status == 0)
+            status = detect_score_counts(&b, &r.v[0].score, &c);
+        assert_true(status == 0 || status == -ENOMEM);
+        arena_done(&b);
+    }
+    assert_int_equal(status, -ENOMEM); /* found artifacts need a chunk of their own */
 }
 
 int main(void)

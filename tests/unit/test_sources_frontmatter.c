@@ -383,6 +383,17 @@ static void every_failed_allocation_is_reported(void **state)
         assert_int_equal(r, mem_failed() ? -ENOMEM : 0);
         arena_done(&b);
     }
+    for (size_t i = 0; i < COUNT_OF(texts); i++) {
+        int r = -ENOMEM;
+        for (size_t left = 0; r != 0; left += 16) {
+            frontmatter f;
+            arena b;
+            unit_tight_arena(&b, left);
+            r = frontmatter_parse(&b, str_c(texts[i]), &f);
+            assert_true(r == 0 || r == -ENOMEM);
+            arena_done(&b);
+        }
+    }
 }
 
 int main(void)

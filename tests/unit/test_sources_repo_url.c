@@ -165,6 +165,15 @@ static void every_failed_allocation_is_reported(void **state)
         assert_int_equal(r, mem_failed() ? -ENOMEM : 0);
         arena_done(&a);
     }
+    int r = -ENOMEM;
+    for (size_t left = 0; r != 0; left += 16) {
+        arena a;
+        unit_tight_arena(&a, left);
+        repo_place p;
+        r = repo_url_infer(&a, STR("https://github.com/Some-Body/some.Thing/tree/%61/c%20d"), &p);
+        assert_true(r == 0 || r == -ENOMEM);
+        arena_done(&a);
+    }
 }
 
 int main(void)

@@ -33,4 +33,16 @@ static inline bool unit_next_fault(long *nth)
     return again;
 }
 
+/* An arena with room for `left` more bytes and no way to grow: with left = 0, 16, 32, ... each allocation in it fails in
+ * turn, also those that would fit the first chunk. */
+static inline void unit_tight_arena(arena *a, size_t left)
+{
+    arena_init(a, 0);
+    assert_non_null(arena_alloc(a, 1));
+    size_t room = (size_t)(a->end - a->at);
+    if (room > left + 32)
+        assert_non_null(arena_alloc(a, room - left - 32)); /* 32: what an arena may keep between two allocations */
+    a->limit = a->total;
+}
+
 #endif

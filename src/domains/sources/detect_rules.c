@@ -184,11 +184,9 @@ static detect_type score_directory(const tree *t, const tree_dir *x, detect_scor
     return type;
 }
 
-/* raw as a percentage of RAW_MAX, halves to the even side. */
+/* raw as a percentage of RAW_MAX, which the signals together don't reach; halves to the even side. */
 static int percentage(int raw)
 {
-    if (raw >= RAW_MAX)
-        return 100;
     int whole = raw * 100 / RAW_MAX, rest = raw * 100 % RAW_MAX;
     bool up = 2 * rest > RAW_MAX || (2 * rest == RAW_MAX && whole % 2 == 1);
     return whole + up;

@@ -57,11 +57,6 @@ static int collect_files(arena *a, const detect_file *files, size_t n, str root_
 
 /* ---- directories ---- */
 
-static bool is_in_dir(str path, const tree_dir *d)
-{
-    return is_below(path, d->path);
-}
-
 /* How many directories add_file will make. Sorted, files of one directory stand together, so a directory is new exactly
  * when its '/' lies past what the path shares with the one before. */
 static size_t count_dirs(const tree *t)
@@ -146,7 +141,7 @@ static int make_dirs(arena *a, str repo_name, tree *t)
     uint32_t at = TREE_ROOT;
     for (uint32_t i = 0; i < t->n_files; i++) {
         str path = t->files[i].file->path;
-        while (!is_in_dir(path, &t->dirs[at])) {
+        while (!is_below(path, t->dirs[at].path)) {
             t->dirs[at].end = i;
             at = t->dirs[at].parent;
         }
