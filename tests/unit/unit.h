@@ -33,8 +33,8 @@ static inline bool unit_next_fault(long *nth)
     return again;
 }
 
-/* An arena with room for `left` more bytes and no way to grow: with left = 0, 16, 32, ... each allocation in it fails in
- * turn, also those that would fit the first chunk. */
+/* An arena with room for `left` more bytes and no way to grow: with left = 0, 16, 32, ... each allocation in it fails
+ * in turn, also those that would fit the first chunk. */
 static inline void unit_tight_arena(arena *a, size_t left)
 {
     arena_init(a, 0);
