@@ -35,12 +35,15 @@ typedef struct router router;
 typedef struct family {
     const char *name;    /* also the OpenAPI tag */
     const char *prefix;
+    const char *doc;     /* one line for the document */
     void (*error_body)(json *w, int status, str text); /* writes one JSON value */
+    const schema *error; /* its shape */
     int bad_params;      /* status for path and query parameters out of bounds */
     int bad_body;        /* status for a body that is JSON but does not fit its schema; broken JSON is 400 */
     const char *not_authorised; /* 401's text */
 } family;
 void error_body_detail(json *w, int status, str text); /* {"detail": text} */
+extern const schema error_detail_schema;
 
 typedef enum limit_class { LIMIT_NONE, LIMIT_CLIENT /* per key or address; X-RateLimit-* on every answer */ } limit_class;
 enum { BODY_OPTIONAL = 2, BODY_NONE = 0, NO_DOCUMENT = 4 /* left out of the OpenAPI document */, RAW_BODY = 8 };
@@ -56,6 +59,7 @@ struct route {
     const schema *body;   /* NULL: none */
     const schema *reply;  /* NULL: no JSON body */
     int reply_status;     /* of success, for the document; 0 = 200 */
+    int other_status;     /* one more that comes with the same body, for the document; 0 = none */
     const char *reply_type; /* NULL = application/json */
     const char *errors;   /* further statuses, for the document: "404 409" */
     keyspace *etag_of[ROUTE_ETAG_KEYSPACES]; /* what a GET's answer depends on, and nothing else; none = no ETag */

@@ -219,5 +219,7 @@ void schema_write(const schema *s, const void *in, json *w);
 void schema_write_members(const schema *s, const void *in, json *w);
 /* JSON Schema (2020-12) of s; `ref` names sub-schemas as #/components/schemas/NAME. */
 void schema_describe(const schema *s, json *w);
+/* The schema of one field's value, without the field's documentation: for parameters, which carry that themselves. */
+void schema_describe_field(const field *f, json *w);
 
 #endif

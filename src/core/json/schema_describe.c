@@ -192,14 +192,26 @@ static void put_default(json *w, const field *f)
     }
 }
 
-static void put_member(json *w, const field *f)
+static void put_value(json *w, const field *f)
 {
-    json_key(w, str_c(f->name));
-    json_object(w);
     put_kind(w, f);
     if (f->format)
         json_pair_str(w, "format", str_c(f->format));
     put_default(w, f);
+}
+
+void schema_describe_field(const field *f, json *w)
+{
+    json_object(w);
+    put_value(w, f);
+    json_end(w);
+}
+
+static void put_member(json *w, const field *f)
+{
+    json_key(w, str_c(f->name));
+    json_object(w);
+    put_value(w, f);
     json_pair_str(w, "description", str_c(f->doc));
     json_end(w);
 }

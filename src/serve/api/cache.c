@@ -5,7 +5,9 @@
 const family family_cache = {
     .name = "cache",
     .prefix = "/api/v1/cache",
+    .doc = "The artifact cache: search, marketplace, figures",
     .error_body = error_body_detail,
+    .error = &error_detail_schema,
     .bad_params = 400,
     .bad_body = 422,
     .not_authorised = "Missing or invalid API key",

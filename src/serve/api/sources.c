@@ -5,7 +5,9 @@
 const family family_sources = {
     .name = "sources",
     .prefix = "/api/v1/marketplace/sources",
+    .doc = "GitHub repositories, their scans and what was found in them",
     .error_body = error_body_detail,
+    .error = &error_detail_schema,
     .bad_params = 422,
     .bad_body = 422,
     .not_authorised = "Missing or invalid API key",

@@ -3,15 +3,12 @@
 
 #include "larder/api.h"
 
-static void error_body(json *w, int status, str text)
-{
-    error_body_detail(w, status, text);
-}
-
 const family family_ops = {
     .name = "ops",
     .prefix = "/",
-    .error_body = error_body,
+    .doc = "Health, figures, and this document",
+    .error_body = error_body_detail,
+    .error = &error_detail_schema,
     .bad_params = 400,
     .bad_body = 422,
     .not_authorised = "Missing or invalid API key",
@@ -83,7 +80,7 @@ static int get_document(call *c)
 static const route rows_of_ops[] = {
     {HTTP_M_GET, "/healthz", &family_ops, SCOPE_PUBLIC, LIMIT_NONE, .reply = &health_schema, .handle = get_health,
      .summary = "The process is alive"},
-    {HTTP_M_GET, "/readyz", &family_ops, SCOPE_PUBLIC, LIMIT_NONE, .reply = &ready_schema, .errors = "503",
+    {HTTP_M_GET, "/readyz", &family_ops, SCOPE_PUBLIC, LIMIT_NONE, .reply = &ready_schema, .other_status = 503,
      .handle = get_ready, .summary = "The server can do its work"},
     {HTTP_M_GET, "/metrics", &family_ops, SCOPE_METRICS, LIMIT_NONE,
      .reply_type = "text/plain; version=0.0.4; charset=utf-8", .handle = get_metrics, .summary = "Figures for Prometheus"},

@@ -5,6 +5,13 @@
 
 #include "larder/log.h"
 
+/* clang-format off */
+#define ERROR_DETAIL_FIELDS(X, S) \
+    X(S, str, detail, REQUIRED, 0, 0, NONE, "what is wrong, in words")
+SCHEMA_STRUCT(error_detail, ERROR_DETAIL_FIELDS);
+SCHEMA(error_detail, ERROR_DETAIL_FIELDS, "Why a request was refused");
+/* clang-format on */
+
 void error_body_detail(json *w, int status, str text)
 {
     (void)status;

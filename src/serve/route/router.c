@@ -112,10 +112,8 @@ int router_new(const router_options *o, router **ret_router)
             err = add_row(r, &o->tables[t].rows[i], n++);
     if (err == 0)
         err = name_allowed(r, &r->root);
-    if (err == 0) {
-        r->document = route_describe(r, &r->arena);
-        err = r->document.p ? 0 : -ENOMEM;
-    }
+    if (err == 0)
+        err = route_describe(r, &r->arena, &r->document);
     if (err < 0) {
         router_free(r);
         return err;

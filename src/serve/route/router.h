@@ -60,6 +60,7 @@ void route_send(call *c, http_reply *rep); /* the one way out of this room */
 
 void route_header_number(call *c, str name, int64_t value);
 
-str route_describe(router *r, arena *a);   /* the OpenAPI document; null without memory */
+/* The OpenAPI document of all rows. -EINVAL when two schemas go by one name, -ENOMEM. */
+int route_describe(const router *r, arena *a, str *ret_document);
 
 #endif
