@@ -274,6 +274,10 @@ static int begin_request(http_conn *c, const char **ret_why)
         *ret_why = TOO_MUCH_BUFFERED;
         return 503;
     }
+    if (c->parser.ll.method == HTTP_CONNECT) {
+        *ret_why = "this is no proxy";
+        return 501;
+    }
     *ret_why = NO_MEMORY;
     http_exchange *ex = http_exchange_new(c);
     if (!ex)
@@ -285,10 +289,6 @@ static int begin_request(http_conn *c, const char **ret_why)
     int status = http_head_parse(ex->head, &ex->req, ex->headers, &ex->minor, ret_why);
     if (status)
         return status;
-    if (c->parser.ll.method == HTTP_CONNECT) {
-        *ret_why = "this is no proxy";
-        return 501;
-    }
     set_request_id(ex);
     return 0;
 }
@@ -352,11 +352,9 @@ static bool on_body(http_conn *c)
     return run_request(c);
 }
 
-/* All that was read is used; where a request is under way, its texts must outlive the read buffer. */
+/* A request stays incomplete for now: its texts must outlive the buffer that is being parsed. */
 static void wait_for_body(http_conn *c)
 {
-    if (!c->ex)
-        return;
     if (http_exchange_own(c->ex) < 0)
         refuse(c, 503, NO_MEMORY);
     else if (c->server->stats.buffered_bytes > c->server->options.max_buffered)
@@ -373,7 +371,6 @@ static size_t parse(http_conn *c, const char *p, size_t n)
             c->started_ns = c->server->turn_ns;
         switch (http_parse(&c->parser, p + at, n - at, &used)) {
         case PARSED_MORE:
-            wait_for_body(c);
             go_on = false;
             break;
         case PARSED_HEAD:
@@ -389,6 +386,8 @@ static size_t parse(http_conn *c, const char *p, size_t n)
         }
         at += used;
     }
+    if (c->ex && c->ex->state == EX_READING)
+        wait_for_body(c);
     return at;
 }
 
