@@ -232,9 +232,10 @@ bool world_read_until(world *w, int fd, buf *into, const char *text)
 {
     bool end = false;
     for (int dry = 0; dry < PATIENCE;) {
+        size_t before = into->n > 64 ? into->n - 64 : 0; /* what was searched already; texts are short */
         world_turn(w, 2);
         dry = read_some(fd, into, &end) ? 0 : dry + 1;
-        if (end || (text && memmem(into->p, into->n, text, strlen(text))))
+        if (end || (text && memmem(into->p + before, into->n - before, text, strlen(text))))
             break;
         if (dry > 5)
             poll(&(struct pollfd){fd, POLLIN, 0}, 1, 1);

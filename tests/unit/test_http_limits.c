@@ -1,0 +1,393 @@
+/* What a stranger can make grow has a limit, and what a stranger can make last has an end. */
+#include "http_world.h"
+
+#include <sys/socket.h>
+#include <unistd.h>
+
+#define CLOSE "Host: a\r\nConnection: close\r\n"
+
+static int set_up(void **state)
+{
+    static world w;
+    world_init(&w);
+    *state = &w;
+    return 0;
+}
+
+static int tear_down(void **state)
+{
+    world_close(*state);
+    return 0;
+}
+
+/* ---- time ---- */
+
+static void an_idle_connection_is_closed_without_a_word(void **state)
+{
+    world *w = *state;
+    world_open(w);
+    buf got = BUF_INIT;
+    int fresh = world_connect(w), used = world_connect(w);
+    world_send(w, used, STR("GET /hello HTTP/1.1\r\nHost: a\r\n\r\n"));
+    world_pass(w, SECONDS(59));
+    world_send(w, used, STR("GET /hello HTTP/1.1\r\nHost: a\r\n\r\n\r\n"));
+    world_pass(w, SECONDS(2));
+    assert_true(world_read(w, fresh, &got));
+    assert_int_equal(got.n, 0);
+    assert_false(world_read(w, used, &got));
+    world_pass(w, SECONDS(57));
+    assert_false(world_read(w, used, &got));
+    assert_int_equal(http_stats_of(w->server)->connections, 1);
+    world_pass(w, SECONDS(3));
+    assert_true(world_read(w, used, &got));
+    assert_int_equal(count_text(got.p, "HTTP/1.1 "), 2);
+    close(fresh);
+    close(used);
+    buf_done(&got);
+}
+
+static void a_slow_head_is_answered_408(void **state)
+{
+    world *w = *state;
+    world_open(w);
+    buf got = BUF_INIT;
+    int fd = world_connect(w);
+    world_pass(w, SECONDS(30)); /* the time before the first byte doesn't count */
+    world_send(w, fd, STR("GET /hello HTTP/1.1\r\n"));
+    for (int i = 0; i < 9; i++) {
+        world_pass(w, SECONDS(1));
+        world_send(w, fd, STR("X: y\r\n"));
+    }
+    assert_false(world_read(w, fd, &got));
+    world_pass(w, SECONDS(2));
+    world_read_until(w, fd, &got, NULL);
+    assert_has(got.p, "HTTP/1.1 408 Request Timeout\r\n");
+    assert_has(got.p, "Connection: close\r\n");
+    assert_int_equal(http_stats_of(w->server)->timeouts, 1);
+    close(fd);
+    buf_done(&got);
+}
+
+/* The clock of a head starts anew with each request of the connection. */
+static void each_head_has_its_own_time(void **state)
+{
+    world *w = *state;
+    world_open(w);
+    buf got = BUF_INIT;
+    int fd = world_connect(w);
+    world_send(w, fd, STR("GET /hello HTTP/1.1\r\n"));
+    for (int i = 0; i < 5; i++) {
+        world_pass(w, SECONDS(8));
+        world_send(w, fd, STR("Host: a\r\n\r\nGET /hello HTTP/1.1\r\n"));
+    }
+    assert_false(world_read(w, fd, &got));
+    assert_int_equal(count_text(got.p, "HTTP/1.1 200"), 5);
+    close(fd);
+    buf_done(&got);
+}
+
+static void a_body_that_stops_is_answered_408(void **state)
+{
+    world *w = *state;
+    world_open(w);
+    buf got = BUF_INIT;
+    int fd = world_connect(w);
+    world_send(w, fd, STR("POST /echo HTTP/1.1\r\nHost: a\r\nContent-Length: 100000\r\n\r\n"));
+    buf half = BUF_INIT;
+    for (int i = 0; i < 50000; i++)
+        buf_char(&half, 'x');
+    world_send(w, fd, buf_view(&half));
+    world_pass(w, SECONDS(19));
+    assert_false(world_read(w, fd, &got));
+    world_pass(w, SECONDS(2));
+    world_read_until(w, fd, &got, NULL);
+    assert_has(got.p, "HTTP/1.1 408 ");
+    assert_has(got.p, "error 408 at /echo: ");
+    close(fd);
+    buf_done(&got);
+    buf_done(&half);
+}
+
+static void a_trickling_body_is_answered_408(void **state)
+{
+    world *w = *state;
+    world_open(w);
+    buf got = BUF_INIT;
+    int fd = world_connect(w);
+    world_send(w, fd, STR("POST /echo HTTP/1.1\r\nHost: a\r\nTransfer-Encoding: chunked\r\n\r\n"));
+    int sent = 0;
+    while (!world_read(w, fd, &got) && sent++ < 100) {
+        world_send(w, fd, STR("1\r\nx\r\n"));
+        world_pass(w, SECONDS(1));
+    }
+    assert_has(got.p, "HTTP/1.1 408 ");
+    assert_in_range(sent, 19, 23);
+    close(fd);
+    buf_done(&got);
+}
+
+static void a_steady_body_may_last(void **state)
+{
+    world *w = *state;
+    world_open(w);
+    buf got = BUF_INIT, part = BUF_INIT;
+    for (int i = 0; i < 10000; i++)
+        buf_char(&part, 'x');
+    int fd = world_connect(w);
+    world_send(w, fd, STR("POST /echo HTTP/1.1\r\nHost: a\r\nContent-Length: 100000\r\n\r\n"));
+    for (int i = 0; i < 10; i++) {
+        world_send(w, fd, buf_view(&part));
+        world_pass(w, SECONDS(9));
+    }
+    world_read(w, fd, &got);
+    assert_has(got.p, "HTTP/1.1 200 ");
+    close(fd);
+    buf_done(&got);
+    buf_done(&part);
+}
+
+static void a_deferred_request_may_take_its_time(void **state)
+{
+    world *w = *state;
+    world_open(w);
+    buf got = BUF_INIT;
+    int fd = world_connect(w);
+    world_send(w, fd, STR("GET /later HTTP/1.1\r\nHost: a\r\n\r\n"));
+    world_pass(w, MINUTES(5));
+    assert_false(world_read(w, fd, &got));
+    world_answer(w, STR("at last\n"));
+    world_read_until(w, fd, &got, "at last\n");
+    close(fd);
+    buf_done(&got);
+}
+
+static void a_client_that_reads_nothing_is_cut(void **state)
+{
+    world *w = *state;
+    world_open(w);
+    int fd = world_connect(w);
+    world_send(w, fd, STR("GET /bytes/30000000 HTTP/1.1\r\nHost: a\r\n\r\n"));
+    world_turn(w, 10);
+    assert_true(http_stats_of(w->server)->buffered_bytes > 0);
+    world_pass(w, SECONDS(29));
+    assert_int_equal(http_stats_of(w->server)->connections, 1);
+    world_pass(w, SECONDS(2));
+    assert_int_equal(http_stats_of(w->server)->connections, 0);
+    assert_int_equal(http_stats_of(w->server)->buffered_bytes, 0);
+    close(fd);
+}
+
+static void a_refused_client_that_never_leaves_is_cut(void **state)
+{
+    world *w = *state;
+    world_open(w);
+    buf got = BUF_INIT;
+    int fd = world_connect(w);
+    world_send(w, fd, STR("GET / HTTP/1.1\r\n\r\n"));
+    world_read_until(w, fd, &got, "is missing\n");
+    for (int i = 0; i < 4; i++) {
+        world_send(w, fd, STR("and another thing\r\n"));
+        world_pass(w, SECONDS(1));
+    }
+    assert_int_equal(http_stats_of(w->server)->connections, 1);
+    world_pass(w, SECONDS(2));
+    assert_int_equal(http_stats_of(w->server)->connections, 0);
+    close(fd);
+    buf_done(&got);
+}
+
+/* ---- memory ---- */
+
+static void a_client_that_does_not_read_holds_back_its_own_requests(void **state)
+{
+    world *w = *state;
+    world_open(w);
+    buf sent = BUF_INIT, got = BUF_INIT;
+    enum { N = 300 };
+    for (int i = 0; i < N; i++)
+        buf_str(&sent, STR("GET /bytes/100000 HTTP/1.1\r\nHost: a\r\n\r\n"));
+    int fd = world_connect(w);
+    world_send(w, fd, buf_view(&sent));
+    world_turn(w, 500);
+    uint64_t answered = http_stats_of(w->server)->requests;
+    assert_in_range(answered, 1, N - 1);
+    assert_true(http_stats_of(w->server)->buffered_bytes < 100000 + 65536 + 1000);
+    world_send(w, fd, STR("GET /hello HTTP/1.1\r\nHost: a\r\n\r\n"));
+    world_read_until(w, fd, &got, "hello\n");
+    assert_int_equal(http_stats_of(w->server)->requests, N + 1);
+    assert_int_equal(http_stats_of(w->server)->buffered_bytes, 0);
+    close(fd);
+    buf_done(&sent);
+    buf_done(&got);
+}
+
+static void past_max_buffered_requests_are_refused_until_space_returns(void **state)
+{
+    world *w = *state;
+    w->options.max_buffered = 4 << 20;
+    world_open(w);
+    int fd = world_connect(w);
+    world_send(w, fd, STR("GET /bytes/30000000 HTTP/1.1\r\nHost: a\r\n\r\n"));
+    world_turn(w, 10);
+    assert_true(http_stats_of(w->server)->buffered_bytes > 4 << 20);
+    char *refused = ask(w, "GET /hello HTTP/1.1\r\n" CLOSE "\r\n");
+    assert_has(refused, "HTTP/1.1 503 Service Unavailable\r\n");
+    assert_has(refused, "Retry-After: ");
+    mem_free(refused);
+    close(fd);
+    world_turn(w, 10);
+    char *fine = ask(w, "GET /hello HTTP/1.1\r\n" CLOSE "\r\n");
+    assert_has(fine, "HTTP/1.1 200 OK\r\n");
+    mem_free(fine);
+}
+
+static void bodies_in_the_making_count_as_buffered(void **state)
+{
+    world *w = *state;
+    w->options.max_buffered = 100000;
+    world_open(w);
+    buf half = BUF_INIT, got = BUF_INIT;
+    buf_str(&half, STR("POST /echo HTTP/1.1\r\nHost: a\r\nContent-Length: 100000\r\n\r\n"));
+    for (int i = 0; i < 70000; i++)
+        buf_char(&half, 'x');
+    int first = world_connect(w), second = world_connect(w);
+    world_send(w, first, buf_view(&half));
+    assert_false(world_read(w, first, &got));
+    world_send(w, second, buf_view(&half));
+    world_read_until(w, second, &got, NULL);
+    assert_has(got.p, "HTTP/1.1 503 ");
+    close(first);
+    close(second);
+    buf_done(&half);
+    buf_done(&got);
+}
+
+/* ---- connections ---- */
+
+static void connections_beyond_the_limit_are_told_so(void **state)
+{
+    world *w = *state;
+    w->options.max_connections = 2;
+    world_open(w);
+    buf got = BUF_INIT;
+    int a = world_connect(w), b = world_connect(w), c = world_connect(w);
+    world_send(w, c, STR("GET /hello HTTP/1.1\r\nHost: a\r\n\r\n"));
+    world_read_until(w, c, &got, NULL);
+    assert_has(got.p, "HTTP/1.1 503 Service Unavailable\r\n");
+    assert_has(got.p, "Retry-After: 1\r\n");
+    assert_has(got.p, "Connection: close\r\n");
+    close(c);
+    world_turn(w, 5);
+    assert_int_equal(http_stats_of(w->server)->connections, 2);
+    assert_int_equal(http_stats_of(w->server)->refused_connections, 1);
+    close(a);
+    world_turn(w, 5);
+    char *fine = ask(w, "GET /hello HTTP/1.1\r\n" CLOSE "\r\n");
+    assert_has(fine, "HTTP/1.1 200 OK\r\n");
+    mem_free(fine);
+    close(b);
+    buf_done(&got);
+}
+
+static void refused_connections_are_limited_too(void **state)
+{
+    world *w = *state;
+    w->options.max_connections = 1;
+    world_open(w);
+    int fds[200];
+    for (size_t i = 0; i < COUNT_OF(fds); i++)
+        fds[i] = world_connect(w);
+    world_turn(w, 50);
+    assert_in_range(http_stats_of(w->server)->connections, 1, 1 + 64);
+    assert_int_equal(http_stats_of(w->server)->refused_connections, COUNT_OF(fds) - 1);
+    for (size_t i = 0; i < COUNT_OF(fds); i++)
+        close(fds[i]);
+}
+
+static void out_of_descriptors_the_listener_rests_and_comes_back(void **state)
+{
+    world *w = *state;
+    world_open(w);
+    buf got = BUF_INIT;
+    int open = world_connect(w);
+    net_faults_for_tests = (net_faults){.accept_err = EMFILE, .accept_times = 3};
+    int fd = world_connect(w);
+    world_send(w, fd, STR("GET /hello HTTP/1.1\r\n" CLOSE "\r\n"));
+    world_turn(w, 100);
+    assert_int_equal(net_faults_for_tests.accept_times, 2); /* one try, no spinning */
+    world_send(w, open, STR("GET /hello HTTP/1.1\r\nHost: a\r\n\r\n"));
+    world_read_until(w, open, &got, "hello\n"); /* others are served meanwhile */
+    buf_reset(&got);
+    world_pass(w, 2 * NET_REST_MS);
+    world_pass(w, 2 * NET_REST_MS);
+    world_pass(w, 2 * NET_REST_MS);
+    assert_int_equal(net_faults_for_tests.accept_times, 0);
+    world_read_until(w, fd, &got, NULL);
+    assert_has(got.p, "hello\n");
+    close(fd);
+    close(open);
+    buf_done(&got);
+}
+
+static void a_client_that_left_before_it_was_accepted_is_skipped(void **state)
+{
+    world *w = *state;
+    world_open(w);
+    net_faults_for_tests = (net_faults){.accept_err = ECONNABORTED, .accept_times = 2};
+    char *got = ask(w, "GET /hello HTTP/1.1\r\n" CLOSE "\r\n");
+    assert_has(got, "hello\n");
+    mem_free(got);
+}
+
+static void a_failing_write_ends_the_connection(void **state)
+{
+    world *w = *state;
+    world_open(w);
+    buf got = BUF_INIT;
+    int fd = world_connect(w);
+    net_faults_for_tests.write_err = EPIPE;
+    world_send(w, fd, STR("GET /hello HTTP/1.1\r\nHost: a\r\n\r\nGET /hello HTTP/1.1\r\nHost: a\r\n\r\n"));
+    world_read_until(w, fd, &got, NULL);
+    assert_int_equal(got.n, 0);
+    close(fd);
+    fd = world_connect(w);
+    net_faults_for_tests.write_err = ECONNRESET;
+    world_send(w, fd, STR("GET /bytes/100000 HTTP/1.1\r\nHost: a\r\n\r\n"));
+    world_read_until(w, fd, &got, NULL);
+    close(fd);
+    fd = world_connect(w);
+    net_faults_for_tests.read_err = ECONNRESET;
+    world_send(w, fd, STR("GET /hello HTTP/1.1\r\nHost: a\r\n\r\n"));
+    world_read_until(w, fd, &got, NULL);
+    assert_int_equal(got.n, 0);
+    close(fd);
+    world_turn(w, 3);
+    assert_int_equal(http_stats_of(w->server)->connections, 0);
+    buf_done(&got);
+}
+
+#define TEST(fn) cmocka_unit_test_setup_teardown(fn, set_up, tear_down)
+
+int main(void)
+{
+    const struct CMUnitTest tests[] = {
+        TEST(an_idle_connection_is_closed_without_a_word),
+        TEST(a_slow_head_is_answered_408),
+        TEST(each_head_has_its_own_time),
+        TEST(a_body_that_stops_is_answered_408),
+        TEST(a_trickling_body_is_answered_408),
+        TEST(a_steady_body_may_last),
+        TEST(a_deferred_request_may_take_its_time),
+        TEST(a_client_that_reads_nothing_is_cut),
+        TEST(a_refused_client_that_never_leaves_is_cut),
+        TEST(a_client_that_does_not_read_holds_back_its_own_requests),
+        TEST(past_max_buffered_requests_are_refused_until_space_returns),
+        TEST(bodies_in_the_making_count_as_buffered),
+        TEST(connections_beyond_the_limit_are_told_so),
+        TEST(refused_connections_are_limited_too),
+        TEST(out_of_descriptors_the_listener_rests_and_comes_back),
+        TEST(a_client_that_left_before_it_was_accepted_is_skipped),
+        TEST(a_failing_write_ends_the_connection),
+    };
+    return cmocka_run_group_tests(tests, NULL, NULL);
+}
