@@ -12,6 +12,7 @@ typedef struct http_transcript {
     http_parser parser;
     arena arena;
     bool refused;
+    const char *why; /* of a refusal; not in the text, for a piece may show two flaws at once */
     int requests;
 } http_transcript;
 
@@ -31,7 +32,8 @@ static inline void transcript_end(http_transcript *t)
 
 static inline void transcript_refuse(http_transcript *t, int status, const char *why)
 {
-    buf_printf(&t->text, "%d %s\n", status, why);
+    buf_printf(&t->text, "%d\n", status);
+    t->why = why;
     t->refused = true;
 }
 

@@ -158,11 +158,32 @@ static void repeated_headers_are_joined_or_refused(void **state)
             "GET / path=/ query=null 1.1\n  Host=a\n  User-Agent=a\n  User-Agent=b\n  host: a\n  user-agent: a\n"),
         ROW("unknown ones stay apart", GET "X: 1\r\nX: 2\r\n\r\n",
             "GET / path=/ query=null 1.1\n  Host=a\n  X=1\n  X=2\n  host"),
-        ROW("two hosts", GET "Host: a\r\n\r\n", "400 the header host is repeated"),
-        ROW("two keys", GET "X-API-Key: a\r\nX-API-Key: b\r\n\r\n", "400 the header x-api-key is repeated"),
+        ROW("two hosts", GET "Host: a\r\n\r\n", "400"),
+        ROW("two keys", GET "X-API-Key: a\r\nX-API-Key: b\r\n\r\n", "400"),
         ROW("two authorizations", GET "Authorization: a\r\nauthorization: a\r\n\r\n", "400"),
     };
     check_all(ROWS, COUNT_OF(ROWS));
+}
+
+static void a_refusal_says_why(void **state)
+{
+    (void)state;
+    static const row ROWS[] = {
+        ROW("two hosts", GET "Host: a\r\n\r\n", "the header host is repeated"),
+        ROW("no host", "GET / HTTP/1.1\r\n\r\n", "the header Host is missing"),
+        ROW("blank lines", "\n\n", "empty lines instead of a request line"),
+        ROW("length", POST "Content-Length: x\r\n\r\n", "Content-Length is not a number"),
+        ROW("chunk size", CHUNKED "x\r\n", "a chunk's size is malformed"),
+        ROW("version", "GET / HTTP/3.0\r\n\r\n", "only HTTP/1.1 and HTTP/1.0 are spoken here"),
+        ROW("method", "BREW / HTTP/1.1\r\n\r\n", "the method is not implemented"),
+    };
+    for (size_t i = 0; i < COUNT_OF(ROWS); i++) {
+        http_transcript t;
+        run(&t, ROWS[i].bytes, whole);
+        assert_true(t.refused);
+        assert_string_equal(t.why, ROWS[i].wanted);
+        transcript_end(&t);
+    }
 }
 
 /* What could be read as one request by a proxy and as two by us, or the other way round. */
@@ -323,9 +344,9 @@ static void malformed_request_lines_are_refused(void **state)
         ROW("ftp", "GET ftp://a/ HTTP/1.1\r\nHost: a\r\n\r\n", "400"),
         ROW("no authority", "GET http:///a HTTP/1.1\r\nHost: a\r\n\r\n", "400"),
         ROW("user in the authority", "GET http://u@a/ HTTP/1.1\r\nHost: a\r\n\r\n", "400"),
-        ROW("many empty lines", "\r\n\r\n\r\n\r\n\r\n\r\n\r\n", "400 empty lines"),
-        ROW("bare CR first", "\rGET / HTTP/1.1\r\nHost: a\r\n\r\n", "400 empty lines"),
-        ROW("bare LF first", "\nGET / HTTP/1.1\r\nHost: a\r\n\r\n", "400 empty lines"),
+        ROW("many empty lines", "\r\n\r\n\r\n\r\n\r\n\r\n\r\n", "400"),
+        ROW("bare CR first", "\rGET / HTTP/1.1\r\nHost: a\r\n\r\n", "400"),
+        ROW("bare LF first", "\nGET / HTTP/1.1\r\nHost: a\r\n\r\n", "400"),
     };
     check_all(ROWS, COUNT_OF(ROWS));
 }
@@ -374,12 +395,12 @@ static void too_large_bodies_are_refused_as_soon_as_it_shows(void **state)
 {
     (void)state;
     buf b = BUF_INIT;
-    check_refused("a body too large", STR(POST "Content-Length: 65\r\n\r\n"), "\n413 ");
-    check_refused("an announced giant", STR(POST "Content-Length: 18446744073709551615\r\n\r\n"), "\n413 ");
-    check_refused("a chunk too large", STR(CHUNKED "41\r\n"), "\n413 ");
-    check_refused("a giant chunk", STR(CHUNKED "ffffffffffffffff\r\n"), "\n413 ");
-    check_refused("trailers without end", repeated(&b, CHUNKED "0\r\nX: ", 'x', 2000, ""), "\n431 ");
-    check_refused("extensions without end", repeated(&b, CHUNKED "5;x=", 'x', 5000, ""), "\n400 chunk ext");
+    check_refused("a body too large", STR(POST "Content-Length: 65\r\n\r\n"), "\n413\n");
+    check_refused("an announced giant", STR(POST "Content-Length: 18446744073709551615\r\n\r\n"), "\n413\n");
+    check_refused("a chunk too large", STR(CHUNKED "41\r\n"), "\n413\n");
+    check_refused("a giant chunk", STR(CHUNKED "ffffffffffffffff\r\n"), "\n413\n");
+    check_refused("trailers without end", repeated(&b, CHUNKED "0\r\nX: ", 'x', 2000, ""), "\n431\n");
+    check_refused("extensions without end", repeated(&b, CHUNKED "5;x=", 'x', 5000, ""), "\n400\n");
     buf_done(&b);
 }
 
@@ -413,7 +434,7 @@ static void one_header_more_than_allowed_is_refused(void **state)
     check(&(row){"as many as allowed", buf_view(&b), "GET"});
     b.n -= 2;
     buf_str(&b, STR("X:\r\n\r\n"));
-    check(&(row){"one more", buf_view(&b), "431 too many headers"});
+    check(&(row){"one more", buf_view(&b), "431"});
     buf_done(&b);
 }
 
@@ -476,6 +497,7 @@ int main(void)
         cmocka_unit_test(well_formed_requests_are_taken_apart),
         cmocka_unit_test(bodies_are_found_and_what_follows_is_the_next_request),
         cmocka_unit_test(repeated_headers_are_joined_or_refused),
+        cmocka_unit_test(a_refusal_says_why),
         cmocka_unit_test(ambiguous_framing_is_refused),
         cmocka_unit_test(broken_chunks_are_refused),
         cmocka_unit_test(malformed_lines_are_refused),

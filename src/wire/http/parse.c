@@ -242,10 +242,11 @@ static bool trailer_lines_are_sound(http_parser *ps, const char *p, size_t n)
 
 static http_parsed parse_trailers(http_parser *ps, const char *p, size_t n, size_t *ret_used)
 {
-    llhttp_errno_t err = llhttp_execute(&ps->ll, p, n);
+    size_t take = n <= ps->max_head - ps->n ? n : ps->max_head - ps->n + 1; /* one more than allowed tells */
+    llhttp_errno_t err = llhttp_execute(&ps->ll, p, take);
     if (err != HPE_OK && err != HPE_PAUSED)
         return bad_syntax(ps, err, 0);
-    *ret_used = err == HPE_PAUSED ? (size_t)(llhttp_get_error_pos(&ps->ll) - p) : n;
+    *ret_used = err == HPE_PAUSED ? (size_t)(llhttp_get_error_pos(&ps->ll) - p) : take;
     ps->n += *ret_used;
     if (!trailer_lines_are_sound(ps, p, *ret_used))
         return bad(ps, 400, "a trailer line is malformed");
