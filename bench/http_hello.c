@@ -55,9 +55,14 @@ int main(int argc, char **argv)
     str url;
     arena_init(&a, 0);
     http_options o = {
-        .max_header_bytes = 16384,    .max_body_bytes = 1 << 20,    .header_timeout_ms = SECONDS(10),
-        .body_timeout_ms = SECONDS(30), .idle_timeout_ms = MINUTES(5), .write_timeout_ms = SECONDS(30),
-        .max_connections = 20000,     .max_buffered = 64 << 20,
+        .max_header_bytes = 16384,
+        .max_body_bytes = 1 << 20,
+        .header_timeout_ms = SECONDS(10),
+        .body_timeout_ms = SECONDS(30),
+        .idle_timeout_ms = MINUTES(5),
+        .write_timeout_ms = SECONDS(30),
+        .max_connections = 20000,
+        .max_buffered = 64 << 20,
     };
     http_hooks hooks = {.on_request = on_request, .error_body = error_body};
     str text = arena_printf(&a, "127.0.0.1:%s", argc > 1 ? argv[1] : "0");

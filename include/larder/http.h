@@ -37,6 +37,7 @@ const char *http_method_name(http_method m);
  * first: length and first letter together must be unlike those of every other row (the compiler says so), and the
  * name at least 4 long. What a repeated one means: ONE refuses the request, LIST joins the values with ", " (RFC
  * 9110 section 5.3), FIRST takes the first. */
+/* clang-format off */
 #define HTTP_KNOWN(X)                                         \
     X(HOST, "host", 'h', ONE)                                 \
     X(CONTENT_TYPE, "content-type", 'c', ONE)                 \
@@ -54,6 +55,7 @@ const char *http_method_name(http_method m);
     X(CONNECTION, "connection", 'c', LIST)                    \
     X(USER_AGENT, "user-agent", 'u', FIRST)                   \
     X(LAST_EVENT_ID, "last-event-id", 'l', FIRST)
+/* clang-format on */
 typedef enum http_known {
 #define HTTP_KNOWN_ENUM(id, text, letter, repeated) HTTP_H_##id,
     HTTP_KNOWN(HTTP_KNOWN_ENUM)
@@ -125,7 +127,7 @@ typedef struct http_hooks {
 } http_hooks;
 
 typedef struct http_options { /* may change while serving: http_server_set_options */
-    size_t max_header_bytes; /* request line and headers; of connections made from now on */
+    size_t max_header_bytes;  /* request line and headers; of connections made from now on */
     size_t max_body_bytes;
     int64_t header_timeout_ms; /* from the first byte to the end of the head */
     int64_t body_timeout_ms;   /* without a byte of it, or for a body slower than 1000 bytes per second */

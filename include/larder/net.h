@@ -20,10 +20,10 @@ typedef struct net_addr { /* an IP address as 16 bytes, IPv4 mapped (::ffff:a.b.
     bool is_unix;
 } net_addr;
 #define NET_ADDR_TEXT 46
-int net_addr_parse(str text, net_addr *ret_addr);                  /* an address without port; -EINVAL */
+int net_addr_parse(str text, net_addr *ret_addr);                   /* an address without port; -EINVAL */
 size_t net_addr_format(const net_addr *a, char out[NET_ADDR_TEXT]); /* without port, IPv4 unmapped; "unix" */
 bool net_addr_is_v4(const net_addr *a);
-bool net_addr_is_loopback(const net_addr *a);                       /* Unix sockets too */
+bool net_addr_is_loopback(const net_addr *a); /* Unix sockets too */
 
 typedef struct net_cidr {
     uint8_t ip[16];
@@ -70,7 +70,7 @@ struct net_conn { /* embedded in its owner's struct */
 };
 typedef void (*net_event_fn)(net_conn *c, unsigned events, int err);
 int net_conn_open(net_conn *c, loop *l, int fd, net_event_fn on_event); /* on error fd stays the caller's */
-int net_conn_want(net_conn *c, unsigned events); /* costs nothing when it changes nothing */
+int net_conn_want(net_conn *c, unsigned events);                        /* costs nothing when it changes nothing */
 ssize_t net_conn_read(net_conn *c, void *p, size_t n); /* bytes, 0 at the end, -EAGAIN for nothing now, -errno */
 /* Writes the parts one behind the other: bytes taken (0: the socket is full), or -errno. Never raises SIGPIPE. */
 #define NET_WRITE_PARTS 4

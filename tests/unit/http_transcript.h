@@ -1,4 +1,5 @@
-/* Runs bytes, in pieces, through the parser and the taking apart of heads, and writes down what came of it: one text to
+/* Runs bytes, in pieces, through the parser and the taking apart of heads,
+    and writes down what came of it: one text to
  * compare, whoever cut the pieces. Used by unit tests and by the fuzz target. */
 #ifndef LARDER_TESTS_HTTP_TRANSCRIPT_H
 #define LARDER_TESTS_HTTP_TRANSCRIPT_H

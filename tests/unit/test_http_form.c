@@ -52,9 +52,10 @@ static void gzip_is_chosen_by_quality(void **state)
 static void texts_are_compressible_and_the_rest_is_not(void **state)
 {
     (void)state;
-    static const char *const YES[] = {"application/json", "application/json; charset=utf-8", "text/plain",
-                                      "text/html;charset=x", "application/problem+json", "application/yaml"};
-    static const char *const NO[] = {"image/png", "application/octet-stream", "application/gzip", "application/jsonx", ""};
+    static const char *const YES[] = {"application/json",    "application/json; charset=utf-8", "text/plain",
+                                      "text/html;charset=x", "application/problem+json",        "application/yaml"};
+    static const char *const NO[] = {"image/png", "application/octet-stream", "application/gzip", "application/jsonx",
+                                     ""};
     for (size_t i = 0; i < COUNT_OF(YES); i++)
         assert_true(http_is_compressible(str_c(YES[i])));
     for (size_t i = 0; i < COUNT_OF(NO); i++)

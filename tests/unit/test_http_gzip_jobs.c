@@ -1,5 +1,5 @@
 /* Compressed replies, small ones made on the loop, large ones by a job. */
-#include "http_world.h"
+#include "http_site.h"
 
 #include <stdlib.h>
 #include <unistd.h>
@@ -10,21 +10,21 @@
 
 static int set_up(void **state)
 {
-    static world w;
-    world_init(&w);
-    world_open(&w);
+    static site w;
+    site_init(&w);
+    site_open(&w);
     *state = &w;
     return 0;
 }
 
 static int tear_down(void **state)
 {
-    world_close(*state);
+    site_close(*state);
     return 0;
 }
 
 /* N bytes of JSON for /json/N, with an ETag; /own/N: the body is the handler's own memory, not req->out. */
-static void json_reply(world *w, http_request *req)
+static void json_reply(site *w, http_request *req)
 {
     (void)w;
     ptrdiff_t slash = str_rchr(req->path, '/');
@@ -33,7 +33,8 @@ static void json_reply(world *w, http_request *req)
     while (req->out->n < (size_t)n)
         buf_printf(req->out, "{\"n\":%zu}\n", req->out->n);
     req->out->n = (size_t)n;
-    http_reply r = {.status = 200, .content_type = STR("application/json"), .body = buf_view(req->out), .etag = STR("v1")};
+    http_reply r = {
+        .status = 200, .content_type = STR("application/json"), .body = buf_view(req->out), .etag = STR("v1")};
     if (http_etag_matches(req, r.etag)) {
         r.status = 304;
         r.body = STR_NULL;
@@ -49,12 +50,12 @@ static void json_reply(world *w, http_request *req)
     mem_free(own);
 }
 
-static void reply(world *w, str request, buf *got)
+static void reply(site *w, str request, buf *got)
 {
     w->handler = json_reply;
-    int fd = world_connect(w);
-    world_send(w, fd, request);
-    world_read_until(w, fd, got, NULL);
+    int fd = site_connect(w);
+    site_send(w, fd, request);
+    site_read_until(w, fd, got, NULL);
     close(fd);
 }
 
@@ -78,10 +79,11 @@ static void unpack_reply(const buf *got, buf *out)
 
 static void a_body_worth_it_is_compressed(void **state)
 {
-    world *w = *state;
-    const str WAYS[] = {STR("GET /json/1024 HTTP/1.1\r\n" GZIP "\r\n"), STR("GET /json/65536 HTTP/1.1\r\n" GZIP "\r\n"),
-                        STR("GET /json/65537 HTTP/1.1\r\n" GZIP "\r\n"), STR("GET /json/500000 HTTP/1.1\r\n" GZIP "\r\n"),
-                        STR("GET /own/5000 HTTP/1.1\r\n" GZIP "\r\n"), STR("GET /own/500000 HTTP/1.1\r\n" GZIP "\r\n")};
+    site *w = *state;
+    const str WAYS[] = {
+        STR("GET /json/1024 HTTP/1.1\r\n" GZIP "\r\n"),  STR("GET /json/65536 HTTP/1.1\r\n" GZIP "\r\n"),
+        STR("GET /json/65537 HTTP/1.1\r\n" GZIP "\r\n"), STR("GET /json/500000 HTTP/1.1\r\n" GZIP "\r\n"),
+        STR("GET /own/5000 HTTP/1.1\r\n" GZIP "\r\n"),   STR("GET /own/500000 HTTP/1.1\r\n" GZIP "\r\n")};
     static const size_t SIZES[] = {1024, 65536, 65537, 500000, 5000, 500000};
     for (size_t i = 0; i < COUNT_OF(WAYS); i++) {
         buf got = BUF_INIT, body = BUF_INIT;
@@ -100,7 +102,7 @@ static void a_body_worth_it_is_compressed(void **state)
 
 static void what_is_not_accepted_or_not_worth_it_is_not_compressed(void **state)
 {
-    world *w = *state;
+    site *w = *state;
     static const struct {
         str request;
         bool varies;
@@ -122,7 +124,7 @@ static void what_is_not_accepted_or_not_worth_it_is_not_compressed(void **state)
 
 static void head_tells_the_length_of_the_compressed_body(void **state)
 {
-    world *w = *state;
+    site *w = *state;
     static const char *const SIZES[] = {"5000", "500000"};
     for (size_t i = 0; i < COUNT_OF(SIZES); i++) {
         buf get = BUF_INIT, head = BUF_INIT;
@@ -139,7 +141,7 @@ static void head_tells_the_length_of_the_compressed_body(void **state)
 
 static void not_modified_names_the_etag_the_client_has(void **state)
 {
-    world *w = *state;
+    site *w = *state;
     buf gz = BUF_INIT, plain = BUF_INIT;
     reply(w, STR("GET /json/5000 HTTP/1.1\r\n" GZIP "If-None-Match: \"v1-gz\"\r\n\r\n"), &gz);
     assert_has(gz.p, "HTTP/1.1 304 Not Modified\r\n");
@@ -154,9 +156,11 @@ static void not_modified_names_the_etag_the_client_has(void **state)
 
 static void a_reply_being_compressed_keeps_its_place(void **state)
 {
-    world *w = *state;
+    site *w = *state;
     buf got = BUF_INIT;
-    reply(w, STR("GET /json/300000 HTTP/1.1\r\nHost: a\r\nAccept-Encoding: gzip\r\n\r\nGET /hello HTTP/1.1\r\n" CLOSE "\r\n"),
+    reply(w,
+          STR("GET /json/300000 HTTP/1.1\r\nHost: a\r\nAccept-Encoding: gzip\r\n\r\nGET /hello HTTP/1.1\r\n"
+              "" CLOSE "\r\n"),
           &got);
     assert_has(got.p, "Content-Encoding: gzip\r\n");
     assert_true(str_ends(buf_view(&got), STR("\r\n\r\nhello\n")));
@@ -165,14 +169,14 @@ static void a_reply_being_compressed_keeps_its_place(void **state)
 
 static void a_client_may_leave_while_its_reply_is_compressed(void **state)
 {
-    world *w = *state;
+    site *w = *state;
     w->handler = json_reply;
     for (int i = 0; i < 4; i++) {
-        int fd = world_connect(w);
-        world_send(w, fd, STR("GET /json/900000 HTTP/1.1\r\n" GZIP "\r\n"));
+        int fd = site_connect(w);
+        site_send(w, fd, STR("GET /json/900000 HTTP/1.1\r\n" GZIP "\r\n"));
         close(fd);
     }
-    world_close(w); /* wants all of it given back; the tear-down does it again on a new one */
+    site_close(w); /* wants all of it given back; the tear-down does it again on a new one */
     assert_int_equal(w->replied, 4);
     assert_int_equal(w->gone, 0);
     set_up(state);

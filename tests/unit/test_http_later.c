@@ -1,5 +1,5 @@
 /* Requests answered later: order, memory, clients that leave, and the end of the server. */
-#include "http_world.h"
+#include "http_site.h"
 
 #include <sys/socket.h>
 #include <unistd.h>
@@ -8,16 +8,16 @@
 
 static int set_up(void **state)
 {
-    static world w;
-    world_init(&w);
-    world_open(&w);
+    static site w;
+    site_init(&w);
+    site_open(&w);
     *state = &w;
     return 0;
 }
 
 static int tear_down(void **state)
 {
-    world_close(*state);
+    site_close(*state);
     return 0;
 }
 
@@ -30,22 +30,23 @@ static void reset_connection(int fd)
 
 static void requests_behind_a_deferred_one_wait_their_turn(void **state)
 {
-    world *w = *state;
+    site *w = *state;
     buf got = BUF_INIT;
-    int fd = world_connect(w);
-    world_send(w, fd, STR("GET /hello HTTP/1.1\r\nHost: a\r\n\r\nGET /later/1 HTTP/1.1\r\nHost: a\r\n\r\n"
-                          "GET /hello HTTP/1.1\r\nHost: a\r\n\r\nGET /later/2 HTTP/1.1\r\n" CLOSE "\r\n"));
-    world_read_until(w, fd, &got, "hello\n");
-    world_turn(w, 10);
-    assert_false(world_read(w, fd, &got));
+    int fd = site_connect(w);
+    site_send(w, fd,
+              STR("GET /hello HTTP/1.1\r\nHost: a\r\n\r\nGET /later/1 HTTP/1.1\r\nHost: a\r\n\r\n"
+                  "GET /hello HTTP/1.1\r\nHost: a\r\n\r\nGET /later/2 HTTP/1.1\r\n" CLOSE "\r\n"));
+    site_read_until(w, fd, &got, "hello\n");
+    site_turn(w, 10);
+    assert_false(site_read(w, fd, &got));
     assert_int_equal(count_text(got.p, "HTTP/1.1 "), 1);
     assert_int_equal(w->n_held, 1);
-    world_answer(w, STR("first\n"));
-    assert_false(world_read(w, fd, &got));
+    site_answer(w, STR("first\n"));
+    assert_false(site_read(w, fd, &got));
     assert_int_equal(count_text(got.p, "HTTP/1.1 "), 3);
     assert_true(strstr(got.p, "first\n") < strstr(strstr(got.p, "first\n"), "hello\n"));
-    world_answer(w, STR("second\n"));
-    world_read_until(w, fd, &got, NULL);
+    site_answer(w, STR("second\n"));
+    site_read_until(w, fd, &got, NULL);
     assert_has(got.p, "second\n");
     close(fd);
     buf_done(&got);
@@ -53,19 +54,19 @@ static void requests_behind_a_deferred_one_wait_their_turn(void **state)
 
 static void bytes_sent_while_a_reply_is_awaited_are_read_after_it(void **state)
 {
-    world *w = *state;
+    site *w = *state;
     buf got = BUF_INIT, more = BUF_INIT;
-    int fd = world_connect(w);
-    world_send(w, fd, STR("GET /later HTTP/1.1\r\nHost: a\r\n\r\n"));
+    int fd = site_connect(w);
+    site_send(w, fd, STR("GET /later HTTP/1.1\r\nHost: a\r\n\r\n"));
     uint64_t in = http_stats_of(w->server)->bytes_in;
     for (int i = 0; i < 3000; i++)
         buf_str(&more, STR("GET /hello HTTP/1.1\r\nHost: a\r\n\r\n"));
-    world_send(w, fd, buf_view(&more));
-    world_turn(w, 50);
+    site_send(w, fd, buf_view(&more));
+    site_turn(w, 50);
     assert_int_equal(http_stats_of(w->server)->bytes_in, in); /* left to the kernel: that is the backpressure */
-    world_answer(w, STR("late\n"));
+    site_answer(w, STR("late\n"));
     for (int i = 0; i < 100 && (got.n == 0 || count_text(got.p, "HTTP/1.1 ") < 3001); i++)
-        world_read(w, fd, &got);
+        site_read(w, fd, &got);
     assert_int_equal(count_text(got.p, "HTTP/1.1 200"), 3001);
     close(fd);
     buf_done(&got);
@@ -75,14 +76,16 @@ static void bytes_sent_while_a_reply_is_awaited_are_read_after_it(void **state)
 /* The read buffer has long served other connections when the reply is made. */
 static void a_deferred_request_keeps_its_texts(void **state)
 {
-    world *w = *state;
+    site *w = *state;
     buf got = BUF_INIT;
-    int fd = world_connect(w);
-    world_send(w, fd, STR("POST /later/path?query=1 HTTP/1.1\r\nHost: here\r\nX-Request-ID: id-7\r\nPrefer: a\r\n"
-                          "Prefer: b\r\nContent-Length: 4\r\nX-More: yes\r\n\r\nbody"));
-    int other = world_connect(w);
-    world_send(w, other, STR("PUT /xxxxx/xxxxxxxxxxx HTTP/1.1\r\nXxxx: xxxx\r\nX-Xxxxxxx-XX: xxxx\r\nXxxxxx: x\r\n"
-                             "Xxxxxx: x\r\nXxxxxxx-Xxxxxx: x\r\nX-Xxxx: xxx\r\n\r\nxxxx"));
+    int fd = site_connect(w);
+    site_send(w, fd,
+              STR("POST /later/path?query=1 HTTP/1.1\r\nHost: here\r\nX-Request-ID: id-7\r\nPrefer: a\r\n"
+                  "Prefer: b\r\nContent-Length: 4\r\nX-More: yes\r\n\r\nbody"));
+    int other = site_connect(w);
+    site_send(w, other,
+              STR("PUT /xxxxx/xxxxxxxxxxx HTTP/1.1\r\nXxxx: xxxx\r\nX-Xxxxxxx-XX: xxxx\r\nXxxxxx: x\r\n"
+                  "Xxxxxx: x\r\nXxxxxxx-Xxxxxx: x\r\nX-Xxxx: xxx\r\n\r\nxxxx"));
     const http_request *req = w->held[0];
     assert_str(req->target, "/later/path?query=1");
     assert_str(req->path, "/later/path");
@@ -95,8 +98,8 @@ static void a_deferred_request_keeps_its_texts(void **state)
     assert_str(req->headers[0].name, "Host");
     assert_str(req->headers[5].name, "X-More");
     assert_str(req->headers[5].value, "yes");
-    world_answer(w, STR("ok"));
-    world_read_until(w, fd, &got, "X-Request-ID: id-7\r\n");
+    site_answer(w, STR("ok"));
+    site_read_until(w, fd, &got, "X-Request-ID: id-7\r\n");
     close(fd);
     close(other);
     buf_done(&got);
@@ -104,12 +107,12 @@ static void a_deferred_request_keeps_its_texts(void **state)
 
 static void a_body_that_came_alone_is_kept_too(void **state)
 {
-    world *w = *state;
-    int fd = world_connect(w);
-    world_send(w, fd, STR("POST /later HTTP/1.1\r\nHost: a\r\nContent-Length: 4\r\n\r\n"));
-    world_send(w, fd, STR("body"));
-    int other = world_connect(w);
-    world_send(w, other, STR("xxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxx"));
+    site *w = *state;
+    int fd = site_connect(w);
+    site_send(w, fd, STR("POST /later HTTP/1.1\r\nHost: a\r\nContent-Length: 4\r\n\r\n"));
+    site_send(w, fd, STR("body"));
+    int other = site_connect(w);
+    site_send(w, other, STR("xxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxx"));
     assert_str(w->held[0]->body, "body");
     assert_str(w->held[0]->path, "/later");
     close(fd);
@@ -118,17 +121,17 @@ static void a_body_that_came_alone_is_kept_too(void **state)
 
 static void a_client_that_breaks_off_is_gone_and_its_reply_is_dropped(void **state)
 {
-    world *w = *state;
-    int fd = world_connect(w);
-    world_send(w, fd, STR("GET /later HTTP/1.1\r\nHost: a\r\n\r\n"));
+    site *w = *state;
+    int fd = site_connect(w);
+    site_send(w, fd, STR("GET /later HTTP/1.1\r\nHost: a\r\n\r\n"));
     assert_false(w->held[0]->gone);
     reset_connection(fd);
-    world_turn(w, 5);
+    site_turn(w, 5);
     assert_true(w->held[0]->gone);
     assert_int_equal(w->gone, 1);
     assert_int_equal(http_stats_of(w->server)->connections, 0);
     assert_int_equal(w->replied, 0);
-    world_answer(w, STR("to nobody"));
+    site_answer(w, STR("to nobody"));
     assert_int_equal(w->replied, 1);
     assert_int_equal(w->last_bytes, 0);
 }
@@ -136,16 +139,16 @@ static void a_client_that_breaks_off_is_gone_and_its_reply_is_dropped(void **sta
 /* Closing and closing only the sending half look the same from here, until we write. */
 static void a_half_closed_client_counts_as_gone_but_gets_its_reply(void **state)
 {
-    world *w = *state;
+    site *w = *state;
     buf got = BUF_INIT;
-    int fd = world_connect(w);
-    world_send(w, fd, STR("GET /later HTTP/1.1\r\nHost: a\r\n\r\nGET /hello HTTP/1.1\r\nHost: a\r\n\r\n"));
+    int fd = site_connect(w);
+    site_send(w, fd, STR("GET /later HTTP/1.1\r\nHost: a\r\n\r\nGET /hello HTTP/1.1\r\nHost: a\r\n\r\n"));
     shutdown(fd, SHUT_WR);
-    world_turn(w, 5);
+    site_turn(w, 5);
     assert_true(w->held[0]->gone);
     assert_int_equal(w->gone, 1);
-    world_answer(w, STR("all the same\n"));
-    world_read_until(w, fd, &got, NULL);
+    site_answer(w, STR("all the same\n"));
+    site_read_until(w, fd, &got, NULL);
     assert_has(got.p, "all the same\n");
     assert_has(got.p, "hello\n");
     assert_int_equal(w->gone, 1);
@@ -155,15 +158,15 @@ static void a_half_closed_client_counts_as_gone_but_gets_its_reply(void **state)
 
 static void leaving_is_seen_behind_pipelined_requests(void **state)
 {
-    world *w = *state;
-    int fd = world_connect(w);
-    world_send(w, fd, STR("GET /later HTTP/1.1\r\nHost: a\r\n\r\n"));
-    world_send(w, fd, STR("GET /hello HTTP/1.1\r\nHost: a\r\n\r\n")); /* nobody reads it yet */
+    site *w = *state;
+    int fd = site_connect(w);
+    site_send(w, fd, STR("GET /later HTTP/1.1\r\nHost: a\r\n\r\n"));
+    site_send(w, fd, STR("GET /hello HTTP/1.1\r\nHost: a\r\n\r\n")); /* nobody reads it yet */
     close(fd);
-    world_turn(w, 5);
+    site_turn(w, 5);
     assert_int_equal(w->gone, 1);
-    world_answer(w, STR("late"));
-    world_turn(w, 5);
+    site_answer(w, STR("late"));
+    site_turn(w, 5);
     assert_int_equal(http_stats_of(w->server)->connections, 0);
 }
 
@@ -174,43 +177,43 @@ static void answer_when_gone(http_request *req)
 
 static void a_handler_may_reply_when_told(void **state)
 {
-    world *w = *state;
+    site *w = *state;
     buf got = BUF_INIT;
-    int fd = world_connect(w), broken = world_connect(w);
-    world_send(w, fd, STR("GET /later HTTP/1.1\r\nHost: a\r\n\r\n"));
-    world_send(w, broken, STR("GET /later HTTP/1.1\r\nHost: a\r\n\r\n"));
+    int fd = site_connect(w), broken = site_connect(w);
+    site_send(w, fd, STR("GET /later HTTP/1.1\r\nHost: a\r\n\r\n"));
+    site_send(w, broken, STR("GET /later HTTP/1.1\r\nHost: a\r\n\r\n"));
     w->held[0]->on_gone = w->held[1]->on_gone = answer_when_gone;
     w->n_held = 0;
     shutdown(fd, SHUT_WR);
     reset_connection(broken);
-    world_read_until(w, fd, &got, NULL);
+    site_read_until(w, fd, &got, NULL);
     assert_has(got.p, "bye\n");
     assert_int_equal(w->replied, 2);
     close(fd);
     buf_done(&got);
 }
 
-static void two_deferred_replies(world *w, http_request *req)
+static void two_deferred_replies(site *w, http_request *req)
 {
     /* A request's handler answers others, too: they must not get into its own reply. */
     while (w->n_held > 0)
-        world_answer(w, STR("other\n"));
+        site_answer(w, STR("other\n"));
     http_reply_send(req, &(http_reply){.status = 200, .content_type = STR("text/plain"), .body = STR("own\n")});
 }
 
 static void a_handler_may_answer_others(void **state)
 {
-    world *w = *state;
+    site *w = *state;
     w->handler = two_deferred_replies;
     buf got[3] = {BUF_INIT, BUF_INIT, BUF_INIT};
     int fd[3];
     for (int i = 0; i < 3; i++)
-        fd[i] = world_connect(w);
-    world_send(w, fd[0], STR("GET /later HTTP/1.1\r\n" CLOSE "\r\n"));
-    world_send(w, fd[1], STR("GET /later HTTP/1.1\r\n" CLOSE "\r\n"));
-    world_send(w, fd[2], STR("GET /hello HTTP/1.1\r\nHost: a\r\n\r\nGET /x HTTP/1.1\r\n" CLOSE "\r\n"));
+        fd[i] = site_connect(w);
+    site_send(w, fd[0], STR("GET /later HTTP/1.1\r\n" CLOSE "\r\n"));
+    site_send(w, fd[1], STR("GET /later HTTP/1.1\r\n" CLOSE "\r\n"));
+    site_send(w, fd[2], STR("GET /hello HTTP/1.1\r\nHost: a\r\n\r\nGET /x HTTP/1.1\r\n" CLOSE "\r\n"));
     for (int i = 0; i < 3; i++) {
-        world_read_until(w, fd[i], &got[i], NULL);
+        site_read_until(w, fd[i], &got[i], NULL);
         assert_int_equal(count_text(got[i].p, "HTTP/1.1 200"), i < 2 ? 1 : 2);
         assert_has(got[i].p, i < 2 ? "other\n" : "hello\nHTTP");
         close(fd[i]);
@@ -222,27 +225,27 @@ static void a_handler_may_answer_others(void **state)
 
 static void draining_closes_what_is_idle_and_finishes_the_rest(void **state)
 {
-    world *w = *state;
+    site *w = *state;
     buf got = BUF_INIT, begun = BUF_INIT;
-    int idle = world_connect(w), busy = world_connect(w), half = world_connect(w);
-    world_send(w, busy, STR("GET /later HTTP/1.1\r\nHost: a\r\n\r\nGET /hello HTTP/1.1\r\nHost: a\r\n\r\n"));
-    world_send(w, half, STR("GET /hello HTTP/1.1\r\nHo"));
-    world_drain(w);
-    world_read_until(w, idle, &got, NULL);
+    int idle = site_connect(w), busy = site_connect(w), half = site_connect(w);
+    site_send(w, busy, STR("GET /later HTTP/1.1\r\nHost: a\r\n\r\nGET /hello HTTP/1.1\r\nHost: a\r\n\r\n"));
+    site_send(w, half, STR("GET /hello HTTP/1.1\r\nHo"));
+    site_drain(w);
+    site_read_until(w, idle, &got, NULL);
     assert_int_equal(got.n, 0);
-    world_send(w, half, STR("st: a\r\n\r\n"));
-    world_read_until(w, half, &begun, NULL);
+    site_send(w, half, STR("st: a\r\n\r\n"));
+    site_read_until(w, half, &begun, NULL);
     assert_has(begun.p, "Connection: close\r\n");
     assert_int_equal(w->drained, 0);
-    world_answer(w, STR("last\n"));
+    site_answer(w, STR("last\n"));
     close(half);
-    world_read_until(w, busy, &got, NULL);
+    site_read_until(w, busy, &got, NULL);
     assert_has(got.p, "Connection: close\r\n");
     assert_has(got.p, "last\n");
     assert_lacks(got.p, "hello\n");
     close(busy);
     close(idle);
-    world_turn(w, 5);
+    site_turn(w, 5);
     assert_int_equal(w->drained, 1);
     buf_done(&got);
     buf_done(&begun);
@@ -250,44 +253,44 @@ static void draining_closes_what_is_idle_and_finishes_the_rest(void **state)
 
 static void an_idle_server_drains_at_once(void **state)
 {
-    world *w = *state;
-    world_drain(w);
-    world_turn(w, 3);
+    site *w = *state;
+    site_drain(w);
+    site_turn(w, 3);
     assert_int_equal(w->drained, 1);
 }
 
 static void being_drained_waits_for_deferred_requests_without_a_client(void **state)
 {
-    world *w = *state;
-    int fd = world_connect(w);
-    world_send(w, fd, STR("GET /later HTTP/1.1\r\nHost: a\r\n\r\n"));
-    world_drain(w);
+    site *w = *state;
+    int fd = site_connect(w);
+    site_send(w, fd, STR("GET /later HTTP/1.1\r\nHost: a\r\n\r\n"));
+    site_drain(w);
     http_server_cut(w->server);
     assert_int_equal(w->gone, 1);
-    world_turn(w, 5);
+    site_turn(w, 5);
     assert_int_equal(http_stats_of(w->server)->connections, 0);
     assert_int_equal(w->drained, 0);
-    world_answer(w, STR("late"));
-    world_turn(w, 3);
+    site_answer(w, STR("late"));
+    site_turn(w, 3);
     assert_int_equal(w->drained, 1);
     close(fd);
 }
 
-static void cut_the_server(world *w, http_request *req)
+static void cut_the_server(site *w, http_request *req)
 {
     http_reply_send(req, &(http_reply){.status = 200});
-    world_drain(w);
+    site_drain(w);
     http_server_cut(w->server);
 }
 
 static void a_handler_may_cut_the_server(void **state)
 {
-    world *w = *state;
+    site *w = *state;
     w->handler = cut_the_server;
     char *got = ask(w, "GET /x HTTP/1.1\r\nHost: a\r\n\r\nGET /hello HTTP/1.1\r\nHost: a\r\n\r\n");
     assert_lacks(got, "hello");
     mem_free(got);
-    world_turn(w, 3);
+    site_turn(w, 3);
     assert_int_equal(w->drained, 1);
 }
 

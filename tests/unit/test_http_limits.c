@@ -1,5 +1,5 @@
 /* What a stranger can make grow has a limit, and what a stranger can make last has an end. */
-#include "http_world.h"
+#include "http_site.h"
 
 #include <sys/socket.h>
 #include <unistd.h>
@@ -8,15 +8,15 @@
 
 static int set_up(void **state)
 {
-    static world w;
-    world_init(&w);
+    static site w;
+    site_init(&w);
     *state = &w;
     return 0;
 }
 
 static int tear_down(void **state)
 {
-    world_close(*state);
+    site_close(*state);
     return 0;
 }
 
@@ -24,22 +24,22 @@ static int tear_down(void **state)
 
 static void an_idle_connection_is_closed_without_a_word(void **state)
 {
-    world *w = *state;
-    world_open(w);
+    site *w = *state;
+    site_open(w);
     buf got = BUF_INIT;
-    int fresh = world_connect(w), used = world_connect(w);
-    world_send(w, used, STR("GET /hello HTTP/1.1\r\nHost: a\r\n\r\n"));
-    world_pass(w, SECONDS(59));
-    world_send(w, used, STR("GET /hello HTTP/1.1\r\nHost: a\r\n\r\n\r\n"));
-    world_pass(w, SECONDS(2));
-    assert_true(world_read(w, fresh, &got));
+    int fresh = site_connect(w), used = site_connect(w);
+    site_send(w, used, STR("GET /hello HTTP/1.1\r\nHost: a\r\n\r\n"));
+    site_pass(w, SECONDS(59));
+    site_send(w, used, STR("GET /hello HTTP/1.1\r\nHost: a\r\n\r\n\r\n"));
+    site_pass(w, SECONDS(2));
+    assert_true(site_read(w, fresh, &got));
     assert_int_equal(got.n, 0);
-    assert_false(world_read(w, used, &got));
-    world_pass(w, SECONDS(57));
-    assert_false(world_read(w, used, &got));
+    assert_false(site_read(w, used, &got));
+    site_pass(w, SECONDS(57));
+    assert_false(site_read(w, used, &got));
     assert_int_equal(http_stats_of(w->server)->connections, 1);
-    world_pass(w, SECONDS(3));
-    assert_true(world_read(w, used, &got));
+    site_pass(w, SECONDS(3));
+    assert_true(site_read(w, used, &got));
     assert_int_equal(count_text(got.p, "HTTP/1.1 "), 2);
     close(fresh);
     close(used);
@@ -48,19 +48,19 @@ static void an_idle_connection_is_closed_without_a_word(void **state)
 
 static void a_slow_head_is_answered_408(void **state)
 {
-    world *w = *state;
-    world_open(w);
+    site *w = *state;
+    site_open(w);
     buf got = BUF_INIT;
-    int fd = world_connect(w);
-    world_pass(w, SECONDS(30)); /* the time before the first byte doesn't count */
-    world_send(w, fd, STR("GET /hello HTTP/1.1\r\n"));
+    int fd = site_connect(w);
+    site_pass(w, SECONDS(30)); /* the time before the first byte doesn't count */
+    site_send(w, fd, STR("GET /hello HTTP/1.1\r\n"));
     for (int i = 0; i < 9; i++) {
-        world_pass(w, SECONDS(1));
-        world_send(w, fd, STR("X: y\r\n"));
+        site_pass(w, SECONDS(1));
+        site_send(w, fd, STR("X: y\r\n"));
     }
-    assert_false(world_read(w, fd, &got));
-    world_pass(w, SECONDS(2));
-    world_read_until(w, fd, &got, NULL);
+    assert_false(site_read(w, fd, &got));
+    site_pass(w, SECONDS(2));
+    site_read_until(w, fd, &got, NULL);
     assert_has(got.p, "HTTP/1.1 408 Request Timeout\r\n");
     assert_has(got.p, "Connection: close\r\n");
     assert_int_equal(http_stats_of(w->server)->timeouts, 1);
@@ -71,16 +71,16 @@ static void a_slow_head_is_answered_408(void **state)
 /* The clock of a head starts anew with each request of the connection. */
 static void each_head_has_its_own_time(void **state)
 {
-    world *w = *state;
-    world_open(w);
+    site *w = *state;
+    site_open(w);
     buf got = BUF_INIT;
-    int fd = world_connect(w);
-    world_send(w, fd, STR("GET /hello HTTP/1.1\r\n"));
+    int fd = site_connect(w);
+    site_send(w, fd, STR("GET /hello HTTP/1.1\r\n"));
     for (int i = 0; i < 5; i++) {
-        world_pass(w, SECONDS(8));
-        world_send(w, fd, STR("Host: a\r\n\r\nGET /hello HTTP/1.1\r\n"));
+        site_pass(w, SECONDS(8));
+        site_send(w, fd, STR("Host: a\r\n\r\nGET /hello HTTP/1.1\r\n"));
     }
-    assert_false(world_read(w, fd, &got));
+    assert_false(site_read(w, fd, &got));
     assert_int_equal(count_text(got.p, "HTTP/1.1 200"), 5);
     close(fd);
     buf_done(&got);
@@ -88,19 +88,19 @@ static void each_head_has_its_own_time(void **state)
 
 static void a_body_that_stops_is_answered_408(void **state)
 {
-    world *w = *state;
-    world_open(w);
+    site *w = *state;
+    site_open(w);
     buf got = BUF_INIT;
-    int fd = world_connect(w);
-    world_send(w, fd, STR("POST /echo HTTP/1.1\r\nHost: a\r\nContent-Length: 100000\r\n\r\n"));
+    int fd = site_connect(w);
+    site_send(w, fd, STR("POST /echo HTTP/1.1\r\nHost: a\r\nContent-Length: 100000\r\n\r\n"));
     buf half = BUF_INIT;
     for (int i = 0; i < 50000; i++)
         buf_char(&half, 'x');
-    world_send(w, fd, buf_view(&half));
-    world_pass(w, SECONDS(19));
-    assert_false(world_read(w, fd, &got));
-    world_pass(w, SECONDS(2));
-    world_read_until(w, fd, &got, NULL);
+    site_send(w, fd, buf_view(&half));
+    site_pass(w, SECONDS(19));
+    assert_false(site_read(w, fd, &got));
+    site_pass(w, SECONDS(2));
+    site_read_until(w, fd, &got, NULL);
     assert_has(got.p, "HTTP/1.1 408 ");
     assert_has(got.p, "error 408 at /echo: ");
     close(fd);
@@ -110,15 +110,15 @@ static void a_body_that_stops_is_answered_408(void **state)
 
 static void a_trickling_body_is_answered_408(void **state)
 {
-    world *w = *state;
-    world_open(w);
+    site *w = *state;
+    site_open(w);
     buf got = BUF_INIT;
-    int fd = world_connect(w);
-    world_send(w, fd, STR("POST /echo HTTP/1.1\r\nHost: a\r\nTransfer-Encoding: chunked\r\n\r\n"));
+    int fd = site_connect(w);
+    site_send(w, fd, STR("POST /echo HTTP/1.1\r\nHost: a\r\nTransfer-Encoding: chunked\r\n\r\n"));
     int sent = 0;
-    while (!world_read(w, fd, &got) && sent++ < 100) {
-        world_send(w, fd, STR("1\r\nx\r\n"));
-        world_pass(w, SECONDS(1));
+    while (!site_read(w, fd, &got) && sent++ < 100) {
+        site_send(w, fd, STR("1\r\nx\r\n"));
+        site_pass(w, SECONDS(1));
     }
     assert_has(got.p, "HTTP/1.1 408 ");
     assert_in_range(sent, 19, 23);
@@ -128,18 +128,18 @@ static void a_trickling_body_is_answered_408(void **state)
 
 static void a_steady_body_may_last(void **state)
 {
-    world *w = *state;
-    world_open(w);
+    site *w = *state;
+    site_open(w);
     buf got = BUF_INIT, part = BUF_INIT;
     for (int i = 0; i < 10000; i++)
         buf_char(&part, 'x');
-    int fd = world_connect(w);
-    world_send(w, fd, STR("POST /echo HTTP/1.1\r\nHost: a\r\nContent-Length: 100000\r\n\r\n"));
+    int fd = site_connect(w);
+    site_send(w, fd, STR("POST /echo HTTP/1.1\r\nHost: a\r\nContent-Length: 100000\r\n\r\n"));
     for (int i = 0; i < 10; i++) {
-        world_send(w, fd, buf_view(&part));
-        world_pass(w, SECONDS(9));
+        site_send(w, fd, buf_view(&part));
+        site_pass(w, SECONDS(9));
     }
-    world_read(w, fd, &got);
+    site_read(w, fd, &got);
     assert_has(got.p, "HTTP/1.1 200 ");
     close(fd);
     buf_done(&got);
@@ -148,30 +148,30 @@ static void a_steady_body_may_last(void **state)
 
 static void a_deferred_request_may_take_its_time(void **state)
 {
-    world *w = *state;
-    world_open(w);
+    site *w = *state;
+    site_open(w);
     buf got = BUF_INIT;
-    int fd = world_connect(w);
-    world_send(w, fd, STR("GET /later HTTP/1.1\r\nHost: a\r\n\r\n"));
-    world_pass(w, MINUTES(5));
-    assert_false(world_read(w, fd, &got));
-    world_answer(w, STR("at last\n"));
-    world_read_until(w, fd, &got, "at last\n");
+    int fd = site_connect(w);
+    site_send(w, fd, STR("GET /later HTTP/1.1\r\nHost: a\r\n\r\n"));
+    site_pass(w, MINUTES(5));
+    assert_false(site_read(w, fd, &got));
+    site_answer(w, STR("at last\n"));
+    site_read_until(w, fd, &got, "at last\n");
     close(fd);
     buf_done(&got);
 }
 
 static void a_client_that_reads_nothing_is_cut(void **state)
 {
-    world *w = *state;
-    world_open(w);
-    int fd = world_connect(w);
-    world_send(w, fd, STR("GET /bytes/30000000 HTTP/1.1\r\nHost: a\r\n\r\n"));
-    world_turn(w, 10);
+    site *w = *state;
+    site_open(w);
+    int fd = site_connect(w);
+    site_send(w, fd, STR("GET /bytes/30000000 HTTP/1.1\r\nHost: a\r\n\r\n"));
+    site_turn(w, 10);
     assert_true(http_stats_of(w->server)->buffered_bytes > 0);
-    world_pass(w, SECONDS(29));
+    site_pass(w, SECONDS(29));
     assert_int_equal(http_stats_of(w->server)->connections, 1);
-    world_pass(w, SECONDS(2));
+    site_pass(w, SECONDS(2));
     assert_int_equal(http_stats_of(w->server)->connections, 0);
     assert_int_equal(http_stats_of(w->server)->buffered_bytes, 0);
     close(fd);
@@ -179,18 +179,18 @@ static void a_client_that_reads_nothing_is_cut(void **state)
 
 static void a_refused_client_that_never_leaves_is_cut(void **state)
 {
-    world *w = *state;
-    world_open(w);
+    site *w = *state;
+    site_open(w);
     buf got = BUF_INIT;
-    int fd = world_connect(w);
-    world_send(w, fd, STR("GET / HTTP/1.1\r\n\r\n"));
-    world_read_until(w, fd, &got, "is missing\n");
+    int fd = site_connect(w);
+    site_send(w, fd, STR("GET / HTTP/1.1\r\n\r\n"));
+    site_read_until(w, fd, &got, "is missing\n");
     for (int i = 0; i < 4; i++) {
-        world_send(w, fd, STR("and another thing\r\n"));
-        world_pass(w, SECONDS(1));
+        site_send(w, fd, STR("and another thing\r\n"));
+        site_pass(w, SECONDS(1));
     }
     assert_int_equal(http_stats_of(w->server)->connections, 1);
-    world_pass(w, SECONDS(2));
+    site_pass(w, SECONDS(2));
     assert_int_equal(http_stats_of(w->server)->connections, 0);
     close(fd);
     buf_done(&got);
@@ -200,20 +200,20 @@ static void a_refused_client_that_never_leaves_is_cut(void **state)
 
 static void a_client_that_does_not_read_holds_back_its_own_requests(void **state)
 {
-    world *w = *state;
-    world_open(w);
+    site *w = *state;
+    site_open(w);
     buf sent = BUF_INIT, got = BUF_INIT;
     enum { N = 300 };
     for (int i = 0; i < N; i++)
         buf_str(&sent, STR("GET /bytes/100000 HTTP/1.1\r\nHost: a\r\n\r\n"));
-    int fd = world_connect(w);
-    world_send(w, fd, buf_view(&sent));
-    world_turn(w, 500);
+    int fd = site_connect(w);
+    site_send(w, fd, buf_view(&sent));
+    site_turn(w, 500);
     uint64_t answered = http_stats_of(w->server)->requests;
     assert_in_range(answered, 1, N - 1);
     assert_true(http_stats_of(w->server)->buffered_bytes < 100000 + 65536 + 1000);
-    world_send(w, fd, STR("GET /hello HTTP/1.1\r\nHost: a\r\n\r\n"));
-    world_read_until(w, fd, &got, "hello\n");
+    site_send(w, fd, STR("GET /hello HTTP/1.1\r\nHost: a\r\n\r\n"));
+    site_read_until(w, fd, &got, "hello\n");
     assert_int_equal(http_stats_of(w->server)->requests, N + 1);
     assert_int_equal(http_stats_of(w->server)->buffered_bytes, 0);
     close(fd);
@@ -223,19 +223,19 @@ static void a_client_that_does_not_read_holds_back_its_own_requests(void **state
 
 static void past_max_buffered_requests_are_refused_until_space_returns(void **state)
 {
-    world *w = *state;
+    site *w = *state;
     w->options.max_buffered = 4 << 20;
-    world_open(w);
-    int fd = world_connect(w);
-    world_send(w, fd, STR("GET /bytes/30000000 HTTP/1.1\r\nHost: a\r\n\r\n"));
-    world_turn(w, 10);
+    site_open(w);
+    int fd = site_connect(w);
+    site_send(w, fd, STR("GET /bytes/30000000 HTTP/1.1\r\nHost: a\r\n\r\n"));
+    site_turn(w, 10);
     assert_true(http_stats_of(w->server)->buffered_bytes > 4 << 20);
     char *refused = ask(w, "GET /hello HTTP/1.1\r\n" CLOSE "\r\n");
     assert_has(refused, "HTTP/1.1 503 Service Unavailable\r\n");
     assert_has(refused, "Retry-After: ");
     mem_free(refused);
     close(fd);
-    world_turn(w, 10);
+    site_turn(w, 10);
     char *fine = ask(w, "GET /hello HTTP/1.1\r\n" CLOSE "\r\n");
     assert_has(fine, "HTTP/1.1 200 OK\r\n");
     mem_free(fine);
@@ -243,18 +243,18 @@ static void past_max_buffered_requests_are_refused_until_space_returns(void **st
 
 static void bodies_in_the_making_count_as_buffered(void **state)
 {
-    world *w = *state;
+    site *w = *state;
     w->options.max_buffered = 100000;
-    world_open(w);
+    site_open(w);
     buf half = BUF_INIT, got = BUF_INIT;
     buf_str(&half, STR("POST /echo HTTP/1.1\r\nHost: a\r\nContent-Length: 100000\r\n\r\n"));
     for (int i = 0; i < 70000; i++)
         buf_char(&half, 'x');
-    int first = world_connect(w), second = world_connect(w);
-    world_send(w, first, buf_view(&half));
-    assert_false(world_read(w, first, &got));
-    world_send(w, second, buf_view(&half));
-    world_read_until(w, second, &got, NULL);
+    int first = site_connect(w), second = site_connect(w);
+    site_send(w, first, buf_view(&half));
+    assert_false(site_read(w, first, &got));
+    site_send(w, second, buf_view(&half));
+    site_read_until(w, second, &got, NULL);
     assert_has(got.p, "HTTP/1.1 503 ");
     close(first);
     close(second);
@@ -266,22 +266,22 @@ static void bodies_in_the_making_count_as_buffered(void **state)
 
 static void connections_beyond_the_limit_are_told_so(void **state)
 {
-    world *w = *state;
+    site *w = *state;
     w->options.max_connections = 2;
-    world_open(w);
+    site_open(w);
     buf got = BUF_INIT;
-    int a = world_connect(w), b = world_connect(w), c = world_connect(w);
-    world_send(w, c, STR("GET /hello HTTP/1.1\r\nHost: a\r\n\r\n"));
-    world_read_until(w, c, &got, NULL);
+    int a = site_connect(w), b = site_connect(w), c = site_connect(w);
+    site_send(w, c, STR("GET /hello HTTP/1.1\r\nHost: a\r\n\r\n"));
+    site_read_until(w, c, &got, NULL);
     assert_has(got.p, "HTTP/1.1 503 Service Unavailable\r\n");
     assert_has(got.p, "Retry-After: 1\r\n");
     assert_has(got.p, "Connection: close\r\n");
     close(c);
-    world_turn(w, 5);
+    site_turn(w, 5);
     assert_int_equal(http_stats_of(w->server)->connections, 2);
     assert_int_equal(http_stats_of(w->server)->refused_connections, 1);
     close(a);
-    world_turn(w, 5);
+    site_turn(w, 5);
     char *fine = ask(w, "GET /hello HTTP/1.1\r\n" CLOSE "\r\n");
     assert_has(fine, "HTTP/1.1 200 OK\r\n");
     mem_free(fine);
@@ -291,13 +291,13 @@ static void connections_beyond_the_limit_are_told_so(void **state)
 
 static void refused_connections_are_limited_too(void **state)
 {
-    world *w = *state;
+    site *w = *state;
     w->options.max_connections = 1;
-    world_open(w);
+    site_open(w);
     int fds[200];
     for (size_t i = 0; i < COUNT_OF(fds); i++)
-        fds[i] = world_connect(w);
-    world_turn(w, 50);
+        fds[i] = site_connect(w);
+    site_turn(w, 50);
     assert_in_range(http_stats_of(w->server)->connections, 1, 1 + 64);
     assert_int_equal(http_stats_of(w->server)->refused_connections, COUNT_OF(fds) - 1);
     for (size_t i = 0; i < COUNT_OF(fds); i++)
@@ -306,23 +306,23 @@ static void refused_connections_are_limited_too(void **state)
 
 static void out_of_descriptors_the_listener_rests_and_comes_back(void **state)
 {
-    world *w = *state;
-    world_open(w);
+    site *w = *state;
+    site_open(w);
     buf got = BUF_INIT;
-    int open = world_connect(w);
+    int open = site_connect(w);
     net_faults_for_tests = (net_faults){.accept_err = EMFILE, .accept_times = 3};
-    int fd = world_connect(w);
-    world_send(w, fd, STR("GET /hello HTTP/1.1\r\n" CLOSE "\r\n"));
-    world_turn(w, 100);
+    int fd = site_connect(w);
+    site_send(w, fd, STR("GET /hello HTTP/1.1\r\n" CLOSE "\r\n"));
+    site_turn(w, 100);
     assert_int_equal(net_faults_for_tests.accept_times, 2); /* one try, no spinning */
-    world_send(w, open, STR("GET /hello HTTP/1.1\r\nHost: a\r\n\r\n"));
-    world_read_until(w, open, &got, "hello\n"); /* others are served meanwhile */
+    site_send(w, open, STR("GET /hello HTTP/1.1\r\nHost: a\r\n\r\n"));
+    site_read_until(w, open, &got, "hello\n"); /* others are served meanwhile */
     buf_reset(&got);
-    world_pass(w, 2 * NET_REST_MS);
-    world_pass(w, 2 * NET_REST_MS);
-    world_pass(w, 2 * NET_REST_MS);
+    site_pass(w, 2 * NET_REST_MS);
+    site_pass(w, 2 * NET_REST_MS);
+    site_pass(w, 2 * NET_REST_MS);
     assert_int_equal(net_faults_for_tests.accept_times, 0);
-    world_read_until(w, fd, &got, NULL);
+    site_read_until(w, fd, &got, NULL);
     assert_has(got.p, "hello\n");
     close(fd);
     close(open);
@@ -331,8 +331,8 @@ static void out_of_descriptors_the_listener_rests_and_comes_back(void **state)
 
 static void a_client_that_left_before_it_was_accepted_is_skipped(void **state)
 {
-    world *w = *state;
-    world_open(w);
+    site *w = *state;
+    site_open(w);
     net_faults_for_tests = (net_faults){.accept_err = ECONNABORTED, .accept_times = 2};
     char *got = ask(w, "GET /hello HTTP/1.1\r\n" CLOSE "\r\n");
     assert_has(got, "hello\n");
@@ -341,27 +341,27 @@ static void a_client_that_left_before_it_was_accepted_is_skipped(void **state)
 
 static void a_failing_write_ends_the_connection(void **state)
 {
-    world *w = *state;
-    world_open(w);
+    site *w = *state;
+    site_open(w);
     buf got = BUF_INIT;
-    int fd = world_connect(w);
+    int fd = site_connect(w);
     net_faults_for_tests.write_err = EPIPE;
-    world_send(w, fd, STR("GET /hello HTTP/1.1\r\nHost: a\r\n\r\nGET /hello HTTP/1.1\r\nHost: a\r\n\r\n"));
-    world_read_until(w, fd, &got, NULL);
+    site_send(w, fd, STR("GET /hello HTTP/1.1\r\nHost: a\r\n\r\nGET /hello HTTP/1.1\r\nHost: a\r\n\r\n"));
+    site_read_until(w, fd, &got, NULL);
     assert_int_equal(got.n, 0);
     close(fd);
-    fd = world_connect(w);
+    fd = site_connect(w);
     net_faults_for_tests.write_err = ECONNRESET;
-    world_send(w, fd, STR("GET /bytes/100000 HTTP/1.1\r\nHost: a\r\n\r\n"));
-    world_read_until(w, fd, &got, NULL);
+    site_send(w, fd, STR("GET /bytes/100000 HTTP/1.1\r\nHost: a\r\n\r\n"));
+    site_read_until(w, fd, &got, NULL);
     close(fd);
-    fd = world_connect(w);
+    fd = site_connect(w);
     net_faults_for_tests.read_err = ECONNRESET;
-    world_send(w, fd, STR("GET /hello HTTP/1.1\r\nHost: a\r\n\r\n"));
-    world_read_until(w, fd, &got, NULL);
+    site_send(w, fd, STR("GET /hello HTTP/1.1\r\nHost: a\r\n\r\n"));
+    site_read_until(w, fd, &got, NULL);
     assert_int_equal(got.n, 0);
     close(fd);
-    world_turn(w, 3);
+    site_turn(w, 3);
     assert_int_equal(http_stats_of(w->server)->connections, 0);
     buf_done(&got);
 }

@@ -1,6 +1,7 @@
-/* Without memory: each allocation on the way of a request fails once. The client gets a reply, a 503 or the end of its
+/* Without memory: each allocation on the way of a request fails once. The client gets a reply,
+    a 503 or the end of its
  * connection; nothing leaks, and the next client is served. */
-#include "http_world.h"
+#include "http_site.h"
 
 #include <poll.h>
 #include <stdio.h>
@@ -9,7 +10,7 @@
 
 #define CLOSE "Host: a\r\nConnection: close\r\n"
 
-static void json_reply(world *w, http_request *req)
+static void json_reply(site *w, http_request *req)
 {
     (void)w;
     while (req->out->n < 20000 && !req->out->err)
@@ -17,18 +18,19 @@ static void json_reply(world *w, http_request *req)
     if (req->out->err)
         http_reply_send(req, &(http_reply){.status = 503});
     else
-        http_reply_send(req, &(http_reply){.status = 200, .content_type = STR("application/json"), .body = buf_view(req->out)});
+        http_reply_send(
+            req, &(http_reply){.status = 200, .content_type = STR("application/json"), .body = buf_view(req->out)});
 }
 
-/* As world_read_until the end, without memory of our own. The number of replies. */
-static int count_replies(world *w, int fd)
+/* As site_read_until the end, without memory of our own. The number of replies. */
+static int count_replies(site *w, int fd)
 {
     static char got[400000];
     size_t n = 0;
     for (int dry = 0; dry < 2000;) {
-        world_turn(w, 2);
+        site_turn(w, 2);
         while (w->n_held > 0)
-            world_answer(w, STR("late\n"));
+            site_answer(w, STR("late\n"));
         ssize_t r = recv(fd, got + n, sizeof(got) - 1 - n, 0);
         if (r > 0)
             n += (size_t)r;
@@ -47,14 +49,14 @@ static void fail_each_allocation(const str pieces[], size_t n, int replies)
 {
     bool failed = true;
     for (long nth = 0; failed; nth++) {
-        world w;
-        world_init(&w);
+        site w;
+        site_init(&w);
         w.handler = json_reply;
-        world_open(&w);
+        site_open(&w);
         mem_fail_at(nth);
-        int fd = world_connect(&w);
+        int fd = site_connect(&w);
         for (size_t i = 0; i < n; i++)
-            world_send(&w, fd, pieces[i]);
+            site_send(&w, fd, pieces[i]);
         int got = count_replies(&w, fd);
         assert_in_range(got, mem_failed() ? 0 : replies, replies);
         failed = mem_failed();
@@ -63,7 +65,7 @@ static void fail_each_allocation(const str pieces[], size_t n, int replies)
         char *fine = ask(&w, "GET /hello HTTP/1.1\r\n" CLOSE "\r\n");
         assert_has(fine, "200 OK");
         mem_free(fine);
-        world_close(&w);
+        site_close(&w);
         assert_true(failed || nth >= 3); /* there is something to fail */
     }
 }
@@ -78,8 +80,10 @@ static void whole_requests(void **state)
 static void requests_in_pieces(void **state)
 {
     (void)state;
-    const str pieces[] = {STR("POST /echo HTTP/1.1\r\nHost: a\r\nPrefer: a\r\nPre"), STR("fer: b\r\nContent-Length: 6\r\n\r\n"),
-                          STR("abc"), STR("defPOST /echo HTTP/1.1\r\nTransfer-Encoding: chunked\r\n" CLOSE "\r\n3\r\nabc\r\n3"),
+    const str pieces[] = {STR("POST /echo HTTP/1.1\r\nHost: a\r\nPrefer: a\r\nPre"),
+                          STR("fer: b\r\nContent-Length: 6\r\n\r\n"), STR("abc"),
+                          STR("defPOST /echo HTTP/1.1\r\nTransfer-Encoding: chunked\r\n" CLOSE "\r\n3\r\n"
+                              "abc\r\n3"),
                           STR("\r\ndef\r\n0\r\n\r\n")};
     fail_each_allocation(pieces, COUNT_OF(pieces), 2);
 }
@@ -87,7 +91,8 @@ static void requests_in_pieces(void **state)
 static void deferred_requests_with_others_behind(void **state)
 {
     (void)state;
-    const str pieces[] = {STR("POST /later HTTP/1.1\r\nHost: a\r\nContent-Length: 3\r\n\r\nabcGET /hello HTTP/1.1\r\nHost: a\r\n\r\n"
+    const str pieces[] = {STR("POST /later HTTP/1.1\r\nHost: a\r\nContent-Length: 3\r\n\r\n"
+                              "abcGET /hello HTTP/1.1\r\nHost: a\r\n\r\n"
                               "GET /later HTTP/1.1\r\n" CLOSE "\r\n")};
     fail_each_allocation(pieces, COUNT_OF(pieces), 3);
 }

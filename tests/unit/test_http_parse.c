@@ -11,7 +11,10 @@ typedef struct row {
     str bytes;
     const char *wanted; /* where the transcript begins; for refusals the status */
 } row;
-#define ROW(what, bytes, wanted) {what, {bytes, sizeof(bytes) - 1}, wanted}
+#define ROW(what, bytes, wanted)                 \
+    {                                            \
+        what, {bytes, sizeof(bytes) - 1}, wanted \
+    }
 
 #define GET "GET / HTTP/1.1\r\nHost: a\r\n"
 #define POST "POST / HTTP/1.1\r\nHost: a\r\n"
@@ -117,32 +120,29 @@ static void bodies_are_found_and_what_follows_is_the_next_request(void **state)
 {
     (void)state;
 #define THEN GET "\r\n"
-#define CHUNKED_HEAD                                                                               \
-    "POST / path=/ query=null 1.1\n  Host=a\n  Transfer-Encoding=chunked\n  host: a\n"               \
+#define CHUNKED_HEAD                                                                   \
+    "POST / path=/ query=null 1.1\n  Host=a\n  Transfer-Encoding=chunked\n  host: a\n" \
     "  transfer-encoding: chunked\n"
 #define BODY(n, text) "  body " n "\n" text "\nGET / path=/"
     static const row ROWS[] = {
         ROW("length", POST "Content-Length: 5\r\n\r\nhello" THEN,
-            "POST / path=/ query=null 1.1\n  Host=a\n  Content-Length=5\n  host: a\n  content-length: 5\n"
-            BODY("5", "hello")),
+            "POST / path=/ query=null 1.1\n  Host=a\n  Content-Length=5\n  host: a\n  content-length: 5\n" BODY(
+                "5", "hello")),
         ROW("length 0", POST "Content-Length: 0\r\n\r\n" THEN,
-            "POST / path=/ query=null 1.1\n  Host=a\n  Content-Length=0\n  host: a\n  content-length: 0\n"
-            BODY("0", "")),
-        ROW("chunks", CHUNKED "3\r\nhel\r\n2;x=y\r\nlo\r\n0\r\n\r\n" THEN,
-            CHUNKED_HEAD BODY("5", "hello")),
+            "POST / path=/ query=null 1.1\n  Host=a\n  Content-Length=0\n  host: a\n  content-length: 0\n" BODY("0",
+                                                                                                                "")),
+        ROW("chunks", CHUNKED "3\r\nhel\r\n2;x=y\r\nlo\r\n0\r\n\r\n" THEN, CHUNKED_HEAD BODY("5", "hello")),
         ROW("one chunk, leading zeros", CHUNKED "00000005\r\nhello\r\n0000\r\n\r\n" THEN,
             CHUNKED_HEAD BODY("5", "hello")),
-        ROW("no chunks", CHUNKED "0\r\n\r\n" THEN,
-            CHUNKED_HEAD BODY("0", "")),
+        ROW("no chunks", CHUNKED "0\r\n\r\n" THEN, CHUNKED_HEAD BODY("0", "")),
         ROW("trailers are dropped", CHUNKED "5\r\nhello\r\n0\r\nX: y\r\nHost: evil\r\n\r\n" THEN,
             CHUNKED_HEAD BODY("5", "hello")),
         ROW("any case", "POST / HTTP/1.1\r\nhOST: a\r\ntransfer-encoding: Chunked\r\n\r\n5\r\nhello\r\n0\r\n\r\n" THEN,
             "POST / path=/ query=null 1.1\n  hOST=a\n  transfer-encoding=Chunked\n  host: a\n"
-            "  transfer-encoding: Chunked\n"
-            BODY("5", "hello")),
+            "  transfer-encoding: Chunked\n" BODY("5", "hello")),
         ROW("a body with GET", GET "Content-Length: 2\r\n\r\nhi" THEN,
-            "GET / path=/ query=null 1.1\n  Host=a\n  Content-Length=2\n  host: a\n  content-length: 2\n"
-            BODY("2", "hi")),
+            "GET / path=/ query=null 1.1\n  Host=a\n  Content-Length=2\n  host: a\n  content-length: 2\n" BODY("2",
+                                                                                                               "hi")),
     };
     check_all(ROWS, COUNT_OF(ROWS));
 }
@@ -214,7 +214,10 @@ static void ambiguous_framing_is_refused(void **state)
         ROW("chunked twice", POST "Transfer-Encoding: chunked\r\nTransfer-Encoding: chunked\r\n\r\n0\r\n\r\n", "400"),
         ROW("almost chunked", POST "Transfer-Encoding: xchunked\r\n\r\n0\r\n\r\n", "400"),
         ROW("quoted", POST "Transfer-Encoding: \"chunked\"\r\n\r\n0\r\n\r\n", "400"),
-        ROW("control byte", POST "Transfer-Encoding: \x0b" "chunked\r\n\r\n0\r\n\r\n", "400"),
+        ROW("control byte",
+            POST "Transfer-Encoding: \x0b"
+                 "chunked\r\n\r\n0\r\n\r\n",
+            "400"),
         ROW("blank before the colon", POST "Transfer-Encoding : chunked\r\n\r\n0\r\n\r\n", "400"),
         ROW("folded", POST "Transfer-Encoding:\r\n chunked\r\n\r\n0\r\n\r\n", "400"),
         ROW("in 1.0", "POST / HTTP/1.0\r\nTransfer-Encoding: chunked\r\n\r\n0\r\n\r\n", "400"),
@@ -444,8 +447,8 @@ static void many_pipelined_requests_come_out_in_order(void **state)
     buf b = BUF_INIT;
     for (int i = 0; i < 1000; i++) {
         if (i % 3 == 2)
-            buf_printf(&b, "POST /%d HTTP/1.1\r\nHost: a\r\nContent-Length: %d\r\n\r\n%0*d", i,
-                       1 + i % 60, 1 + i % 60, 7);
+            buf_printf(&b, "POST /%d HTTP/1.1\r\nHost: a\r\nContent-Length: %d\r\n\r\n%0*d", i, 1 + i % 60, 1 + i % 60,
+                       7);
         else
             buf_printf(&b, "GET /%d HTTP/1.1\r\nHost: a\r\n\r\n", i);
     }

@@ -1,5 +1,5 @@
 /* The server over real sockets: requests, replies, and what it says to what it refuses. */
-#include "http_world.h"
+#include "http_site.h"
 
 #include <stdio.h>
 #include <unistd.h>
@@ -8,22 +8,22 @@
 
 static int set_up(void **state)
 {
-    static world w;
-    world_init(&w);
-    world_open(&w);
+    static site w;
+    site_init(&w);
+    site_open(&w);
     *state = &w;
     return 0;
 }
 
 static int tear_down(void **state)
 {
-    world_close(*state);
+    site_close(*state);
     return 0;
 }
 
 static void a_reply_has_its_lines(void **state)
 {
-    world *w = *state;
+    site *w = *state;
     char *got = ask(w, "GET /hello HTTP/1.1\r\n" CLOSE "X-Request-ID: my.id_1\r\n\r\n");
     assert_string_equal(got, "HTTP/1.1 200 OK\r\n"
                              "Date: Thu, 15 Jan 2026 10:20:30 GMT\r\n"
@@ -42,7 +42,7 @@ static void a_reply_has_its_lines(void **state)
 
 static void head_has_the_length_but_no_body(void **state)
 {
-    world *w = *state;
+    site *w = *state;
     char *got = ask(w, "HEAD /hello HTTP/1.1\r\nHost: a\r\n\r\nHEAD /none HTTP/1.1\r\n" CLOSE "\r\n");
     assert_has(got, "Content-Length: 6\r\n");
     assert_lacks(got, "hello");
@@ -53,10 +53,10 @@ static void head_has_the_length_but_no_body(void **state)
 
 static void the_date_is_of_the_second(void **state)
 {
-    world *w = *state;
-    world_pass(w, 570);
+    site *w = *state;
+    site_pass(w, 570);
     char *a = ask(w, "GET /hello HTTP/1.1\r\n" CLOSE "\r\n");
-    world_pass(w, 500);
+    site_pass(w, 500);
     char *b = ask(w, "GET /hello HTTP/1.1\r\n" CLOSE "\r\n");
     assert_has(a, "10:20:30 GMT");
     assert_has(b, "10:20:31 GMT");
@@ -66,19 +66,19 @@ static void the_date_is_of_the_second(void **state)
 
 static void connections_stay_open_as_the_version_says(void **state)
 {
-    world *w = *state;
+    site *w = *state;
     buf got = BUF_INIT;
-    int fd = world_connect(w);
-    world_send(w, fd, STR("GET /hello HTTP/1.1\r\nHost: a\r\n\r\n"));
-    assert_false(world_read(w, fd, &got));
+    int fd = site_connect(w);
+    site_send(w, fd, STR("GET /hello HTTP/1.1\r\nHost: a\r\n\r\n"));
+    assert_false(site_read(w, fd, &got));
     assert_lacks(got.p, "Connection:");
     buf_reset(&got);
-    world_send(w, fd, STR("GET /hello HTTP/1.0\r\nConnection: keep-alive\r\n\r\n"));
-    assert_false(world_read(w, fd, &got));
+    site_send(w, fd, STR("GET /hello HTTP/1.0\r\nConnection: keep-alive\r\n\r\n"));
+    assert_false(site_read(w, fd, &got));
     assert_has(got.p, "Connection: keep-alive\r\n");
     buf_reset(&got);
-    world_send(w, fd, STR("GET /hello HTTP/1.0\r\n\r\n"));
-    assert_true(world_read(w, fd, &got));
+    site_send(w, fd, STR("GET /hello HTTP/1.0\r\n\r\n"));
+    assert_true(site_read(w, fd, &got));
     assert_has(got.p, "Connection: close\r\n");
     close(fd);
     buf_done(&got);
@@ -86,18 +86,19 @@ static void connections_stay_open_as_the_version_says(void **state)
 
 static void bodies_arrive_however_they_are_sent(void **state)
 {
-    world *w = *state;
+    site *w = *state;
     const str WAYS[] = {
         STR("POST /echo HTTP/1.1\r\n" CLOSE "Content-Length: 5\r\n\r\nhello"),
-        STR("POST /echo HTTP/1.1\r\n" CLOSE "Transfer-Encoding: chunked\r\n\r\n2\r\nhe\r\n3\r\nllo\r\n0\r\nX: y\r\n\r\n"),
+        STR("POST /echo HTTP/1.1\r\n" CLOSE "Transfer-Encoding: chunked\r\n\r\n2\r\nhe\r\n3\r\nllo\r\n0\r\n"
+            "X: y\r\n\r\n"),
     };
     for (size_t i = 0; i < COUNT_OF(WAYS); i++) {
         for (size_t piece = WAYS[i].n; piece > 0; piece = piece * 2 / 3) {
             buf got = BUF_INIT;
-            int fd = world_connect(w);
+            int fd = site_connect(w);
             for (str rest = WAYS[i]; rest.n > 0; rest = str_from(rest, piece))
-                world_send(w, fd, str_head(rest, piece));
-            world_read_until(w, fd, &got, NULL);
+                site_send(w, fd, str_head(rest, piece));
+            site_read_until(w, fd, &got, NULL);
             assert_has(got.p, "200 OK");
             assert_has(got.p, "\r\n\r\nhello");
             close(fd);
@@ -108,18 +109,18 @@ static void bodies_arrive_however_they_are_sent(void **state)
 
 static void pipelined_requests_are_answered_in_order(void **state)
 {
-    world *w = *state;
+    site *w = *state;
     enum { N = 20000 };
     buf sent = BUF_INIT, got = BUF_INIT;
     for (int i = 0; i < N; i++)
         buf_printf(&sent, "POST /echo HTTP/1.1\r\nHost: a\r\nContent-Length: 8\r\n\r\n<%06d>", i);
     buf_str(&sent, STR("GET /hello HTTP/1.1\r\n" CLOSE "\r\n"));
-    int fd = world_connect(w);
+    int fd = site_connect(w);
     for (str rest = buf_view(&sent); rest.n > 0; rest = str_from(rest, 50000)) {
-        world_send(w, fd, str_head(rest, 50000));
-        world_read(w, fd, &got);
+        site_send(w, fd, str_head(rest, 50000));
+        site_read(w, fd, &got);
     }
-    world_read_until(w, fd, &got, NULL);
+    site_read_until(w, fd, &got, NULL);
     const char *at = got.p;
     for (int i = 0; i < N; i++) {
         char want[32];
@@ -136,11 +137,11 @@ static void pipelined_requests_are_answered_in_order(void **state)
 
 static void a_request_id_is_taken_when_sane_and_made_otherwise(void **state)
 {
-    world *w = *state;
+    site *w = *state;
     static const char *const INSANE[] = {"", "a b", "a/b", "\xc3\xa4", "<script>"};
     for (size_t i = 0; i < COUNT_OF(INSANE); i++) {
         str line = arena_printf(&w->arena, "GET /hello HTTP/1.1\r\n" CLOSE "X-Request-ID: %s\r\n\r\n", INSANE[i]);
-        char *got = world_ask(w, line);
+        char *got = site_ask(w, line);
         const char *id = strstr(got, "X-Request-ID: ") + 14;
         assert_int_equal(strspn(id, "0123456789abcdef"), 18);
         mem_free(got);
@@ -153,24 +154,26 @@ static void a_request_id_is_taken_when_sane_and_made_otherwise(void **state)
 
 static void refusals_have_the_family_s_body_and_close(void **state)
 {
-    world *w = *state;
+    site *w = *state;
     const struct {
         str request;
         const char *begins, *body;
     } ROWS[] = {
-        {STR_INIT("GET /a HTTP/1.1\r\n\r\n"), "HTTP/1.1 400 Bad Request\r\n", "error 400 at /a: the header Host is missing\n"},
+        {STR_INIT("GET /a HTTP/1.1\r\n\r\n"), "HTTP/1.1 400 Bad Request\r\n",
+         "error 400 at /a: the header Host is missing\n"},
         {STR_INIT("GET /a HTTP/1.1\nHost: a\n\n"), "HTTP/1.1 400 Bad Request\r\n", "error 400 at : "},
         {STR_INIT("BREW / HTTP/1.1\r\nHost: a\r\n\r\n"), "HTTP/1.1 501 Not Implemented\r\n", "error 501 at : "},
-        {STR_INIT("GET / HTTP/3.0\r\nHost: a\r\n\r\n"), "HTTP/1.1 505 HTTP Version Not Supported\r\n", "error 505 at : "},
+        {STR_INIT("GET / HTTP/3.0\r\nHost: a\r\n\r\n"), "HTTP/1.1 505 HTTP Version Not Supported\r\n",
+         "error 505 at : "},
         {STR_INIT("CONNECT a:80 HTTP/1.1\r\nHost: a\r\n\r\n"), "HTTP/1.1 501 ", "error 501 at : this is no proxy\n"},
-        {STR_INIT("POST /a HTTP/1.1\r\nHost: a\r\nContent-Length: 1048577\r\n\r\n"), "HTTP/1.1 413 Content Too Large\r\n",
-         "error 413 at /a: "},
+        {STR_INIT("POST /a HTTP/1.1\r\nHost: a\r\nContent-Length: 1048577\r\n\r\n"),
+         "HTTP/1.1 413 Content Too Large\r\n", "error 413 at /a: "},
         {STR("POST /a HTTP/1.1\r\nHost: a\r\nExpect: x\r\nContent-Length: 1\r\n\r\n"),
          "HTTP/1.1 417 Expectation Failed\r\n", "error 417 at /a: "},
     };
     for (size_t i = 0; i < COUNT_OF(ROWS); i++) {
         int before = w->replied;
-        char *got = world_ask(w, ROWS[i].request);
+        char *got = site_ask(w, ROWS[i].request);
         assert_memory_equal(got, ROWS[i].begins, strlen(ROWS[i].begins));
         assert_has(got, "\r\nConnection: close\r\n");
         assert_has(got, "\r\nX-Request-ID: ");
@@ -183,8 +186,9 @@ static void refusals_have_the_family_s_body_and_close(void **state)
 
 static void what_stands_behind_a_refused_request_is_not_read(void **state)
 {
-    world *w = *state;
-    char *got = ask(w, "GET /hello HTTP/1.1\r\nHost: a\r\n\r\nGET / HTTP/1.1\r\nHost : a\r\n\r\nGET /hello HTTP/1.1\r\nHost: a\r\n\r\n");
+    site *w = *state;
+    char *got = ask(w, "GET /hello HTTP/1.1\r\nHost: a\r\n\r\nGET / HTTP/1.1\r\nHost : a\r\n\r\nGET /hello HTTP/1.1\r\n"
+                       "Host: a\r\n\r\n");
     assert_int_equal(count_text(got, "HTTP/1.1 200"), 1);
     assert_int_equal(count_text(got, "HTTP/1.1 400"), 1);
     assert_int_equal(count_text(got, "HTTP/1.1 "), 2);
@@ -193,7 +197,7 @@ static void what_stands_behind_a_refused_request_is_not_read(void **state)
 
 static void what_stands_behind_a_closing_request_is_not_read(void **state)
 {
-    world *w = *state;
+    site *w = *state;
     char *got = ask(w, "GET /hello HTTP/1.1\r\n" CLOSE "\r\nGET /hello HTTP/1.1\r\nHost: a\r\n\r\n");
     assert_int_equal(count_text(got, "HTTP/1.1 "), 1);
     mem_free(got);
@@ -201,14 +205,14 @@ static void what_stands_behind_a_closing_request_is_not_read(void **state)
 
 static void a_refused_client_that_goes_on_sending_can_read_why(void **state)
 {
-    world *w = *state;
+    site *w = *state;
     buf got = BUF_INIT, upload = BUF_INIT;
     for (int i = 0; i < 1 << 20; i++)
         buf_str(&upload, STR("xxxx"));
-    int fd = world_connect(w);
-    world_send(w, fd, STR("POST /echo HTTP/1.1\r\nHost: a\r\nContent-Length: 4194304\r\n\r\n"));
-    world_send(w, fd, buf_view(&upload));
-    world_read_until(w, fd, &got, NULL);
+    int fd = site_connect(w);
+    site_send(w, fd, STR("POST /echo HTTP/1.1\r\nHost: a\r\nContent-Length: 4194304\r\n\r\n"));
+    site_send(w, fd, buf_view(&upload));
+    site_read_until(w, fd, &got, NULL);
     assert_has(got.p, "HTTP/1.1 413 ");
     close(fd);
     buf_done(&got);
@@ -217,14 +221,14 @@ static void a_refused_client_that_goes_on_sending_can_read_why(void **state)
 
 static void continue_is_said_when_the_body_is_wanted_and_not_here(void **state)
 {
-    world *w = *state;
+    site *w = *state;
     buf got = BUF_INIT;
-    int fd = world_connect(w);
-    world_send(w, fd, STR("POST /echo HTTP/1.1\r\n" CLOSE "Expect: 100-Continue\r\nContent-Length: 5\r\n\r\n"));
-    world_read_until(w, fd, &got, "HTTP/1.1 100 Continue\r\n\r\n");
+    int fd = site_connect(w);
+    site_send(w, fd, STR("POST /echo HTTP/1.1\r\n" CLOSE "Expect: 100-Continue\r\nContent-Length: 5\r\n\r\n"));
+    site_read_until(w, fd, &got, "HTTP/1.1 100 Continue\r\n\r\n");
     assert_int_equal(got.n, strlen("HTTP/1.1 100 Continue\r\n\r\n"));
-    world_send(w, fd, STR("hello"));
-    world_read_until(w, fd, &got, NULL);
+    site_send(w, fd, STR("hello"));
+    site_read_until(w, fd, &got, NULL);
     assert_has(got.p, "200 OK");
     close(fd);
     buf_done(&got);
@@ -241,7 +245,7 @@ static void continue_is_said_when_the_body_is_wanted_and_not_here(void **state)
     mem_free(large);
 }
 
-static int small_bodies_only(world *w, http_request *req, size_t *ret_max_body)
+static int small_bodies_only(site *w, http_request *req, size_t *ret_max_body)
 {
     (void)w;
     assert_non_null(req->path.p);
@@ -251,7 +255,7 @@ static int small_bodies_only(world *w, http_request *req, size_t *ret_max_body)
 
 static void on_head_limits_and_refuses_bodies(void **state)
 {
-    world *w = *state;
+    site *w = *state;
     w->on_head = small_bodies_only;
     char *fits = ask(w, "POST /echo HTTP/1.1\r\n" CLOSE "Content-Length: 3\r\n\r\nabc");
     assert_has(fits, "200 OK");
@@ -268,7 +272,7 @@ static void on_head_limits_and_refuses_bodies(void **state)
     mem_free(forbidden);
 }
 
-static void no_content(world *w, http_request *req)
+static void no_content(site *w, http_request *req)
 {
     (void)w;
     http_reply_send(req, &(http_reply){.status = str_eq(req->path, STR("/204")) ? 204 : 304,
@@ -279,7 +283,7 @@ static void no_content(world *w, http_request *req)
 
 static void statuses_without_a_body_have_no_length(void **state)
 {
-    world *w = *state;
+    site *w = *state;
     w->handler = no_content;
     char *got = ask(w, "GET /204 HTTP/1.1\r\nHost: a\r\n\r\nGET /304 HTTP/1.1\r\n" CLOSE "\r\n");
     assert_lacks(got, "Content-Length");
@@ -291,7 +295,7 @@ static void statuses_without_a_body_have_no_length(void **state)
     mem_free(got);
 }
 
-static void closing(world *w, http_request *req)
+static void closing(site *w, http_request *req)
 {
     (void)w;
     http_reply_send(req, &(http_reply){.status = 200, .close = true});
@@ -299,7 +303,7 @@ static void closing(world *w, http_request *req)
 
 static void a_handler_may_end_the_connection(void **state)
 {
-    world *w = *state;
+    site *w = *state;
     w->handler = closing;
     char *got = ask(w, "GET /close HTTP/1.1\r\nHost: a\r\n\r\nGET /hello HTTP/1.1\r\nHost: a\r\n\r\n");
     assert_has(got, "Connection: close\r\n");
@@ -311,18 +315,19 @@ static void a_handler_may_end_the_connection(void **state)
 /* Whatever the kernel takes or gives per call, the same bytes come out. */
 static void short_reads_and_writes_change_nothing(void **state)
 {
-    world *w = *state;
+    site *w = *state;
     buf request = BUF_INIT;
     buf_str(&request, STR("POST /echo HTTP/1.1\r\nHost: a\r\nContent-Length: 30000\r\n\r\n"));
     for (int i = 0; i < 30000; i++)
         buf_char(&request, (char)('a' + i % 23));
     buf_str(&request, STR("GET /bytes/40000 HTTP/1.1\r\nHost: a\r\n\r\nGET /hello HTTP/1.1\r\n" CLOSE "\r\n"));
-    static const net_faults FAULTS[] = {{.read_max = 0}, {.read_max = 37}, {.write_max = 97}, {.read_max = 501, .write_max = 89}};
+    static const net_faults FAULTS[] = {
+        {.read_max = 0}, {.read_max = 37}, {.write_max = 97}, {.read_max = 501, .write_max = 89}};
     char *wanted = NULL;
     for (size_t i = 0; i < COUNT_OF(FAULTS); i++) {
         net_faults_for_tests = FAULTS[i];
-        char *got = world_ask(w, buf_view(&request));
-        for (char *id; (id = strstr(got, "X-Request-ID: ")); )
+        char *got = site_ask(w, buf_view(&request));
+        for (char *id; (id = strstr(got, "X-Request-ID: "));)
             memset(id, 'x', 14 + 18); /* differs by nature */
         if (wanted)
             assert_string_equal(got, wanted);

@@ -43,8 +43,18 @@ static void addresses_are_read_and_written(void **state)
 static void what_is_no_address_is_refused(void **state)
 {
     (void)state;
-    static const char *const ROWS[] = {"", "localhost", "127.0.0", "127.0.0.256", "127.0.0.1:80", "[::1]", "::1%lo", "1:2:3",
-                                       "127.0.0.1 ", "0x7f.0.0.1", "unix", "12345678901234567890123456789012345678901234567890"};
+    static const char *const ROWS[] = {"",
+                                       "localhost",
+                                       "127.0.0",
+                                       "127.0.0.256",
+                                       "127.0.0.1:80",
+                                       "[::1]",
+                                       "::1%lo",
+                                       "1:2:3",
+                                       "127.0.0.1 ",
+                                       "0x7f.0.0.1",
+                                       "unix",
+                                       "12345678901234567890123456789012345678901234567890"};
     net_addr a = {.port = 7};
     for (size_t i = 0; i < COUNT_OF(ROWS); i++)
         assert_int_equal(net_addr_parse(str_c(ROWS[i]), &a), -EINVAL);
@@ -60,14 +70,22 @@ static void networks_hold_their_addresses(void **state)
         const char *net, *addr;
         bool in;
     } ROWS[] = {
-        {"10.0.0.0/8", "10.255.0.1", true},       {"10.0.0.0/8", "11.0.0.1", false},
-        {"10.0.0.128/25", "10.0.0.129", true},    {"10.0.0.128/25", "10.0.0.127", false},
-        {"192.168.1.1", "192.168.1.1", true},     {"192.168.1.1", "192.168.1.2", false},
-        {"192.168.1.1/32", "192.168.1.1", true},  {"0.0.0.0/0", "8.8.8.8", true},
-        {"0.0.0.0/0", "::1", false},              {"::/0", "::1", true},
-        {"::/0", "10.0.0.1", true},               {"2001:db8::/33", "2001:db8:7fff::1", true},
-        {"2001:db8::/33", "2001:db8:8000::1", false}, {"::1", "::1", true},
-        {"::1/128", "::2", false},                {"10.0.0.0/31", "10.0.0.1", true},
+        {"10.0.0.0/8", "10.255.0.1", true},
+        {"10.0.0.0/8", "11.0.0.1", false},
+        {"10.0.0.128/25", "10.0.0.129", true},
+        {"10.0.0.128/25", "10.0.0.127", false},
+        {"192.168.1.1", "192.168.1.1", true},
+        {"192.168.1.1", "192.168.1.2", false},
+        {"192.168.1.1/32", "192.168.1.1", true},
+        {"0.0.0.0/0", "8.8.8.8", true},
+        {"0.0.0.0/0", "::1", false},
+        {"::/0", "::1", true},
+        {"::/0", "10.0.0.1", true},
+        {"2001:db8::/33", "2001:db8:7fff::1", true},
+        {"2001:db8::/33", "2001:db8:8000::1", false},
+        {"::1", "::1", true},
+        {"::1/128", "::2", false},
+        {"10.0.0.0/31", "10.0.0.1", true},
     };
     for (size_t i = 0; i < COUNT_OF(ROWS); i++) {
         net_cidr n;
@@ -84,9 +102,9 @@ static void networks_hold_their_addresses(void **state)
 static void what_is_no_network_is_refused(void **state)
 {
     (void)state;
-    static const char *const ROWS[] = {"",          "10.0.0.0/33", "10.0.0.0/-1", "10.0.0.0/",  "10.0.0.0/8x", "10.0.0.1/8",
-                                       "::/129",    "::1/127",     "10.0.0.0/08", "/8",         "unix",        "10.0.0.0/8/8",
-                                       "10.0.0/24", "host/8"};
+    static const char *const ROWS[] = {"",           "10.0.0.0/33",  "10.0.0.0/-1", "10.0.0.0/",   "10.0.0.0/8x",
+                                       "10.0.0.1/8", "::/129",       "::1/127",     "10.0.0.0/08", "/8",
+                                       "unix",       "10.0.0.0/8/8", "10.0.0/24",   "host/8"};
     net_cidr n;
     for (size_t i = 0; i < COUNT_OF(ROWS); i++) {
         if (net_cidr_parse(str_c(ROWS[i]), &n) != -EINVAL)
@@ -100,9 +118,12 @@ static void what_listen_says_is_read(void **state)
     static const struct {
         const char *in, *url;
     } ROWS[] = {
-        {"127.0.0.1:8080", "http://127.0.0.1:8080"}, {"localhost:80", "http://127.0.0.1:80"},
-        {"0.0.0.0:0", "http://0.0.0.0:0"},           {"[::1]:8080", "http://[::1]:8080"},
-        {"[::]:65535", "http://[::]:65535"},         {"unix:/run/larder.sock", "unix:/run/larder.sock"},
+        {"127.0.0.1:8080", "http://127.0.0.1:8080"},
+        {"localhost:80", "http://127.0.0.1:80"},
+        {"0.0.0.0:0", "http://0.0.0.0:0"},
+        {"[::1]:8080", "http://[::1]:8080"},
+        {"[::]:65535", "http://[::]:65535"},
+        {"unix:/run/larder.sock", "unix:/run/larder.sock"},
         {"unix:a:b", "unix:a:b"},
     };
     arena a;
@@ -120,9 +141,22 @@ static void what_listen_says_is_read(void **state)
 static void what_cannot_be_listened_on_is_refused(void **state)
 {
     (void)state;
-    static const char *const ROWS[] = {"",         "127.0.0.1", "8080",       ":8080",  "127.0.0.1:", "127.0.0.1:65536",
-                                       "127.0.0.1:-1", "127.0.0.1:8x", "::1:80", "[::1]", "[127.0.0.1]:80", "[]:80",
-                                       "example.org:80", "unix:", "[::1:80", "http://127.0.0.1:80"};
+    static const char *const ROWS[] = {"",
+                                       "127.0.0.1",
+                                       "8080",
+                                       ":8080",
+                                       "127.0.0.1:",
+                                       "127.0.0.1:65536",
+                                       "127.0.0.1:-1",
+                                       "127.0.0.1:8x",
+                                       "::1:80",
+                                       "[::1]",
+                                       "[127.0.0.1]:80",
+                                       "[]:80",
+                                       "example.org:80",
+                                       "unix:",
+                                       "[::1:80",
+                                       "http://127.0.0.1:80"};
     arena a;
     arena_init(&a, 0);
     net_listen l;
@@ -147,12 +181,9 @@ static void what_cannot_be_listened_on_is_refused(void **state)
 int main(void)
 {
     const struct CMUnitTest tests[] = {
-        cmocka_unit_test(addresses_are_read_and_written),
-        cmocka_unit_test(what_is_no_address_is_refused),
-        cmocka_unit_test(networks_hold_their_addresses),
-        cmocka_unit_test(what_is_no_network_is_refused),
-        cmocka_unit_test(what_listen_says_is_read),
-        cmocka_unit_test(what_cannot_be_listened_on_is_refused),
+        cmocka_unit_test(addresses_are_read_and_written), cmocka_unit_test(what_is_no_address_is_refused),
+        cmocka_unit_test(networks_hold_their_addresses),  cmocka_unit_test(what_is_no_network_is_refused),
+        cmocka_unit_test(what_listen_says_is_read),       cmocka_unit_test(what_cannot_be_listened_on_is_refused),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }

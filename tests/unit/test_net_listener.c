@@ -1,5 +1,6 @@
-/* Listening: ports, Unix sockets and the files they leave. Served through the http room, since a listener alone says little. */
-#include "http_world.h"
+/* Listening: ports, Unix sockets and the files they leave. Served through the http room, since a listener alone says
+ * little. */
+#include "http_site.h"
 
 #include <stdio.h>
 #include <stdlib.h>
@@ -22,7 +23,7 @@ static int remove_folder(void **state)
     return rmdir(folder); /* fails when a socket file was left */
 }
 
-static str path_of(world *w, const char *name)
+static str path_of(site *w, const char *name)
 {
     static char path[200];
     (void)w;
@@ -30,11 +31,11 @@ static str path_of(world *w, const char *name)
     return str_c(path);
 }
 
-static void open_on_unix(world *w, const char *name)
+static void open_on_unix(site *w, const char *name)
 {
-    world_init(w);
+    site_init(w);
     w->where = (net_listen){.addr.is_unix = true, .path = path_of(w, name)};
-    world_open(w);
+    site_open(w);
 }
 
 /* A socket file on which nobody listens. */
@@ -56,27 +57,27 @@ static bool exists(str path)
 static void a_unix_socket_serves_and_its_file_goes_with_it(void **state)
 {
     (void)state;
-    world w;
+    site w;
     open_on_unix(&w, "a");
     assert_true(str_starts(w.url, STR("unix:/")));
     assert_true(exists(w.where.path));
     char *got = ask(&w, "GET /hello HTTP/1.1\r\nHost: a\r\nConnection: close\r\n\r\n");
     assert_has(got, "hello\n");
     mem_free(got);
-    world_close(&w);
+    site_close(&w);
     assert_false(exists(path_of(&w, "a")));
 }
 
 static void a_dead_servers_socket_is_replaced(void **state)
 {
     (void)state;
-    world w;
+    site w;
     leave_socket(path_of(&w, "dead"));
     open_on_unix(&w, "dead");
     char *got = ask(&w, "GET /hello HTTP/1.1\r\nHost: a\r\nConnection: close\r\n\r\n");
     assert_has(got, "hello\n");
     mem_free(got);
-    world_close(&w);
+    site_close(&w);
 }
 
 static void ignore(void *arg, net_listener *ls, int fd, const net_addr *peer)
@@ -88,26 +89,26 @@ static void ignore(void *arg, net_listener *ls, int fd, const net_addr *peer)
 static void a_live_servers_place_is_not_taken(void **state)
 {
     (void)state;
-    world w;
+    site w;
     net_listener *ls;
     open_on_unix(&w, "live");
     assert_int_equal(net_listener_open(w.loop, &w.where, ignore, NULL, &ls), -EADDRINUSE);
     assert_true(exists(w.where.path));
-    world_close(&w);
+    site_close(&w);
 
-    world_init(&w);
-    world_open(&w);
+    site_init(&w);
+    site_open(&w);
     assert_int_equal(net_listener_open(w.loop, &w.where, ignore, NULL, &ls), -EADDRINUSE); /* its TCP port */
-    world_close(&w);
+    site_close(&w);
 }
 
 static void other_files_are_left_alone(void **state)
 {
     (void)state;
-    world w;
+    site w;
     net_listener *ls;
-    world_init(&w);
-    world_open(&w);
+    site_init(&w);
+    site_open(&w);
     str path = path_of(&w, "file");
     FILE *f = fopen(path.p, "w");
     assert_non_null(f);
@@ -119,18 +120,18 @@ static void other_files_are_left_alone(void **state)
 
     where.path = path_of(&w, "no/such/folder");
     assert_int_equal(net_listener_open(w.loop, &where, ignore, NULL, &ls), -ENOENT);
-    world_close(&w);
+    site_close(&w);
 }
 
 static void a_file_that_has_become_another_servers_is_not_removed(void **state)
 {
     (void)state;
-    world w;
+    site w;
     open_on_unix(&w, "taken");
     str path = path_of(&w, "taken");
     assert_int_equal(unlink(path.p), 0);
     leave_socket(path);
-    world_close(&w);
+    site_close(&w);
     assert_true(exists(path));
     assert_int_equal(unlink(path.p), 0);
 }
@@ -138,9 +139,9 @@ static void a_file_that_has_become_another_servers_is_not_removed(void **state)
 static void version_6_is_listened_on_beside_version_4(void **state)
 {
     (void)state;
-    world w;
-    world_init(&w);
-    world_open(&w);
+    site w;
+    site_init(&w);
+    site_open(&w);
     net_listen where = {.addr.ip = {[15] = 1}, .addr.port = w.where.addr.port}; /* the same port on ::1 */
     str url;
     int r = http_server_listen(w.server, &where, &w.arena, &url);
@@ -150,22 +151,22 @@ static void version_6_is_listened_on_beside_version_4(void **state)
         assert_int_equal(r, 0);
         assert_true(str_starts(url, STR("http://[::1]:")));
     }
-    world_close(&w);
+    site_close(&w);
 }
 
 static void no_memory_opens_nothing(void **state)
 {
     (void)state;
-    world w;
+    site w;
     net_listener *ls;
-    world_init(&w);
-    world_open(&w);
+    site_init(&w);
+    site_open(&w);
     net_listen where = {.addr.is_unix = true, .path = path_of(&w, "none")};
     mem_fail_at(0);
     assert_int_equal(net_listener_open(w.loop, &where, ignore, NULL, &ls), -ENOMEM);
     mem_fail_at(-1);
     assert_false(exists(where.path));
-    world_close(&w);
+    site_close(&w);
 }
 
 int main(void)

@@ -25,7 +25,7 @@ typedef struct http_frame {
     http_persistence persistence;
 } http_frame;
 
-size_t http_frame_max(const http_frame *f);          /* bytes the head has at most */
+size_t http_frame_max(const http_frame *f);              /* bytes the head has at most */
 size_t http_frame_write(const http_frame *f, char *out); /* bytes written */
 
 str http_status_line(int status); /* "HTTP/1.1 200 OK\r\n"; that of 500 for statuses not in our table */

@@ -8,7 +8,7 @@
 #define HTTP_GZIP_ON_LOOP (size_t)65536 /* bytes: a larger one is a job's work */
 
 typedef struct http_gzip http_gzip;
-void http_gzip_setup(void); /* once, before the first http_gzip_new of any thread */
+void http_gzip_setup(void);              /* once, before the first http_gzip_new of any thread */
 int http_gzip_new(http_gzip **ret_gzip); /* about 1 MB, of which little is touched; one thread at a time. -ENOMEM */
 void http_gzip_free(http_gzip *z);       /* NULL is fine */
 /* Appends the compressed text to out. -ENOMEM; -E2BIG when it is no smaller than the text (out is as before). */

@@ -142,8 +142,8 @@ static http_known find_known(str name)
     if (name.n > 255)
         return HTTP_KNOWN_COUNT;
     switch (KEY(name.n, name.p[0] | 0x20)) {
-#define CASE(id, text, letter, repeated)  \
-    case KEY(sizeof(text) - 1, letter):   \
+#define CASE(id, text, letter, repeated) \
+    case KEY(sizeof(text) - 1, letter):  \
         return name_is(name.p, text, sizeof(text) - 1) ? HTTP_H_##id : HTTP_KNOWN_COUNT;
         HTTP_KNOWN(CASE)
 #undef CASE
@@ -259,9 +259,8 @@ static int check_framing(const http_request *req, int minor, const char **ret_wh
     if (str_eq_nocase(te, STR("chunked")))
         return 0;
     str last = str_trim(str_from(te, (size_t)(str_rchr(te, ',') + 1)));
-    return str_eq_nocase(last, STR("chunked"))
-               ? refuse(ret_why, 501, "the only transfer coding understood is chunked")
-               : refuse(ret_why, 400, "Transfer-Encoding does not end with chunked");
+    return str_eq_nocase(last, STR("chunked")) ? refuse(ret_why, 501, "the only transfer coding understood is chunked")
+                                               : refuse(ret_why, 400, "Transfer-Encoding does not end with chunked");
 }
 
 static int check_host_header(http_request *req, int minor, str target_host, const char **ret_why)

@@ -44,7 +44,7 @@ struct http_exchange {
     bool in_handler; /* on_request is on the stack and may still look at it */
     bool keep_alive;
     bool owns_head, owns_body; /* they are no longer in the read buffer */
-    int minor;       /* of HTTP/1.minor */
+    int minor;                 /* of HTTP/1.minor */
     str head;
     buf body, out;
     arena arena;
@@ -63,23 +63,24 @@ struct http_conn {
     http_server *server;
     const net_listen *listener;
     net_addr peer;
-    enum { CONN_READING, CONN_WAITING /* for a reply */, CONN_LINGERING, CONN_CLOSED } state;
-    enum { STAY, CLOSE_PLAIN, CLOSE_LINGERING } then; /* when all has been written */
+    enum { CONN_READING, CONN_WAITING, CONN_LINGERING, CONN_CLOSED } state; /* waiting for a reply to the request */
+    enum { STAY, CLOSE_PLAIN, CLOSE_LINGERING } then;                       /* when all has been written */
+
     bool hung_up;  /* the client sends no more; what it sent before may be unread */
     bool has_more; /* bytes are waiting in the socket while we wait for a reply */
     http_parser parser;
     http_exchange *ex;
-    int64_t started_ns;      /* first byte of the request under way */
+    int64_t started_ns; /* first byte of the request under way */
     int64_t body_began_ms;
-    buf in;                  /* read, but not parsed yet */
+    buf in; /* read, but not parsed yet */
     size_t in_at;
-    buf out;                 /* to be written when the socket takes it */
+    buf out; /* to be written when the socket takes it */
     size_t out_at;
-    size_t counted;          /* our share of stats.buffered_bytes */
-    size_t lingered;         /* bytes */
-    list all, ready;         /* the server's lists */
-    list slot;               /* deadlines.c */
-    int64_t due, looked_at;  /* mono ms: the deadline; when deadlines.c will look at it */
+    size_t counted;         /* our share of stats.buffered_bytes */
+    size_t lingered;        /* bytes */
+    list all, ready;        /* the server's lists */
+    list slot;              /* deadlines.c */
+    int64_t due, looked_at; /* mono ms: the deadline; when deadlines.c will look at it */
 };
 
 #define HTTP_WHEEL_SLOTS 256
@@ -158,7 +159,7 @@ void http_output_writable(http_conn *c);
 /* exchange.c */
 http_exchange *http_exchange_new(http_conn *c); /* NULL: no memory */
 void http_exchange_free(http_exchange *ex);
-int http_exchange_own(http_exchange *ex); /* moves its texts out of the read buffer; -ENOMEM */
+int http_exchange_own(http_exchange *ex);    /* moves its texts out of the read buffer; -ENOMEM */
 void http_exchange_leave(http_exchange *ex); /* its connection goes */
 
 #endif

@@ -4,8 +4,8 @@
 
 #include "larder/base.h"
 
-bool http_accepts_gzip(str accept_encoding);  /* null: no */
-bool http_is_compressible(str content_type);  /* text, JSON, YAML, XML */
+bool http_accepts_gzip(str accept_encoding); /* null: no */
+bool http_is_compressible(str content_type); /* text, JSON, YAML, XML */
 
 typedef enum http_etag_match { HTTP_ETAG_NONE, HTTP_ETAG_PLAIN, HTTP_ETAG_GZIP } http_etag_match;
 /* Whether the list names `etag`, or "<etag>-gz" (HTTP_ETAG_GZIP, if it doesn't name the plain one too). Weak

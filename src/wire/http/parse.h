@@ -25,8 +25,8 @@ typedef struct http_parser {
     llhttp_t ll;
     enum { PARSE_START, PARSE_HEAD, PARSE_BODY, PARSE_TRAILERS } phase;
     bool last_chunk; /* llhttp paused behind the last chunk's line, not at the end */
-    uint8_t blank; /* bytes of empty lines before the request line */
-    char last;     /* the byte before, in trailers */
+    uint8_t blank;   /* bytes of empty lines before the request line */
+    char last;       /* the byte before, in trailers */
     uint16_t status;
     const char *why;
     size_t max_head, max_body; /* bytes */

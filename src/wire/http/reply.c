@@ -35,7 +35,9 @@ static void send_reply(http_exchange *ex, const http_reply *r, str body, bool va
         .vary = vary || r->status == 304, /* what a 200 would have said; we don't see that one */
         .has_length = !has_no_body(r->status),
         .length = body.n,
-        .persistence = close ? HTTP_CLOSE : ex->minor == 0 ? HTTP_KEEP_ALIVE : HTTP_AS_USUAL,
+        .persistence = close            ? HTTP_CLOSE
+                       : ex->minor == 0 ? HTTP_KEEP_ALIVE
+                                        : HTTP_AS_USUAL,
     };
     if (close) /* a client that asked for it sends no more that could disturb the last bytes */
         c->then = r->close || s->draining ? CLOSE_LINGERING : CLOSE_PLAIN;

@@ -3,6 +3,7 @@
 
 #include "frame.h"
 
+/* clang-format off */
 #define STATUSES(X)                                                                                                \
     X(100, "Continue") X(200, "OK") X(201, "Created") X(202, "Accepted") X(204, "No Content")                      \
     X(206, "Partial Content") X(301, "Moved Permanently") X(302, "Found") X(303, "See Other")                      \
@@ -16,6 +17,7 @@
     X(429, "Too Many Requests") X(431, "Request Header Fields Too Large") X(500, "Internal Server Error")          \
     X(501, "Not Implemented") X(502, "Bad Gateway") X(503, "Service Unavailable") X(504, "Gateway Timeout")        \
     X(505, "HTTP Version Not Supported") X(507, "Insufficient Storage")
+/* clang-format on */
 
 #define MIN_STATUS 100
 #define MAX_STATUS 507
@@ -49,8 +51,8 @@ const char *http_status_text(int status)
 const char *http_method_name(http_method m)
 {
     static const char *const NAMES[] = {
-        [HTTP_M_GET] = "GET",       [HTTP_M_HEAD] = "HEAD",     [HTTP_M_POST] = "POST",       [HTTP_M_PUT] = "PUT",
-        [HTTP_M_PATCH] = "PATCH",   [HTTP_M_DELETE] = "DELETE", [HTTP_M_OPTIONS] = "OPTIONS", [HTTP_M_OTHER] = "OTHER",
+        [HTTP_M_GET] = "GET",     [HTTP_M_HEAD] = "HEAD",     [HTTP_M_POST] = "POST",       [HTTP_M_PUT] = "PUT",
+        [HTTP_M_PATCH] = "PATCH", [HTTP_M_DELETE] = "DELETE", [HTTP_M_OPTIONS] = "OPTIONS", [HTTP_M_OTHER] = "OTHER",
     };
     return NAMES[m];
 }

@@ -11,7 +11,8 @@ static uv_poll_t *poll_of(net_conn *c)
 {
     _Static_assert(sizeof(uv_poll_t) <= sizeof(c->poll), "net_conn holds a uv_poll_t");
     _Static_assert((int)UV_READABLE == (int)NET_READ && (int)UV_WRITABLE == (int)NET_WRITE &&
-                       (int)UV_DISCONNECT == (int)NET_HANGUP, "our bits are libuv's");
+                       (int)UV_DISCONNECT == (int)NET_HANGUP,
+                   "our bits are libuv's");
     return (uv_poll_t *)(void *)c->poll;
 }
 
@@ -90,9 +91,9 @@ ssize_t net_conn_write(net_conn *c, const str parts[], size_t n)
     struct msghdr msg = {.msg_iov = iov, .msg_iovlen = to_iov(parts, n, f->write_max ? f->write_max : SIZE_MAX, iov)};
     ssize_t sent;
     do
-        sent = take_fault(&f->write_err)  ? -1
-               : msg.msg_iovlen == 1      ? send(c->fd, iov[0].iov_base, iov[0].iov_len, MSG_NOSIGNAL)
-                                          : sendmsg(c->fd, &msg, MSG_NOSIGNAL);
+        sent = take_fault(&f->write_err) ? -1
+               : msg.msg_iovlen == 1     ? send(c->fd, iov[0].iov_base, iov[0].iov_len, MSG_NOSIGNAL)
+                                         : sendmsg(c->fd, &msg, MSG_NOSIGNAL);
     while (sent < 0 && errno == EINTR);
     if (sent >= 0)
         return sent;

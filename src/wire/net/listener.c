@@ -200,8 +200,7 @@ static void on_poll(uv_poll_t *p, int status, int events)
 
 /* ---- the face ---- */
 
-int net_listener_open(loop *l, const net_listen *where, net_accept_fn on_accept, void *arg,
-                      net_listener **ret_listener)
+int net_listener_open(loop *l, const net_listen *where, net_accept_fn on_accept, void *arg, net_listener **ret_listener)
 {
     if (where->addr.is_unix && where->path.n > NET_UNIX_PATH_MAX)
         return -EINVAL;

@@ -1,4 +1,4 @@
-#include "http_world.h"
+#include "http_site.h"
 
 #include <arpa/inet.h>
 #include <fcntl.h>
@@ -16,7 +16,7 @@
 
 static void on_gone(http_request *req)
 {
-    world *w = req->user;
+    site *w = req->user;
     w->gone++;
 }
 
@@ -29,7 +29,7 @@ static void reply_bytes(http_request *req, size_t n)
 
 static void on_request(void *arg, http_request *req)
 {
-    world *w = arg;
+    site *w = arg;
     http_reply hello = {.status = 200, .content_type = STR("text/plain"), .body = STR("hello\n"), .etag = STR("abc")};
     int64_t n;
     if (str_eq(req->path, STR("/hello"))) {
@@ -40,7 +40,7 @@ static void on_request(void *arg, http_request *req)
         http_reply_send(req, &hello);
     } else if (str_starts(req->path, STR("/bytes/")) && str_to_i64(str_from(req->path, 7), &n) == 0) {
         reply_bytes(req, (size_t)n);
-    } else if (str_starts(req->path, STR("/later")) && w->n_held < WORLD_HELD && http_request_defer(req) == 0) {
+    } else if (str_starts(req->path, STR("/later")) && w->n_held < SITE_HELD && http_request_defer(req) == 0) {
         req->user = w;
         req->on_gone = on_gone;
         w->held[w->n_held++] = req;
@@ -53,7 +53,7 @@ static void on_request(void *arg, http_request *req)
 
 static int on_head(void *arg, http_request *req, size_t *ret_max_body)
 {
-    world *w = arg;
+    site *w = arg;
     return w->on_head ? w->on_head(w, req, ret_max_body) : 0;
 }
 
@@ -66,7 +66,7 @@ static str error_body(void *arg, str path, int status, str text, buf *out)
 
 static void on_replied(void *arg, http_request *req, int status, size_t body_bytes)
 {
-    world *w = arg;
+    site *w = arg;
     if (req)
         assert_non_null(req->request_id.p);
     w->replied++;
@@ -76,34 +76,31 @@ static void on_replied(void *arg, http_request *req, int status, size_t body_byt
 
 static void on_drained(void *arg)
 {
-    world *w = arg;
+    site *w = arg;
     w->drained++;
 }
 
-/* ---- the world's life ---- */
+/* ---- the site's life ---- */
 
-void world_init(world *w)
+void site_init(site *w)
 {
-    *w = (world){.options = {.max_header_bytes = 8192,
-                             .max_body_bytes = 1 << 20,
-                             .header_timeout_ms = SECONDS(10),
-                             .body_timeout_ms = SECONDS(20),
-                             .idle_timeout_ms = SECONDS(60),
-                             .write_timeout_ms = SECONDS(30),
-                             .max_connections = 1000,
-                             .max_buffered = 64 << 20}};
+    *w = (site){.options = {.max_header_bytes = 8192,
+                            .max_body_bytes = 1 << 20,
+                            .header_timeout_ms = SECONDS(10),
+                            .body_timeout_ms = SECONDS(20),
+                            .idle_timeout_ms = SECONDS(60),
+                            .write_timeout_ms = SECONDS(30),
+                            .max_connections = 1000,
+                            .max_buffered = 64 << 20}};
     w->where.addr.ip[10] = w->where.addr.ip[11] = 0xff;
     w->where.addr.ip[12] = 127;
     w->where.addr.ip[15] = 1;
 }
 
-void world_open(world *w)
+void site_open(site *w)
 {
-    http_hooks hooks = {.arg = w,
-                        .on_head = on_head,
-                        .on_request = on_request,
-                        .error_body = error_body,
-                        .on_replied = on_replied};
+    http_hooks hooks = {
+        .arg = w, .on_head = on_head, .on_request = on_request, .error_body = error_body, .on_replied = on_replied};
     fake_clk_init(&w->clock, 1768472430000);
     arena_init(&w->arena, 0);
     assert_int_equal(loop_new(&w->clock.base, 2, &w->loop), 0);
@@ -116,23 +113,23 @@ void world_open(world *w)
     }
 }
 
-void world_drain(world *w)
+void site_drain(site *w)
 {
     http_server_drain(w->server, on_drained, w);
     assert_int_equal(w->drained, 0);
 }
 
-void world_close(world *w)
+void site_close(site *w)
 {
     net_faults_for_tests = (net_faults){0};
     if (w->drained == 0) {
-        world_drain(w);
+        site_drain(w);
         http_server_cut(w->server);
     }
     while (w->n_held > 0)
-        world_answer(w, STR("late"));
+        site_answer(w, STR("late"));
     for (int i = 0; i < PATIENCE && w->drained == 0; i++) {
-        world_turn(w, 1);
+        site_turn(w, 1);
         if (w->drained == 0)
             poll(NULL, 0, 1);
     }
@@ -146,22 +143,22 @@ void world_close(world *w)
     arena_done(&w->arena);
 }
 
-void world_turn(world *w, int turns)
+void site_turn(site *w, int turns)
 {
     while (turns-- > 0)
         loop_run_once(w->loop, false);
 }
 
-void world_pass(world *w, int64_t ms)
+void site_pass(site *w, int64_t ms)
 {
     for (int64_t step; ms > 0; ms -= step) {
         step = ms < 250 ? ms : 250;
         fake_clk_advance(&w->clock, step);
-        world_turn(w, 2);
+        site_turn(w, 2);
     }
 }
 
-void world_answer(world *w, str body)
+void site_answer(site *w, str body)
 {
     REQUIRE(w->n_held > 0);
     http_request *req = w->held[0];
@@ -171,7 +168,7 @@ void world_answer(world *w, str body)
 
 /* ---- clients ---- */
 
-int world_connect(world *w)
+int site_connect(site *w)
 {
     union {
         struct sockaddr any;
@@ -195,11 +192,11 @@ int world_connect(world *w)
     fcntl(fd, F_SETFL, O_NONBLOCK);
     if (!w->where.addr.is_unix)
         setsockopt(fd, IPPROTO_TCP, TCP_NODELAY, &on, sizeof(on));
-    world_turn(w, 3);
+    site_turn(w, 3);
     return fd;
 }
 
-void world_send(world *w, int fd, str bytes)
+void site_send(site *w, int fd, str bytes)
 {
     for (int i = 0; bytes.n > 0 && i < PATIENCE; i++) {
         ssize_t n = send(fd, bytes.p, bytes.n, MSG_NOSIGNAL);
@@ -208,7 +205,7 @@ void world_send(world *w, int fd, str bytes)
         bytes = str_from(bytes, n > 0 ? (size_t)n : 0);
         if (n < 0)
             poll(NULL, 0, 1);
-        world_turn(w, 2);
+        site_turn(w, 2);
     }
 }
 
@@ -226,12 +223,12 @@ static bool read_some(int fd, buf *into, bool *ret_end)
     return n > 0;
 }
 
-bool world_read_until(world *w, int fd, buf *into, const char *text)
+bool site_read_until(site *w, int fd, buf *into, const char *text)
 {
     bool end = false;
     for (int dry = 0; dry < PATIENCE;) {
         size_t before = into->n > 64 ? into->n - 64 : 0; /* what was searched already; texts are short */
-        world_turn(w, 2);
+        site_turn(w, 2);
         dry = read_some(fd, into, &end) ? 0 : dry + 1;
         if (end || (text && memmem(into->p + before, into->n - before, text, strlen(text))))
             break;
@@ -245,24 +242,24 @@ bool world_read_until(world *w, int fd, buf *into, const char *text)
     return end;
 }
 
-bool world_read(world *w, int fd, buf *into)
+bool site_read(site *w, int fd, buf *into)
 {
     bool end = false;
     for (int dry = 0; dry < 20 && !end;) {
-        world_turn(w, 2);
+        site_turn(w, 2);
         dry = read_some(fd, into, &end) ? 0 : dry + 1;
     }
     return end;
 }
 
-char *world_ask(world *w, str bytes)
+char *site_ask(site *w, str bytes)
 {
     buf got = BUF_INIT;
-    int fd = world_connect(w);
-    world_send(w, fd, bytes);
-    world_read_until(w, fd, &got, NULL);
+    int fd = site_connect(w);
+    site_send(w, fd, bytes);
+    site_read_until(w, fd, &got, NULL);
     close(fd);
-    world_turn(w, 3);
+    site_turn(w, 3);
     return got.p;
 }
 
