@@ -5,22 +5,24 @@
  *   call      one logical request. It may use several connections (redirects, retries).
  *   origin    scheme, host, port. Each has a pool of connections, at most options.per_origin; calls past that wait in
  *             line. What an origin is known by (breaker, TLS ticket) is forgotten last used first, past 256 of them.
- *   breaker   opens after options.breaker_failures failures in a row (no connection, no valid answer, 500, 502, 503, 504):
- *             then calls fail at once, and after a pause that doubles up to 60 s one call may try.
+ *   breaker   opens after options.breaker_failures failures in a row (no connection, no valid answer, 500, 502, 503,
+ *             504): then calls fail at once, and after a pause that doubles up to 60 s one call may try.
  *
- * Deadlines: connect_ms for name, connection and TLS together, all addresses of a host being tried within it; first_byte_ms
- * for the server's longest silence, before the first byte of its answer or between two; total_ms for the whole call.
+ * Deadlines: connect_ms for name, connection and TLS together, all addresses of a host being tried within it;
+ * first_byte_ms for the server's longest silence, before the first byte of its answer or between two; total_ms for the
+ * whole call.
  *
- * Retries: GET, HEAD and calls flagged idempotent, at most `retries` times, with exponential backoff and full jitter, when no
- * connection came about, when it ended before the answer was whole, on 429, 500, 502, 503 and 504. Retry-After is honoured
- * when it ends within total_ms; otherwise the answer is given as it is. A call that has given out part of a body is never
- * retried. A pooled connection that turns out dead is replaced without counting as a try.
+ * Retries: GET, HEAD and calls flagged idempotent, at most `retries` times, with exponential backoff and full jitter,
+ * when no connection came about, when it ended before the answer was whole, on 429, 500, 502, 503 and 504. Retry-After
+ * is honoured when it ends within total_ms; otherwise the answer is given as it is. A call that has given out part of a
+ * body is never retried. A pooled connection that turns out dead is replaced without counting as a try.
  *
  * Redirects: at most 5, never from https to http; to another origin only Accept, Accept-Language, Content-Type and
  * User-Agent are sent of the call's headers. 301, 302 (for POST) and 303 turn the method into GET.
  *
  * Lifetime: the call struct and the texts in it are the caller's and stay until on_done, which runs exactly once, never
- * before client_start returned nor from within another function of this face, also after client_cancel and on shutdown. */
+ * before client_start returned nor from within another function of this face, also after client_cancel and on
+ * shutdown. */
 #ifndef LARDER_CLIENT_H
 #define LARDER_CLIENT_H
 
@@ -63,7 +65,7 @@ typedef struct client_header {
     str name, value;
 } client_header;
 
-struct client_call { /* zeroed, then filled: */
+struct client_call {              /* zeroed, then filled: */
     str method;                   /* null: GET */
     str url;                      /* http:// or https:// */
     const client_header *headers; /* Host, Connection, Content-Length, Transfer-Encoding, Accept-Encoding are ours */
@@ -74,8 +76,9 @@ struct client_call { /* zeroed, then filled: */
     int64_t connect_ms, first_byte_ms, total_ms; /* 0: the client's defaults */
     size_t max_body;                             /* bytes after decompression; 0: the client's default */
     bool raw_body;                               /* do not ask for, nor undo, Content-Encoding (archives) */
-    /* When set, the body of a 2xx goes here piece by piece, `status` and `head` being set already, instead of into `reply`
-     * (others still do, up to 1 MiB). A negative result ends the call with CLIENT_SINK. It may cancel and pause. */
+    /* When set, the body of a 2xx goes here piece by piece, `status` and `head` being set already, instead of into
+     * `reply` (others still do, up to 1 MiB). A negative result ends the call with CLIENT_SINK. It may cancel and
+     * pause. */
     int (*on_body)(client_call *call, str piece);
     void (*on_done)(client_call *call);
     void *user;
@@ -95,10 +98,10 @@ struct client_call { /* zeroed, then filled: */
     void *impl;        /* the client's own */
 };
 
-typedef struct client_options { /* zero fields take the defaults */
-    const char *user_agent;     /* copied; "larder" */
-    unsigned per_origin;        /* connections; 6 */
-    int64_t idle_ms;            /* how long an unused connection is kept; 30 s */
+typedef struct client_options {                  /* zero fields take the defaults */
+    const char *user_agent;                      /* copied; "larder" */
+    unsigned per_origin;                         /* connections; 6 */
+    int64_t idle_ms;                             /* how long an unused connection is kept; 30 s */
     int64_t connect_ms, first_byte_ms, total_ms; /* 10 s, 30 s, 120 s */
     size_t max_body;                             /* 64 MiB */
     size_t max_head;                             /* 64 KiB */
@@ -114,13 +117,15 @@ void client_close(client *c, void (*closed)(void *arg), void *arg);
 
 int client_start(client *c, client_call *call); /* -ENOMEM, -ECANCELED after close: on_done will not run */
 void client_cancel(client_call *call);          /* any time between start and on_done */
-void client_pause(client_call *call);           /* no on_body until client_resume; the deadline of silence is suspended */
+/* no on_body until client_resume; the deadline of silence is suspended */
+void client_pause(client_call *call);
 void client_resume(client_call *call);
 void client_call_done(client_call *call); /* frees the out fields; harmless when done already or never started */
-str client_reply_header(const client_call *call, const char *name); /* the first of that name, any case; null when absent */
+/* the first of that name, any case; null when absent */
+str client_reply_header(const client_call *call, const char *name);
 
-/* For /metrics: attempts by origin ("https://api.github.com") and result ("2xx" or a failure's label), origins in the order
- * of first use; at most 64 of them, the rest together as "other". */
+/* For /metrics: attempts by origin ("https://api.github.com") and result ("2xx" or a failure's label), origins in the
+ * order of first use; at most 64 of them, the rest together as "other". */
 typedef void client_metric_fn(void *arg, str origin, const char *result, uint64_t count);
 void client_metrics(const client *c, client_metric_fn *fn, void *arg);
 

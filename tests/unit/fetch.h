@@ -1,4 +1,5 @@
-/* What tests of the client share: a loop on a fake clock, a client, a scripted server, and calls that note how they ended. */
+/* What tests of the client share: a loop on a fake clock, a client, a scripted server, and calls that note how they
+ * ended. */
 #ifndef LARDER_TESTS_FETCH_H
 #define LARDER_TESTS_FETCH_H
 
@@ -41,12 +42,12 @@ void fetch_done(fetch *f);
 void fetch_expect(world *w, const char *path, int status, const char *body);
 uint64_t world_count(world *w, const char *origin, const char *result); /* from client_metrics; origin NULL: the peer */
 
-#define SCRIPT(w, ...)                                                     \
-    do {                                                                   \
-        static const peer_step script[] = {__VA_ARGS__};                   \
-        (w)->peer.steps = script;                                          \
-        (w)->peer.n_steps = COUNT_OF(script);                              \
-        (w)->peer.requests = 0;                                            \
+#define SCRIPT(w, ...)                                   \
+    do {                                                 \
+        static const peer_step script[] = {__VA_ARGS__}; \
+        (w)->peer.steps = script;                        \
+        (w)->peer.n_steps = COUNT_OF(script);            \
+        (w)->peer.requests = 0;                          \
     } while (0)
 
 #endif

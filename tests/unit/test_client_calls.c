@@ -79,20 +79,33 @@ static void what_cannot_be_sent_never_reaches_the_wire(void **state)
         const char *why;
     } cases[] = {
         {"ftp://a/", NULL, {STR("A"), STR("b")}, CLIENT_URL, "the URL must begin with http:// or https://"},
-        {"http://user:password@a/", NULL, {STR("A"), STR("b")}, CLIENT_URL,
+        {"http://user:password@a/",
+         NULL,
+         {STR("A"), STR("b")},
+         CLIENT_URL,
          "a URL with user name or password is not accepted"},
         {"/", "GET ", {STR("A"), STR("b")}, CLIENT_REQUEST, "bad request method"},
         {"/", "CONNECT", {STR("A"), STR("b")}, CLIENT_REQUEST, "bad request method"},
         {"/", "", {STR("A"), STR("b")}, CLIENT_REQUEST, "bad request method"},
-        {"/", NULL, {STR("A"), STR("b\r\nHost: evil")}, CLIENT_REQUEST, "a request header has bytes that can't be sent"},
+        {"/",
+         NULL,
+         {STR("A"), STR("b\r\nHost: evil")},
+         CLIENT_REQUEST,
+         "a request header has bytes that can't be sent"},
         {"/", NULL, {STR("A"), STR("b\0c")}, CLIENT_REQUEST, "a request header has bytes that can't be sent"},
         {"/", NULL, {STR("A b"), STR("c")}, CLIENT_REQUEST, "a request header has bytes that can't be sent"},
         {"/", NULL, {STR(""), STR("c")}, CLIENT_REQUEST, "a request header has bytes that can't be sent"},
         {"/", NULL, {STR("host"), STR("c")}, CLIENT_REQUEST, "a request header that the caller may not set"},
         {"/", NULL, {STR("Content-length"), STR("1")}, CLIENT_REQUEST, "a request header that the caller may not set"},
-        {"/", NULL, {STR("Transfer-Encoding"), STR("chunked")}, CLIENT_REQUEST,
+        {"/",
+         NULL,
+         {STR("Transfer-Encoding"), STR("chunked")},
+         CLIENT_REQUEST,
          "a request header that the caller may not set"},
-        {"https://127.0.0.1:9/", NULL, {STR("A"), STR("b")}, CLIENT_TLS,
+        {"https://127.0.0.1:9/",
+         NULL,
+         {STR("A"), STR("b")},
+         CLIENT_TLS,
          "127.0.0.1: https is not available: no certificates were loaded"},
     };
     world w;
@@ -322,7 +335,8 @@ static void large_answer(peer *p, peer_conn *c, str request)
 {
     (void)request;
     size_t *n = p->user;
-    SCOPED(buf_done) buf b = BUF_INIT;
+    SCOPED(buf_done)
+    buf b = BUF_INIT;
     buf_printf(&b, "HTTP/1.1 200 OK\r\nContent-Length: %zu\r\n\r\n", *n);
     char *body = buf_reserve(&b, *n);
     for (size_t i = 0; i < *n; i++)
@@ -456,7 +470,8 @@ static void too_large_an_answer_is_refused(void **state)
 {
     (void)state;
     static const char *const answers[] = {
-        OK5, "HTTP/1.1 200 OK\r\nTransfer-Encoding: chunked\r\n\r\n5\r\nhello\r\n0\r\n\r\n", "HTTP/1.1 200 OK\r\n\r\nhello"};
+        OK5, "HTTP/1.1 200 OK\r\nTransfer-Encoding: chunked\r\n\r\n5\r\nhello\r\n0\r\n\r\n",
+        "HTTP/1.1 200 OK\r\n\r\nhello"};
     for (size_t i = 0; i < COUNT_OF(answers); i++) {
         world w;
         fetch f;
@@ -485,7 +500,8 @@ static void an_answer_may_come_before_the_body_was_sent(void **state)
     world_open(&w, NULL);
     /* The server answers as soon as it has the head, for which it takes the declared body to be empty. */
     SCRIPT(&w, SAY_AND("HTTP/1.1 413 Too Large\r\nContent-Length: 2\r\nConnection: close\r\n\r\nno", PEER_CLOSE));
-    SCOPED(buf_done) buf body = BUF_INIT;
+    SCOPED(buf_done)
+    buf body = BUF_INIT;
     memset(buf_reserve(&body, 8 << 20), 'x', 8 << 20);
     body.n = 8 << 20;
     w.peer.head_only = true;

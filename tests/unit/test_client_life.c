@@ -1,5 +1,5 @@
-/* A call's life against time, its caller and shutdown: deadlines, cancelling in every state, callbacks that start, cancel
- * and close, no memory at any step. */
+/* A call's life against time, its caller and shutdown: deadlines, cancelling in every state, callbacks that start,
+ * cancel and close, no memory at any step. */
 #include <stdio.h>
 #include <sys/socket.h>
 #include <unistd.h>
@@ -194,7 +194,18 @@ static void a_name_that_does_not_exist_is_said_so(void **state)
 
 /* ---- cancelling ---- */
 
-enum { AT_ONCE, WHILE_RESOLVING, WHILE_CONNECTING, IN_LINE, SENT, RECEIVING, PAUSED, IN_BACKOFF, AFTER_THE_END, STAGES };
+enum {
+    AT_ONCE,
+    WHILE_RESOLVING,
+    WHILE_CONNECTING,
+    IN_LINE,
+    SENT,
+    RECEIVING,
+    PAUSED,
+    IN_BACKOFF,
+    AFTER_THE_END,
+    STAGES
+};
 
 /* Brings a call to the stage; its server is the world's peer or the tarpit. */
 static void bring_to(unsigned stage, world *w, fetch *f, fetch *first, tarpit *t)
@@ -481,8 +492,8 @@ static void origins_past_the_limit_are_counted_together(void **state)
 
 /* ---- no memory ---- */
 
-/* A call through redirect, retry and a compressed body, its n-th allocation failing: it ends, as failed or as done, and the
- * client goes on to serve others. */
+/* A call through redirect, retry and a compressed body, its n-th allocation failing: it ends, as failed or as done, and
+ * the client goes on to serve others. */
 static void no_memory_ends_a_call_and_harms_nothing_else(void **state)
 {
     (void)state;

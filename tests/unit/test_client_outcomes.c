@@ -35,10 +35,10 @@ static void methods_change_as_the_rfc_says(void **state)
         const char *status, *method, *after;
         bool keeps_body;
     } cases[] = {
-        {"301", "GET", "GET / HTTP/1.1", true},    {"301", "POST", "GET / HTTP/1.1", false},
-        {"302", "POST", "GET / HTTP/1.1", false},  {"302", "PUT", "PUT / HTTP/1.1", true},
-        {"303", "PUT", "GET / HTTP/1.1", false},   {"303", "HEAD", "HEAD / HTTP/1.1", true},
-        {"307", "POST", "POST / HTTP/1.1", true},  {"308", "DELETE", "DELETE / HTTP/1.1", true},
+        {"301", "GET", "GET / HTTP/1.1", true},   {"301", "POST", "GET / HTTP/1.1", false},
+        {"302", "POST", "GET / HTTP/1.1", false}, {"302", "PUT", "PUT / HTTP/1.1", true},
+        {"303", "PUT", "GET / HTTP/1.1", false},  {"303", "HEAD", "HEAD / HTTP/1.1", true},
+        {"307", "POST", "POST / HTTP/1.1", true}, {"308", "DELETE", "DELETE / HTTP/1.1", true},
     };
     const client_header type = {STR("Content-Type"), STR("text/plain")};
     for (size_t i = 0; i < COUNT_OF(cases); i++) {
@@ -136,8 +136,11 @@ static void secrets_stay_with_their_origin(void **state)
     peer other = {0};
     fetch f;
     const client_header headers[] = {
-        {STR("Authorization"), STR("Bearer secret")}, {STR("X-Api-Key"), STR("secret")}, {STR("Cookie"), STR("secret")},
-        {STR("Accept"), STR("text/x")},               {STR("User-Agent"), STR("me")},
+        {STR("Authorization"), STR("Bearer secret")},
+        {STR("X-Api-Key"), STR("secret")},
+        {STR("Cookie"), STR("secret")},
+        {STR("Accept"), STR("text/x")},
+        {STR("User-Agent"), STR("me")},
     };
     world_open(&w, NULL);
     peer_open(&other, w.loop);
@@ -170,7 +173,8 @@ static void the_body_of_a_redirect_is_not_kept_however_large(void **state)
     (void)state;
     world w;
     fetch f;
-    SCOPED(buf_done) buf large = BUF_INIT;
+    SCOPED(buf_done)
+    buf large = BUF_INIT;
     buf_printf(&large, "HTTP/1.1 302 X\r\nLocation: /x\r\nContent-Encoding: gzip\r\nContent-Length: 100000\r\n\r\n");
     for (int i = 0; i < 100000; i++)
         buf_char(&large, 'x');
@@ -258,8 +262,9 @@ static void other_answers_and_other_methods_are_not_repeated(void **state)
         unsigned requests;
         bool idempotent;
     } cases[] = {
-        {STATUS("400", ""), "GET", 1, false},  {STATUS("404", ""), "GET", 1, false},  {STATUS("501", ""), "GET", 1, false},
-        {STATUS("505", ""), "GET", 1, false},  {STATUS("503", ""), "POST", 1, false}, {STATUS("503", ""), "PUT", 1, false},
+        {STATUS("400", ""), "GET", 1, false},  {STATUS("404", ""), "GET", 1, false},
+        {STATUS("501", ""), "GET", 1, false},  {STATUS("505", ""), "GET", 1, false},
+        {STATUS("503", ""), "POST", 1, false}, {STATUS("503", ""), "PUT", 1, false},
         {STATUS("503", ""), "POST", 4, true},  {STATUS("503", ""), "HEAD", 4, false},
     };
     for (size_t i = 0; i < COUNT_OF(cases); i++) {

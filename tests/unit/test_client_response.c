@@ -1,4 +1,5 @@
-/* Responses: the same events and bytes however the input was cut; framing, interim answers, codings, limits, garbage. */
+/* Responses: the same events and bytes however the input was cut; framing, interim answers, codings, limits,
+ * garbage. */
 #include <zlib.h>
 
 #include "unit.h"
@@ -30,8 +31,8 @@ static void take_head(const response *r, outcome *o)
         buf_printf(&o->headers, STR_FMT "=" STR_FMT "|", STR_ARG(r->headers[i].name), STR_ARG(r->headers[i].value));
 }
 
-/* Gives `bytes` in parts: the first of `first` bytes, the others of `step`. Each part lies in memory of its own, so that a
- * sanitizer sees who looks past its end. */
+/* Gives `bytes` in parts: the first of `first` bytes, the others of `step`. Each part lies in memory of its own, so
+ * that a sanitizer sees who looks past its end. */
 static outcome read_all(str bytes, how h, size_t first, size_t step)
 {
     arena a;
@@ -113,10 +114,18 @@ static void answers_are_framed_as_the_rfc_says(void **state)
         {"HTTP/1.1 404 Not Found\r\nConnection: close\r\nContent-Length: 2\r\n\r\nno", {0}, 404, "no", false, 0},
         {"HTTP/1.0 200 OK\r\nContent-Length: 2\r\n\r\nok", {0}, 200, "ok", false, 0},
         {"HTTP/1.0 200 OK\r\nConnection: keep-alive\r\nContent-Length: 2\r\n\r\nok", {0}, 200, "ok", true, 0},
-        {"HTTP/1.1 200 OK\r\nTransfer-Encoding: chunked\r\n\r\n5\r\nhello\r\n6;ext=\"1\"\r\n world\r\n0\r\n\r\n", {0}, 200,
-         "hello world", true, 0},
-        {"HTTP/1.1 200 OK\r\nTransfer-Encoding: Chunked\r\n\r\nA\r\n0123456789\r\n0\r\nTrailer: x\r\nOther: y\r\n\r\nZ", {0}, 200,
-         "0123456789", true, 1},
+        {"HTTP/1.1 200 OK\r\nTransfer-Encoding: chunked\r\n\r\n5\r\nhello\r\n6;ext=\"1\"\r\n world\r\n0\r\n\r\n",
+         {0},
+         200,
+         "hello world",
+         true,
+         0},
+        {"HTTP/1.1 200 OK\r\nTransfer-Encoding: Chunked\r\n\r\nA\r\n0123456789\r\n0\r\nTrailer: x\r\nOther: y\r\n\r\nZ",
+         {0},
+         200,
+         "0123456789",
+         true,
+         1},
         {"HTTP/1.1 200 OK\r\nTransfer-Encoding: chunked\r\n\r\n0\r\n\r\n", {0}, 200, "", true, 0},
         {"HTTP/1.1 200 OK\r\n\r\nuntil the end", {.closes = true}, 200, "until the end", false, 0},
         {"HTTP/1.1 200 OK\r\n\r\n", {.closes = true}, 200, "", false, 0},
@@ -127,8 +136,13 @@ static void answers_are_framed_as_the_rfc_says(void **state)
         {"HTTP/1.1 200 OK\r\nContent-Length: 4096\r\n\r\n", {.to_head = true}, 200, "", true, 0},
         {"HTTP/1.1 200 OK\r\nTransfer-Encoding: chunked\r\n\r\n", {.to_head = true}, 200, "", true, 0},
         {"HTTP/1.1 200 OK\r\n\r\n", {.to_head = true}, 200, "", true, 0},
-        {"HTTP/1.1 100 Continue\r\n\r\nHTTP/1.1 103 Early Hints\r\nLink: </a>\r\n\r\nHTTP/1.1 200 OK\r\nContent-Length: 1\r\n\r\nx",
-         {0}, 200, "x", true, 0},
+        {"HTTP/1.1 100 Continue\r\n\r\nHTTP/1.1 103 Early Hints\r\nLink: </a>\r\n\r\n"
+         "HTTP/1.1 200 OK\r\nContent-Length: 1\r\n\r\nx",
+         {0},
+         200,
+         "x",
+         true,
+         0},
     };
     for (size_t i = 0; i < COUNT_OF(cases); i++) {
         outcome o = read_every_way(str_c(cases[i].bytes), cases[i].h);
@@ -212,7 +226,8 @@ static void what_is_no_valid_answer_is_refused(void **state)
 static void the_head_has_a_limit(void **state)
 {
     (void)state;
-    SCOPED(buf_done) buf b = BUF_INIT;
+    SCOPED(buf_done)
+    buf b = BUF_INIT;
     buf_str(&b, STR("HTTP/1.1 200 OK\r\nA: "));
     for (int i = 0; i < 500; i++)
         buf_char(&b, 'x');
@@ -232,7 +247,8 @@ static void the_head_has_a_limit(void **state)
 static void interim_answers_and_trailers_count_as_head(void **state)
 {
     (void)state;
-    SCOPED(buf_done) buf b = BUF_INIT;
+    SCOPED(buf_done)
+    buf b = BUF_INIT;
     for (int i = 0; i < 100; i++)
         buf_str(&b, STR("HTTP/1.1 102 Processing\r\n\r\n"));
     outcome o = read_all(buf_view(&b), (how){.max_head = 1000}, b.n, 1);
@@ -252,7 +268,8 @@ static void the_number_of_headers_has_a_limit(void **state)
 {
     (void)state;
     for (int n = RESPONSE_HEADERS_MAX; n <= RESPONSE_HEADERS_MAX + 1; n++) {
-        SCOPED(buf_done) buf b = BUF_INIT;
+        SCOPED(buf_done)
+        buf b = BUF_INIT;
         buf_str(&b, STR("HTTP/1.1 204 No Content\r\n"));
         for (int i = 0; i < n; i++)
             buf_str(&b, STR("A:1\r\n"));
@@ -289,7 +306,8 @@ static void compress_to(buf *out, str plain, int window_bits)
     assert_int_equal(deflateInit2(&z, 6, Z_DEFLATED, window_bits, 8, Z_DEFAULT_STRATEGY), Z_OK);
     size_t room = deflateBound(&z, plain.n);
     char *p = buf_reserve(out, room);
-    SCOPED(buf_done) buf in = BUF_INIT;
+    SCOPED(buf_done)
+    buf in = BUF_INIT;
     buf_str(&in, plain);
     z.next_in = (unsigned char *)in.p;
     z.avail_in = (unsigned)in.n;
@@ -315,7 +333,8 @@ static void content_codings_are_undone(void **state)
     } cases[] = {{"gzip", 31}, {"x-gzip", 31}, {"GZIP", 31}, {"deflate", 15}, {"deflate", -15}, {"identity", 0}};
     str plain = STR("the same words, the same words, the same words again");
     for (size_t i = 0; i < COUNT_OF(cases); i++) {
-        SCOPED(buf_done) buf packed = BUF_INIT, answer = BUF_INIT;
+        SCOPED(buf_done)
+        buf packed = BUF_INIT, answer = BUF_INIT;
         if (cases[i].window_bits)
             compress_to(&packed, plain, cases[i].window_bits);
         else
@@ -336,7 +355,8 @@ static void content_codings_are_undone(void **state)
 static void gzip_may_be_several_streams_but_not_followed_by_others(void **state)
 {
     (void)state;
-    SCOPED(buf_done) buf packed = BUF_INIT, answer = BUF_INIT;
+    SCOPED(buf_done)
+    buf packed = BUF_INIT, answer = BUF_INIT;
     compress_to(&packed, STR("first "), 31);
     compress_to(&packed, STR(""), 31);
     compress_to(&packed, STR("second"), 31);
@@ -357,17 +377,20 @@ static void gzip_may_be_several_streams_but_not_followed_by_others(void **state)
 static void a_cut_or_damaged_stream_is_no_answer(void **state)
 {
     (void)state;
-    SCOPED(buf_done) buf packed = BUF_INIT;
+    SCOPED(buf_done)
+    buf packed = BUF_INIT;
     compress_to(&packed, STR("some words that are packed, and then damaged"), 31);
     for (size_t n = 1; n < packed.n; n++) {
-        SCOPED(buf_done) buf answer = BUF_INIT;
+        SCOPED(buf_done)
+        buf answer = BUF_INIT;
         put_answer(&answer, "gzip", str_head(buf_view(&packed), n));
         outcome o = read_all(buf_view(&answer), (how){0}, answer.n, 1);
         assert_int_equal(o.result, -EPROTO);
         outcome_done(&o);
     }
     packed.p[packed.n - 6] ^= 1; /* in its checksum */
-    SCOPED(buf_done) buf answer = BUF_INIT;
+    SCOPED(buf_done)
+    buf answer = BUF_INIT;
     put_answer(&answer, "gzip", buf_view(&packed));
     outcome o = read_every_way(buf_view(&answer), (how){0});
     assert_int_equal(o.result, -EPROTO);
@@ -377,7 +400,8 @@ static void a_cut_or_damaged_stream_is_no_answer(void **state)
 static void a_compression_bomb_meets_the_limit_of_the_body(void **state)
 {
     (void)state;
-    SCOPED(buf_done) buf zeros = BUF_INIT, packed = BUF_INIT, answer = BUF_INIT;
+    SCOPED(buf_done)
+    buf zeros = BUF_INIT, packed = BUF_INIT, answer = BUF_INIT;
     memset(buf_reserve(&zeros, BODY_MAX + 1), 0, BODY_MAX + 1);
     zeros.n = BODY_MAX + 1;
     compress_to(&packed, buf_view(&zeros), 31);
@@ -399,7 +423,8 @@ static void an_empty_body_needs_no_coding(void **state)
     outcome o = read_every_way(STR("HTTP/1.1 200 OK\r\nContent-Encoding: gzip\r\nContent-Length: 0\r\n\r\n"), (how){0});
     assert_int_equal(o.result, RESPONSE_END);
     outcome_done(&o);
-    o = read_every_way(STR("HTTP/1.1 200 OK\r\nContent-Encoding: gzip\r\nContent-Length: 99\r\n\r\n"), (how){.to_head = true});
+    o = read_every_way(STR("HTTP/1.1 200 OK\r\nContent-Encoding: gzip\r\nContent-Length: 99\r\n\r\n"),
+                       (how){.to_head = true});
     assert_int_equal(o.result, RESPONSE_END);
     outcome_done(&o);
 }
@@ -407,7 +432,8 @@ static void an_empty_body_needs_no_coding(void **state)
 static void no_memory_is_reported_at_every_step(void **state)
 {
     (void)state;
-    SCOPED(buf_done) buf packed = BUF_INIT, answer = BUF_INIT;
+    SCOPED(buf_done)
+    buf packed = BUF_INIT, answer = BUF_INIT;
     compress_to(&packed, STR("packed"), 31);
     put_answer(&answer, "gzip", buf_view(&packed));
     for (long n = 0; unit_next_fault(&n);) {

@@ -4,15 +4,15 @@
  *               │     └───────────┘                │
  *               └─────── backoff, redirect ────────┘
  *
- * Waiting: in the origin's line. Opening: its connection is being made. Every ending goes through client_call_finish, which
- * posts the last step: on_done finds nobody of this room on the stack. */
+ * Waiting: in the origin's line. Opening: its connection is being made. Every ending goes through client_call_finish,
+ * which posts the last step: on_done finds nobody of this room on the stack. */
 #include "client_private.h"
 
 #include <stdio.h>
 
-#define ERROR_BODY_MAX ((size_t)1048576)  /* kept of an answer whose body was to be streamed, and is no 2xx */
-#define DISCARD_MAX ((size_t)65536)       /* read of a redirect's body, for the connection's sake */
-#define TURN_OUTPUT_MAX ((size_t)131072)  /* of decompressed body: what one turn gives out */
+#define ERROR_BODY_MAX ((size_t)1048576) /* kept of an answer whose body was to be streamed, and is no 2xx */
+#define DISCARD_MAX ((size_t)65536)      /* read of a redirect's body, for the connection's sake */
+#define TURN_OUTPUT_MAX ((size_t)131072) /* of decompressed body: what one turn gives out */
 
 static const flow_state states[] = {
     [CALL_NEW] = {"new", TO(CALL_WAITING) | TO(CALL_DONE)},
@@ -71,7 +71,8 @@ static void post_turn(call *k)
 static void explain(call *k, const char *why)
 {
     client_call *face = k->face;
-    face->why = k->at.host.p ? arena_printf(&face->arena, "%s: %s", k->at.host.p, why) : arena_dup(&face->arena, str_c(why));
+    face->why =
+        k->at.host.p ? arena_printf(&face->arena, "%s: %s", k->at.host.p, why) : arena_dup(&face->arena, str_c(why));
     if (!face->why.p)
         face->why = STR("out of memory");
 }
@@ -266,7 +267,8 @@ void client_call_refused(call *k)
 static bool is_redirect(const call *k)
 {
     int s = k->response.status;
-    return (s == 301 || s == 302 || s == 303 || s == 307 || s == 308) && client_response_header(&k->response, "location").p;
+    return (s == 301 || s == 302 || s == 303 || s == 307 || s == 308) &&
+           client_response_header(&k->response, "location").p;
 }
 
 static bool streams(const call *k)

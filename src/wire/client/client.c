@@ -129,7 +129,8 @@ void client_metrics(const client *c, client_metric_fn *fn, void *arg)
         for (size_t r = 0; r < STATS_RESULTS; r++)
             if (s->counts[r] > 0)
                 fn(arg, s->origin,
-                   r < CLIENT_FAILURE_COUNT ? client_failure_name((client_failure)r) : classes[r - CLIENT_FAILURE_COUNT],
+                   r < CLIENT_FAILURE_COUNT ? client_failure_name((client_failure)r)
+                                            : classes[r - CLIENT_FAILURE_COUNT],
                    s->counts[r]);
     }
 }

@@ -39,7 +39,7 @@ struct client {
     list calls;
     origin **origins; /* sorted by key */
     size_t n_origins, cap_origins;
-    size_t open_conns; /* whose memory is still in use */
+    size_t open_conns;              /* whose memory is still in use */
     stats stats[STATS_ORIGINS + 1]; /* the last is "other" */
     size_t n_stats;
     char *scratch; /* where bytes land that are used or thrown away at once */
@@ -65,7 +65,7 @@ struct origin {
     unsigned failures;  /* in a row */
     int64_t open_until; /* mono ms; 0: the breaker is closed */
     int64_t pause_ms;
-    call *probe;        /* the one that may try while the breaker is open */
+    call *probe; /* the one that may try while the breaker is open */
     const char *last_why;
 
     tls_ticket *ticket;
@@ -111,25 +111,25 @@ struct conn {
     size_t n_addresses, next_address;
     int connect_error; /* of the last address */
 
-    tls_session *tls; /* NULL: plain */
+    tls_session *tls;       /* NULL: plain */
     const tls_trust *trust; /* the session's */
-    str to_send[2];   /* head and body, not written yet; the call's */
-    buf sealed;       /* encrypted, being written */
+    str to_send[2];         /* head and body, not written yet; the call's */
+    buf sealed;             /* encrypted, being written */
     bool writing, write_failed;
     bool reading, reused;
-    int ended;  /* 0; UV_EOF or the error that ended the reading side */
-    char *in;   /* CLIENT_INPUT_SIZE, while busy */
-    str input;  /* of `in`, not parsed yet */
+    int ended; /* 0; UV_EOF or the error that ended the reading side */
+    char *in;  /* CLIENT_INPUT_SIZE, while busy */
+    str input; /* of `in`, not parsed yet */
 };
 
 int client_conn_open(origin *o, call *k, const url *u, int64_t connect_ms); /* -ENOMEM */
 int client_conn_take(conn *c, call *k);                                     /* an idle one; -ENOMEM */
 void client_conn_send(conn *c, str head, str body);
-/* 1: input is there; 0: none now, client_call_pump is called when some comes; -ENODATA: the peer ended properly; or an error,
- * with its text. */
+/* 1: input is there; 0: none now, client_call_pump is called when some comes; -ENODATA: the peer ended properly; or an
+ * error, with its text. */
 int client_conn_fill(conn *c, const char **ret_why);
-void client_conn_stop(conn *c);  /* reads no more until the next fill */
-void client_conn_yield(conn *c); /* the same, and client_call_pump in the next turn */
+void client_conn_stop(conn *c);    /* reads no more until the next fill */
+void client_conn_yield(conn *c);   /* the same, and client_call_pump in the next turn */
 void client_conn_release(conn *c); /* the call is done with it: into the pool */
 void client_conn_close(conn *c);   /* `c` may be gone on return */
 
@@ -148,14 +148,14 @@ struct call {
     int64_t deadline, connect_ms, silence_ms;
     size_t max_body;
 
-    arena arena; /* URLs */
+    arena arena;   /* URLs */
     url first, at; /* the call's, and the one asked now */
     unsigned redirects, retried;
     bool as_get; /* a redirect turned the method into GET */
 
-    origin *origin; /* from WAITING to RECEIVING */
-    conn *conn;     /* from OPENING to RECEIVING */
-    list wait;      /* in origin->waiting */
+    origin *origin;  /* from WAITING to RECEIVING */
+    conn *conn;      /* from OPENING to RECEIVING */
+    list wait;       /* in origin->waiting */
     bool pooled;     /* on a connection that has served others */
     bool fresh_only; /* such a one was dead: the next is a new one */
 
@@ -174,7 +174,7 @@ void client_call_pump(call *k);            /* input may have come */
 void client_call_wrote(call *k);           /* a part of the request went out */
 /* The attempt is over without an answer. `why` is static. The connection, if there still is one, gets closed. */
 void client_call_failed(call *k, client_failure failure, const char *why); /* outcome.c */
-void client_call_refused(call *k); /* by the breaker */
+void client_call_refused(call *k);                                         /* by the breaker */
 /* Ends the call; `why` is copied. NULL with CLIENT_NONE. */
 void client_call_finish(call *k, client_failure failure, const char *why);
 void client_call_enter_line(call *k); /* a first or another attempt at k->at */

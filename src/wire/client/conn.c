@@ -4,8 +4,9 @@
  *     resolving ── connecting ── handshaking ── busy ⇄ idle
  *                      └ next ┘ (the socket of a failed address closes)
  *
- * Opening ends in client_call_opened or client_call_failed. Whatever goes wrong, there is one way out: client_conn_close.
- * Its memory goes when the socket, the look-up, the job and the post that know it have all come back. */
+ * Opening ends in client_call_opened or client_call_failed. Whatever goes wrong, there is one way out:
+ * client_conn_close. Its memory goes when the socket, the look-up, the job and the post that know it have all come
+ * back. */
 #include "client_private.h"
 
 #include <netdb.h>
@@ -266,7 +267,8 @@ static void send_more(conn *c)
     if (c->tls) {
         int r = c->state == CONN_BUSY ? seal(c) : flush(c);
         if (r < 0)
-            fail(c, r == -ENOMEM ? CLIENT_MEMORY : CLIENT_TLS, r == -ENOMEM ? "out of memory" : tls_session_why(c->tls));
+            fail(c, r == -ENOMEM ? CLIENT_MEMORY : CLIENT_TLS,
+                 r == -ENOMEM ? "out of memory" : tls_session_why(c->tls));
         return;
     }
     uv_buf_t bufs[2];
@@ -327,7 +329,10 @@ static void on_shaken(job *j, int status)
         start_reading(c);
     } else if (r < 0) {
         client_origin_keep_ticket(c->origin, NULL); /* it may be what the server does not like */
-        fail(c, r == -EKEYREJECTED ? CLIENT_CERTIFICATE : r == -ENOMEM ? CLIENT_MEMORY : CLIENT_TLS,
+        fail(c,
+             r == -EKEYREJECTED ? CLIENT_CERTIFICATE
+             : r == -ENOMEM     ? CLIENT_MEMORY
+                                : CLIENT_TLS,
              r == -ENOMEM ? "out of memory" : tls_session_why(c->tls));
     } else {
         if (c->trust == c->client->trust && tls_ticket_take(c->tls, &ticket) == 0)
@@ -383,7 +388,8 @@ static void on_connected(uv_connect_t *r, int status)
         opened(c);
 }
 
-/* Each address gets its share of the time that is left, so that one that swallows packets does not cost the others theirs. */
+/* Each address gets its share of the time that is left, so that one that swallows packets does not cost the others
+ * theirs. */
 static int64_t address_share(const conn *c)
 {
     int64_t left = c->deadline - loop_now_mono_ms(loop_of(c));

@@ -161,7 +161,8 @@ static bool is_failure(client_failure failure, int status)
 /* Our own troubles say nothing about the origin. */
 static bool says_nothing(client_failure failure)
 {
-    return failure == CLIENT_CANCELLED || failure == CLIENT_MEMORY || failure == CLIENT_SINK || failure == CLIENT_BREAKER;
+    return failure == CLIENT_CANCELLED || failure == CLIENT_MEMORY || failure == CLIENT_SINK ||
+           failure == CLIENT_BREAKER;
 }
 
 static size_t result_of(client_failure failure, int status)

@@ -35,7 +35,8 @@ static bool is_one_of(str name, const char *const *names)
 const char *client_request_check(const client_call *face)
 {
     static const char *const ours[] = {
-        "Host", "Connection", "Content-Length", "Transfer-Encoding", "Accept-Encoding", "Expect", "Upgrade", "TE", NULL};
+        "Host", "Connection", "Content-Length", "Transfer-Encoding", "Accept-Encoding", "Expect", "Upgrade",
+        "TE",   NULL};
     size_t bytes = 0;
     if (face->method.p && (!is_token(face->method) || face->method.n > 32 || str_eq(face->method, STR("CONNECT"))))
         return "bad request method";

@@ -1,5 +1,5 @@
-/* See response.h. The parser's callbacks only note what they saw; the parser pauses at each piece of the body and at the
- * end of the message, and the events are given out from the notes. */
+/* See response.h. The parser's callbacks only note what they saw; the parser pauses at each piece of the body and at
+ * the end of the message, and the events are given out from the notes. */
 #include "response.h"
 
 static int fail(response *r, int err, const char *why)

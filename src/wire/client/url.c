@@ -116,9 +116,8 @@ static int take_authority(arena *a, str text, url *u, const char **ret_why)
     if (r < 0)
         return r;
     const char *open = u->is_v6 ? "[" : "", *close = u->is_v6 ? "]" : "";
-    u->authority = u->port == port_of_scheme(u->https)
-                       ? arena_printf(a, "%s%s%s", open, u->host.p, close)
-                       : arena_printf(a, "%s%s%s:%u", open, u->host.p, close, u->port);
+    u->authority = u->port == port_of_scheme(u->https) ? arena_printf(a, "%s%s%s", open, u->host.p, close)
+                                                       : arena_printf(a, "%s%s%s:%u", open, u->host.p, close, u->port);
     return u->authority.p ? 0 : -ENOMEM;
 }
 
@@ -213,7 +212,8 @@ static void put_escaped(buf *out, str text)
 
 int client_url_resolve(arena *a, const url *base, str reference, url *ret_url, const char **ret_why)
 {
-    SCOPED(buf_done) buf clean = BUF_INIT, out = BUF_INIT;
+    SCOPED(buf_done)
+    buf clean = BUF_INIT, out = BUF_INIT;
     if (reference.n > URL_MAX)
         return refuse(ret_why, "the URL is too long");
     put_escaped(&clean, str_trim(reference));
@@ -234,7 +234,8 @@ int client_url_resolve(arena *a, const url *base, str reference, url *ret_url, c
             buf_str(&out, path);
             buf_str(&out, ref.n > 0 ? ref : query);
         } else {
-            SCOPED(buf_done) buf merged = BUF_INIT;
+            SCOPED(buf_done)
+            buf merged = BUF_INIT;
             if (ref.p[0] != '/')
                 buf_str(&merged, str_head(path, (size_t)str_rchr(path, '/') + 1));
             buf_str(&merged, str_head(ref, end));

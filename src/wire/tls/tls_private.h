@@ -14,8 +14,8 @@ struct tls_trust {
     unsigned refs;
     clk *clock;
     mbedtls_ssl_config config;
-    /* Held for each step of a handshake: the bundle is read in the first, and mbedTLS keeps tables of multiples in the keys
-     * of the authorities, which two threads must not make at once. */
+    /* Held for each step of a handshake: the bundle is read in the first, and mbedTLS keeps tables of multiples in the
+     * keys of the authorities, which two threads must not make at once. */
     pthread_mutex_t lock;
     mbedtls_x509_crt authorities; /* the extra file's, then the bundle's */
     char *bundle_file;

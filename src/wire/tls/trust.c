@@ -6,8 +6,8 @@
 
 #define SYSTEM_BUNDLE "/etc/ssl/certs/ca-certificates.crt"
 
-/* In order of preference. AES first: the processors this runs on have instructions for it. No suite without forward secrecy
- * or authenticated encryption. */
+/* In order of preference. AES first: the processors this runs on have instructions for it. No suite without forward
+ * secrecy or authenticated encryption. */
 static const int suites[] = {
     MBEDTLS_TLS_ECDHE_ECDSA_WITH_AES_128_GCM_SHA256,
     MBEDTLS_TLS_ECDHE_RSA_WITH_AES_128_GCM_SHA256,
@@ -61,8 +61,8 @@ static int read_extra(tls_trust *t, const char *path)
     return r == 0 ? 0 : -EINVAL;
 }
 
-/* Of the system's bundle, what can be parsed is taken: a certificate of a kind that mbedTLS does not know is no reason to
- * distrust the others. */
+/* Of the system's bundle, what can be parsed is taken: a certificate of a kind that mbedTLS does not know is no reason
+ * to distrust the others. */
 void tls_trust_read_bundle(tls_trust *t)
 {
     if (t->bundle_tried)
