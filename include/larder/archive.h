@@ -39,7 +39,7 @@ typedef struct archive_sink {
 typedef struct archive_limits {            /* 0: no limit */
     uint64_t max_compressed, max_inflated; /* bytes */
     uint64_t max_entries;
-    uint64_t max_ratio; /* inflated : compressed, judged from the first MiB on; deflate can't pass 1032 */
+    uint64_t max_ratio; /* inflated : compressed, judged once 64 MiB are inflated; deflate can't pass 1032 */
     bool git_sha;       /* hash every content */
 } archive_limits;
 

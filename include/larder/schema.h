@@ -196,6 +196,7 @@ enum { ALLOW_EXTRA = 1 /* keys that the schema does not name are ignored */ };
  *     Input should be 'a', 'b' or 'c'
  *     Input should be greater than or equal to N      (less than or equal to)
  *     String should have at least N characters        (at most; List, Dictionary: N items)
+ *     String should not contain null characters
  *     Extra inputs are not permitted
  * Numbers are numbers, booleans are booleans: 1.0 is no integer, "true" and 1 are no booleans. */
 int schema_decode(const schema *s, arena *a, const json_value *object, unsigned flags, void *out,

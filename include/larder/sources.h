@@ -134,6 +134,10 @@ enum {
     ENTRIES_BY_SOURCE_DATE,      /* source, detected_at */
 };
 
+/* Types as small numbers, in the alphabetical order of their names. */
+#define ARTIFACT_TYPE_COUNT 6
+unsigned artifact_type_number(str type); /* of one that artifact_type_parse gave */
+str artifact_type_name(unsigned number);
 /* "mcp_server" and "mcp-server" mean mcp; -EINVAL for what is no type. */
 int artifact_type_parse(str text, str *ret_type);
 
@@ -180,7 +184,7 @@ int entries_live_page(store_view *v, arena *a, str type, uint64_t skip, size_t l
 /* All live entries of indexed sources, by name: for who keeps an index of them. A negative result of fn ends it. */
 typedef struct entry_live {
     str id, name; /* until fn returns */
-    unsigned type; /* detect_type */
+    unsigned type; /* artifact_type_number */
     int64_t updated_at;
 } entry_live;
 int entries_live_each(store_view *v, int (*fn)(void *arg, const entry_live *e), void *arg);

@@ -1,7 +1,6 @@
 /* See feed.h. At most one build is under way; a reload that comes meanwhile begins when it is freed. */
 #include "feed.h"
 
-#include "larder/detect.h"
 #include "larder/log.h"
 
 #define AGAIN_MS SECONDS(5) /* after a failure for lack of memory */
@@ -187,20 +186,14 @@ static void begin_merge(feed *f)
 
 void feed_entries(feed *f, const entry_change *changes, size_t n)
 {
-    detect_type type;
     int r = 0;
 
     for (size_t i = 0; i < n && r == 0; i++) {
         const entry_change *c = &changes[i];
-        const search_doc doc = {.id = c->id, .name = c->name, .updated_ms = c->updated_at};
-        if (!c->live) {
-            r = search_remove(f->app->search, c->id);
-            r = r == -ENOENT ? 0 : r;
-        } else if (detect_type_parse(c->type, &type)) {
-            search_doc d = doc;
-            d.type = (uint8_t)type;
-            r = search_put(f->app->search, &d);
-        }
+        const search_doc doc = {
+            .id = c->id, .name = c->name, .type = (uint8_t)artifact_type_number(c->type), .updated_ms = c->updated_at};
+        r = c->live ? search_put(f->app->search, &doc) : search_remove(f->app->search, c->id);
+        r = r == -ENOENT ? 0 : r;
     }
     if (r < 0) { /* what it missed is in the store */
         load_later(f, r);

@@ -116,7 +116,7 @@ def test_a_slow_archive_arrives(larder, github):
 @pytest.mark.parametrize('truncated', [False, True])
 def test_bytes_that_are_not_utf_8_come_out_as_valid_json(larder, github, truncated):
     files = dict(HONEST, **{'skills/bad-\udcff\udcfe-name/SKILL.md': 'x', 'skills/latin/SKILL.md': 'x',
-                            'skills/binary/SKILL.md': 'x'}) if not truncated else HONEST
+                            'skills/binary/SKILL.md': 'y'}) if not truncated else HONEST
     one, source = scan(larder, github, archives.foreign_bytes(), truncated, files)
     assert source['scan_status'] == 'success', source['last_error']
     assert {'honest', 'latin', 'binary'} <= names(one, source)

@@ -64,6 +64,10 @@ static bool text_fits(decoder *d, const json_value *v, int64_t min, int64_t max,
         return false;
     }
     str text = json_string(v);
+    if (text.n && memchr(text.p, '\0', text.n)) {
+        *ret_why = STR("String should not contain null characters");
+        return false;
+    }
     if (!in_bounds(d, utf8_length(text), min, max, "String", "character", ret_why))
         return false;
     *ret_text = text;

@@ -12,7 +12,7 @@
 
 #define BLOCK 512
 #define NOTE_MAX 65536 /* bytes of a pax header or a long name */
-#define RATIO_FREE (1 << 20)
+#define RATIO_FREE (64 << 20)
 
 typedef enum { IN_HEADER, IN_BODY, IN_PADDING, DONE } tar_state;
 typedef enum { BODY_DROPPED, BODY_CONTENT, BODY_NOTE } body_use;

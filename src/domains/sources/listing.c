@@ -8,12 +8,26 @@ bool source_filter_is_empty(const source_filter *f)
     return !f->artifact_type.p && !f->trust_level.p && !f->search.p && !f->tags.v;
 }
 
-static bool contains_nocase(str text, str needle)
+/* `needle` is folded already. */
+static bool contains_folded(str text, str needle)
 {
-    for (size_t i = 0; text.p && i + needle.n <= text.n; i++)
-        if (str_eq_nocase(str_of(text.p + i, needle.n), needle))
-            return true;
-    return false;
+    buf scratch = BUF_INIT;
+    const str folded = text.p ? str_fold(text, &scratch) : STR_NULL;
+    const bool found = folded.p && str_find(folded, needle) >= 0;
+
+    buf_done(&scratch);
+    return found;
+}
+
+static int fold_into(arena *a, str *text)
+{
+    buf scratch = BUF_INIT;
+
+    if (!text->p)
+        return 0;
+    *text = arena_dup(a, str_fold(*text, &scratch));
+    buf_done(&scratch);
+    return text->p ? 0 : -ENOMEM;
 }
 
 static bool has_tag(const source *s, str tag)
@@ -26,11 +40,11 @@ static bool has_tag(const source *s, str tag)
 
 static bool matches_search(const source *s, str needle)
 {
-    if (contains_nocase(s->owner, needle) || contains_nocase(s->repo_name, needle) ||
-        contains_nocase(s->description, needle) || contains_nocase(s->repo_description, needle))
+    if (contains_folded(s->owner, needle) || contains_folded(s->repo_name, needle) ||
+        contains_folded(s->description, needle) || contains_folded(s->repo_description, needle))
         return true;
     for (size_t i = 0; i < s->tags.n; i++)
-        if (contains_nocase(s->tags.v[i], needle))
+        if (contains_folded(s->tags.v[i], needle))
             return true;
     return false;
 }
@@ -58,12 +72,13 @@ static bool source_matches(const source *s, const source_filter *f)
 int sources_list(store_view *v, arena *a, const source_filter *f, str after, size_t limit, source_page *ret_page)
 {
     const bool filtered = !source_filter_is_empty(f);
+    source_filter folded = *f;
     source_page page = {.total = filtered ? 0 : -1};
     store_cursor *c;
     store_item item;
 
     source *items = arena_array(a, source, limit);
-    if (!items)
+    if (!items || fold_into(a, &folded.search) < 0)
         return -ENOMEM;
     int r = store_walk(v, &sources_ks, STORE_BY_KEY, STR_NULL, filtered ? STR_NULL : after, false, &c);
     if (r < 0)
@@ -77,7 +92,7 @@ int sources_list(store_view *v, arena *a, const source_filter *f, str after, siz
             continue;
         }
         r = record_decode(&source_schema, a, item.value, &s);
-        if (r < 0 || !source_matches(&s, f))
+        if (r < 0 || !source_matches(&s, &folded))
             continue;
         page.total += filtered;
         if (!in_reach)
@@ -97,20 +112,23 @@ int sources_list(store_view *v, arena *a, const source_filter *f, str after, siz
 }
 
 /* ---- one source's entries ---- */
-static const int ORDER_OF[] = {
-    [ENTRY_SORT_CONFIDENCE] = ENTRIES_BY_SOURCE_CONFIDENCE,
-    [ENTRY_SORT_NAME] = ENTRIES_BY_SOURCE_NAME,
-    [ENTRY_SORT_DATE] = ENTRIES_BY_SOURCE_DATE,
+static const struct {
+    int index;
+    bool falls; /* its keys begin with the highest */
+} ORDER_OF[] = {
+    [ENTRY_SORT_CONFIDENCE] = {ENTRIES_BY_SOURCE_CONFIDENCE, true},
+    [ENTRY_SORT_NAME] = {ENTRIES_BY_SOURCE_NAME, false},
+    [ENTRY_SORT_DATE] = {ENTRIES_BY_SOURCE_DATE, true},
 };
 
 typedef struct entry_tallies_by {
-    int64_t status[ENTRY_STATUSES], type[DETECT_TYPE_COUNT];
+    int64_t status[ENTRY_STATUSES], type[ARTIFACT_TYPE_COUNT];
     int64_t total;
 } entry_tallies_by;
 
 static bool cover_matches(const entry_cover *c, const entry_filter *f)
 {
-    if (f->artifact_type.p && c->type != artifact_type_index(f->artifact_type))
+    if (f->artifact_type.p && c->type != artifact_type_number(f->artifact_type))
         return false;
     if (f->status.p) { /* an asked-for status wins over include_excluded */
         if (!str_eq(f->status, entry_status_text((entry_status)c->status)))
@@ -133,7 +151,7 @@ static bool tallies_from_store(store_view *v, str source_id, const entry_filter 
 {
     if (f->search.p || f->min_confidence > 0 || f->max_confidence < 100)
         return false;
-    for (unsigned type = 0; type < DETECT_TYPE_COUNT; type++) {
+    for (unsigned type = 0; type < ARTIFACT_TYPE_COUNT; type++) {
         for (unsigned status = 0; status < ENTRY_STATUSES; status++) {
             entry_cover c = {.type = (uint8_t)type, .status = (uint8_t)status, .confidence = 100};
             if (cover_matches(&c, f))
@@ -152,7 +170,7 @@ static int counts_from(arena *a, const int64_t *n, size_t count, bool types, cou
         return -ENOMEM;
     for (size_t i = 0; i < count; i++) {
         if (n[i] > 0)
-            found[used++] = (count_of){types ? detect_type_name((detect_type)i) : entry_status_text((entry_status)i), n[i]};
+            found[used++] = (count_of){types ? artifact_type_name((unsigned)i) : entry_status_text((entry_status)i), n[i]};
     }
     *ret = (counts){found, used};
     return 0;
@@ -168,7 +186,7 @@ static int cursor_key(store_view *v, arena *a, str source_id, entry_sort sort, s
         return r;
     if (!str_eq(e.source_id, source_id))
         return -ENOENT;
-    entry_order_key(ORDER_OF[sort], &e, k);
+    entry_order_key(ORDER_OF[sort].index, &e, k);
     return 0;
 }
 
@@ -182,17 +200,19 @@ int entries_list(store_view *v, arena *a, str source_id, const entry_filter *f, 
     store_item item;
 
     entry *items = arena_array(a, entry, limit);
-    if (!items)
+    str needle = f->search;
+    if (!items || fold_into(a, &needle) < 0)
         return -ENOMEM;
     int r = after.p ? cursor_key(v, a, source_id, sort, after, &from) : 0;
     if (r < 0)
         return r;
     const bool counted = tallies_from_store(v, source_id, f, &t);
+    const bool back = down != ORDER_OF[sort].falls; /* against the order of the keys */
     store_key_init(&prefix);
     store_key_str(&prefix, source_id);
     /* When the walk also counts, it must see all: the page then begins where the keys pass `after`. */
-    r = store_walk(v, &entries_ks, ORDER_OF[sort], store_key_view(&prefix),
-                   counted && after.p ? store_key_view(&from) : STR_NULL, down, &c);
+    r = store_walk(v, &entries_ks, ORDER_OF[sort].index, store_key_view(&prefix),
+                   counted && after.p ? store_key_view(&from) : STR_NULL, back, &c);
     if (r < 0)
         return r;
     while (r == 0 && !(counted && page.more) && store_next(c, &item)) {
@@ -206,12 +226,12 @@ int entries_list(store_view *v, arena *a, str source_id, const entry_filter *f, 
         if (!cover_matches(&cover, f))
             continue;
         const int side = after.p ? str_cmp(item.index_key, store_key_view(&from)) : 1;
-        const bool in_reach = !after.p || (down ? side < 0 : side > 0);
+        const bool in_reach = !after.p || (back ? side < 0 : side > 0);
         if (f->search.p || (in_reach && page.n < limit)) {
             r = store_item_value(c, &item);
             if (r == 0)
                 r = record_decode(&entry_schema, a, item.value, &e);
-            if (r < 0 || (f->search.p && !contains_nocase(e.name, f->search)))
+            if (r < 0 || (f->search.p && !contains_folded(e.name, needle)))
                 continue;
         }
         if (!counted)
@@ -231,7 +251,7 @@ int entries_list(store_view *v, arena *a, str source_id, const entry_filter *f, 
     if (r == 0)
         r = counts_from(a, t.status, ENTRY_STATUSES, false, &page.by_status);
     if (r == 0)
-        r = counts_from(a, t.type, DETECT_TYPE_COUNT, true, &page.by_type);
+        r = counts_from(a, t.type, ARTIFACT_TYPE_COUNT, true, &page.by_type);
     if (r == 0)
         *ret_page = page;
     return r;
@@ -250,7 +270,7 @@ int entries_live_page(store_view *v, arena *a, str type, uint64_t skip, size_t l
         return -ENOMEM;
     store_key_init(&prefix);
     if (type.p)
-        store_key_u8(&prefix, (uint8_t)artifact_type_index(type));
+        store_key_u8(&prefix, (uint8_t)artifact_type_number(type));
     int r = store_walk(v, &entries_ks, type.p ? ENTRIES_BY_TYPE_NAME : ENTRIES_BY_NAME, store_key_view(&prefix), STR_NULL,
                        false, &c);
     if (r < 0)

@@ -155,12 +155,12 @@ static int merge_gone(store_txn *t, scan *sc, struct scan_merge *m)
 static int fill_counts(store_view *v, arena *a, source *s)
 {
     int64_t status[ENTRY_STATUSES] = {0}, live = 0;
-    count_of *types = arena_array(a, count_of, DETECT_TYPE_COUNT);
+    count_of *types = arena_array(a, count_of, ARTIFACT_TYPE_COUNT);
     size_t n = 0;
 
     if (!types)
         return -ENOMEM;
-    for (unsigned type = 0; type < DETECT_TYPE_COUNT; type++) {
+    for (unsigned type = 0; type < ARTIFACT_TYPE_COUNT; type++) {
         int64_t of_type = 0;
         for (unsigned st = 0; st < ENTRY_STATUSES; st++) {
             const int64_t n_rows = entry_tally(v, s->id, type, (entry_status)st);
@@ -170,7 +170,7 @@ static int fill_counts(store_view *v, arena *a, source *s)
         }
         live += of_type;
         if (of_type > 0)
-            types[n++] = (count_of){detect_type_name((detect_type)type), of_type};
+            types[n++] = (count_of){artifact_type_name(type), of_type};
     }
     s->counts_by_type = (counts){types, n};
     s->artifact_count = s->artifact_count_from_cache = live;
@@ -231,7 +231,7 @@ static void take_over_repository(const scan *sc, source *s)
 static int put_source(store_txn *t, scan *sc, arena *a)
 {
     source s = {0};
-    str *types = arena_array(a, str, DETECT_TYPE_COUNT);
+    str *types = arena_array(a, str, ARTIFACT_TYPE_COUNT);
     size_t n = 0;
 
     int r = types ? source_load(store_txn_view(t), a, sc->src.id, &s) : -ENOMEM;
@@ -253,9 +253,9 @@ static int put_source(store_txn *t, scan *sc, arena *a)
         s.indexing_strategy = STR("archive");
         s.artifacts_root = common_folder(sc);
         s.composite_member_count = sc->composite_members;
-        for (unsigned type = 0; type < DETECT_TYPE_COUNT; type++)
+        for (unsigned type = 0; type < ARTIFACT_TYPE_COUNT; type++)
             if (sc->composite_types & (1u << type))
-                types[n++] = detect_type_name((detect_type)type);
+                types[n++] = artifact_type_name(type);
         s.composite_child_types = (strs){types, n};
     }
     r = fill_counts(store_txn_view(t), a, &s);

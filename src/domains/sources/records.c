@@ -28,12 +28,23 @@ entry_status entry_status_of(const entry *e)
     return ENTRY_EXCLUDED; /* a record of an unknown future status is not shown */
 }
 
-unsigned artifact_type_index(str type)
-{
-    detect_type t = DETECT_SKILL;
+/* In alphabetical order: by it keys with the number sort as those with the name would. */
+static const str TYPE_TEXT[ARTIFACT_TYPE_COUNT] = {
+    STR_INIT("agent"), STR_INIT("command"), STR_INIT("composite"), STR_INIT("hook"), STR_INIT("mcp"), STR_INIT("skill"),
+};
 
-    (void)detect_type_parse(type, &t); /* what is stored came from the same table */
-    return t;
+str artifact_type_name(unsigned number)
+{
+    return number < ARTIFACT_TYPE_COUNT ? TYPE_TEXT[number] : STR_NULL;
+}
+
+unsigned artifact_type_number(str type)
+{
+    unsigned n = 0;
+
+    while (n + 1 < ARTIFACT_TYPE_COUNT && !str_eq(type, TYPE_TEXT[n])) /* what is stored is one of them */
+        n++;
+    return n;
 }
 
 int artifact_type_parse(str text, str *ret_type)
@@ -116,7 +127,7 @@ keyspace validators_ks = {.name = "validators"};
 
 static str entry_cover_make(const entry *e, char out[COVER_LEN])
 {
-    out[0] = (char)artifact_type_index(e->artifact_type);
+    out[0] = (char)artifact_type_number(e->artifact_type);
     out[1] = (char)entry_status_of(e);
     out[2] = (char)e->confidence_score;
     memcpy(out + 3, &e->updated_at, sizeof(e->updated_at));
@@ -131,11 +142,12 @@ bool entry_cover_read(str cover, entry_cover *ret_cover)
     ret_cover->status = (uint8_t)cover.p[1];
     ret_cover->confidence = (uint8_t)cover.p[2];
     memcpy(&ret_cover->updated_at, cover.p + 3, sizeof(ret_cover->updated_at));
-    return ret_cover->type < DETECT_TYPE_COUNT && ret_cover->status < ENTRY_STATUSES;
+    return ret_cover->type < ARTIFACT_TYPE_COUNT && ret_cover->status < ENTRY_STATUSES;
 }
 
 /* Names are cut where a key would grow too long: the id at the end keeps it unique. */
 #define NAME_IN_KEY 200
+#define PATH_IN_KEY 150
 
 static void parts_name(store_key *k, const entry *e)
 {
@@ -143,17 +155,19 @@ static void parts_name(store_key *k, const entry *e)
 }
 static void parts_type_name(store_key *k, const entry *e)
 {
-    store_key_u8(k, (uint8_t)artifact_type_index(e->artifact_type));
+    store_key_u8(k, (uint8_t)artifact_type_number(e->artifact_type));
     parts_name(k, e);
 }
 static void parts_updated(store_key *k, const entry *e)
 {
     store_key_u64(k, (uint64_t)e->updated_at);
 }
+/* Highest, or newest, first; then by path. */
 static void parts_source_confidence(store_key *k, const entry *e)
 {
     store_key_str(k, e->source_id);
-    store_key_u8(k, (uint8_t)e->confidence_score);
+    store_key_u8(k, (uint8_t)(100 - e->confidence_score));
+    store_key_str(k, str_head(e->path, PATH_IN_KEY));
 }
 static void parts_source_name(store_key *k, const entry *e)
 {
@@ -163,7 +177,8 @@ static void parts_source_name(store_key *k, const entry *e)
 static void parts_source_date(store_key *k, const entry *e)
 {
     store_key_str(k, e->source_id);
-    store_key_u64(k, (uint64_t)e->detected_at);
+    store_key_u64(k, ~(uint64_t)e->detected_at);
+    store_key_str(k, str_head(e->path, PATH_IN_KEY));
 }
 
 /* The orders: the parts of each index's key, which ends with the entry's id; some hold live entries only. */
@@ -207,7 +222,7 @@ void entry_order_key(int order, const entry *e, store_key *k)
 static void entry_emit_all(const entry *e, store_emit *out)
 {
     const bool live = entry_is_live(e);
-    const unsigned type = artifact_type_index(e->artifact_type);
+    const unsigned type = artifact_type_number(e->artifact_type);
     char cover[COVER_LEN], type_bucket[2];
     store_key k;
 
@@ -260,7 +275,7 @@ int64_t entries_live(store_view *v, str type)
 
     if (!type.p)
         return store_tally(v, &entries_ks, STR("live"));
-    return store_tally(v, &entries_ks, bucket_live_type(artifact_type_index(type), bucket));
+    return store_tally(v, &entries_ks, bucket_live_type(artifact_type_number(type), bucket));
 }
 
 int64_t entry_tally(store_view *v, str source_id, unsigned type, entry_status status)
@@ -274,7 +289,7 @@ int64_t entries_of_source(store_view *v, str source_id)
 {
     int64_t n = 0;
 
-    for (unsigned type = 0; type < DETECT_TYPE_COUNT; type++)
+    for (unsigned type = 0; type < ARTIFACT_TYPE_COUNT; type++)
         for (unsigned status = 0; status < ENTRY_STATUSES; status++)
             n += entry_tally(v, source_id, type, (entry_status)status);
     return n;

@@ -21,7 +21,6 @@ static inline bool entry_is_live(const entry *e)
     entry_status s = entry_status_of(e);
     return s != ENTRY_REMOVED && s != ENTRY_EXCLUDED;
 }
-unsigned artifact_type_index(str type); /* a detect_type */
 
 /* What the per-source indexes carry beside their key, so that filters need not fetch the record. */
 typedef struct entry_cover {

@@ -199,7 +199,8 @@ static int refuse_kind(map_reader *m, str key, const char *kind)
 static int add_directory(map_reader *m, str in, detect_type type)
 {
     str dir;
-    int r = check_directory(m->a, STR("manual_map directory"), in, &dir, m->problem);
+    const str what = arena_printf(m->a, "manual_map directory '" STR_FMT "'", STR_ARG(utf8_head(in, 100)));
+    int r = what.p ? check_directory(m->a, what, in, &dir, m->problem) : -ENOMEM;
     if (r < 0)
         return r;
     if (dir.n == 0)

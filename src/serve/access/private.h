@@ -20,7 +20,7 @@ typedef struct known_key {
 } known_key;
 
 /* A window of 60 s or 60 min that slides by slots: what falls out of it is taken from the sum. */
-#define WINDOW_SLOTS 61 /* one more than the window has: the newest is not over yet */
+#define WINDOW_SLOTS 60
 typedef struct window {
     uint16_t slot[WINDOW_SLOTS];
     uint32_t sum;

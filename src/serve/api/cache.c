@@ -1,6 +1,5 @@
 /* /api/v1/cache: what is cached, from all sources: the marketplace, search, figures. */
 #include "larder/api.h"
-#include "larder/detect.h"
 
 const family family_cache = {
     .name = "cache",
@@ -228,7 +227,7 @@ static search_item search_item_of(const search_hit *h, const entry *e)
     return (search_item){
         .id = h->id,
         .name = h->name,
-        .type = detect_type_name((detect_type)h->type),
+        .type = artifact_type_name(h->type),
         .score = h->score,
         .source_id = e ? e->source_id : STR_NULL,
         .url = e ? e->upstream_url : STR_NULL,
@@ -307,12 +306,12 @@ static int find(call *c)
     api *app = c->app;
     search_query q = {.text = in->query, .order = order_of(in->sort_by), .skip = (uint64_t)in->skip, .limit = (size_t)in->limit};
     search_page page = {0};
-    detect_type type;
+    str type;
     int r = 0;
 
-    const bool known = (!in->type.n || detect_type_parse(in->type, &type)) && !in->project_id.n; /* no projects yet */
+    const bool known = (!in->type.n || artifact_type_parse(in->type, &type) == 0) && !in->project_id.n; /* no projects yet */
     if (in->type.n && known)
-        q.types = UINT64_C(1) << type;
+        q.types = UINT64_C(1) << artifact_type_number(type);
     if (known)
         r = search_find(app->search, &q, c->arena, &page);
     if (r == -E2BIG)

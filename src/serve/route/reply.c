@@ -97,6 +97,10 @@ int reply_json(call *c, int status)
     /* A later reply was read from a later snapshot: the tag stands for it only if nothing was written in between. */
     if (status == 200 && c->etag.p && (state_of(c)->in_request || str_eq(c->etag, route_etag(c))))
         rep.etag = c->etag;
+    if (rep.etag.p && http_etag_matches(c->req, rep.etag)) { /* If-None-Match: *, and here it is */
+        route_send(c, &(http_reply){.status = 304, .etag = c->etag});
+        return 0;
+    }
     route_send(c, &rep);
     return 0;
 }
