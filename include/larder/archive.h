@@ -39,7 +39,8 @@ typedef struct archive_sink {
 typedef struct archive_limits {            /* 0: no limit */
     uint64_t max_compressed, max_inflated; /* bytes */
     uint64_t max_entries;
-    uint64_t max_ratio; /* inflated : compressed, judged once 64 MiB are inflated; deflate can't pass 1032 */
+    uint64_t max_ratio;  /* inflated : compressed; deflate cannot pass 1032 */
+    uint64_t ratio_from; /* inflated bytes from which it is judged: little that compresses well is no bomb; 0: 1 MiB */
     bool git_sha;       /* hash every content */
 } archive_limits;
 

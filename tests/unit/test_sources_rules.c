@@ -251,8 +251,8 @@ static void a_manual_map_that_makes_no_sense_says_why(void **state)
         {"{\"a\":\"\"}", "Invalid artifact type: . Allowed: agent, command, composite, hook, mcp_server, skill"},
         {"{\"a\":[\"skill\",\"agent\"]}", "manual_map.a: List should have exactly 1 item, the artifact type"},
         {"{\"a\":[]}", "manual_map.a: List should have exactly 1 item, the artifact type"},
-        {"{\"../a\":\"skill\"}", "manual_map directory cannot contain parent directory references (..)"},
-        {"{\"skill\":[\"/a\"]}", "manual_map directory must be a relative path"},
+        {"{\"../a\":\"skill\"}", "manual_map directory '../a' cannot contain parent directory references (..)"},
+        {"{\"skill\":[\"/a\"]}", "manual_map directory '/a' must be a relative path"},
         {"{\"a\":\"skill\",\"a/\":\"agent\"}", "manual_map gives directory 'a' more than one artifact type"},
     };
     for (size_t i = 0; i < COUNT_OF(cases); i++) {

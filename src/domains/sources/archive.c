@@ -12,7 +12,7 @@
 
 #define BLOCK 512
 #define NOTE_MAX 65536 /* bytes of a pax header or a long name */
-#define RATIO_FREE (64 << 20)
+#define RATIO_FROM (1 << 20)
 
 typedef enum { IN_HEADER, IN_BODY, IN_PADDING, DONE } tar_state;
 typedef enum { BODY_DROPPED, BODY_CONTENT, BODY_NOTE } body_use;
@@ -411,7 +411,7 @@ static int check_limits(archive *a)
     const archive_limits *l = &a->limits;
     if (l->max_inflated > 0 && a->inflated > l->max_inflated)
         return fail(a, -EFBIG, "the archive unpacks to too many bytes", NULL);
-    if (l->max_ratio > 0 && a->inflated > RATIO_FREE && a->inflated / l->max_ratio > a->compressed)
+    if (l->max_ratio > 0 && a->inflated > (l->ratio_from ? l->ratio_from : RATIO_FROM) && a->inflated / l->max_ratio > a->compressed)
         return fail(a, -EFBIG, "the archive is compressed suspiciously well", NULL);
     return 0;
 }

@@ -7,7 +7,8 @@
 #include "larder/frontmatter.h"
 
 #define CONTENT_MAX (FRONTMATTER_MAX + 1024) /* of a describing file: its beginning */
-#define MAX_RATIO 200                        /* of inflated to compressed bytes: text compresses 3 to 20 times */
+#define MAX_RATIO 200                        /* text compresses 3 to 20 times */
+#define RATIO_FROM (64u << 20)
 
 /* ---- the listing ---- */
 static detect_file *add_file(scan *sc)
@@ -178,6 +179,7 @@ int scan_reader_open(scan *sc)
         .max_inflated = sc->owner->o.max_archive_bytes * 8,
         .max_entries = sc->owner->o.max_entries * 2, /* folders count here too */
         .max_ratio = MAX_RATIO,
+        .ratio_from = RATIO_FROM,
         .git_sha = !sc->has_tree,
     };
     const archive_sink sink = {.ctx = sc, .on_entry = on_entry, .on_data = on_data, .on_end = on_end};
