@@ -45,7 +45,11 @@ typedef struct family {
 void error_body_detail(json *w, int status, str text); /* {"detail": text} */
 extern const schema error_detail_schema;
 
-typedef enum limit_class { LIMIT_NONE, LIMIT_CLIENT /* per key or address; X-RateLimit-* on every answer */ } limit_class;
+typedef enum limit_class {
+    LIMIT_NONE,
+    LIMIT_KEY,    /* a key's requests count; anonymous ones, where the family is open, don't */
+    LIMIT_CLIENT, /* all count, by key or by address */
+} limit_class;
 enum { BODY_OPTIONAL = 2, BODY_NONE = 0, NO_DOCUMENT = 4 /* left out of the OpenAPI document */, RAW_BODY = 8 };
 
 #define ROUTE_ETAG_KEYSPACES 4

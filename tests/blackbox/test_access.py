@@ -105,19 +105,19 @@ FORWARDED = {'X-Forwarded-For': '203.0.113.7'}
 def test_forwarded_addresses_count_only_through_trusted_proxies(larder):
     options = {'limits.requests_per_minute': 2, 'access.sources': 'open'}
     plain = larder(options)
-    got = [plain.get(SOURCES, key=None, headers={'X-Forwarded-For': '203.0.113.%d' % i}).status for i in range(4)]
-    assert got == [200, 200, 429, 429]
+    got = [plain.get(STATUS, key=None, headers={'X-Forwarded-For': '203.0.113.%d' % i}).status for i in range(4)]
+    assert got == [401, 401, 429, 429]
     behind = larder(dict(options, **{'http.trusted_proxies': ['127.0.0.0/8', '10.0.0.0/8']}))
 
     def ask(forwarded):
-        return behind.get(SOURCES, key=None, headers={'X-Forwarded-For': forwarded}).status
-    assert [ask('203.0.113.7') for _ in range(3)] == [200, 200, 429]
-    assert ask('203.0.113.8') == 200
+        return behind.get(STATUS, key=None, headers={'X-Forwarded-For': forwarded}).status
+    assert [ask('203.0.113.7') for _ in range(3)] == [401, 401, 429]
+    assert ask('203.0.113.8') == 401
     # The right-most address that is not a trusted proxy is the client; what stands left of it is hearsay.
     assert ask('198.51.100.1, 203.0.113.7') == 429
     assert ask('203.0.113.7, 10.1.2.3') == 429
-    assert ask('203.0.113.7, 198.51.100.2') == 200
-    assert ask('2001:db8::1') == 200
+    assert ask('203.0.113.7, 198.51.100.2') == 401
+    assert ask('2001:db8::1') == 401
 
 
 @pytest.mark.parametrize('value', ['', ',', 'unknown', '203.0.113.999', '::::', 'x' * 3000, '1.2.3.4:5678',

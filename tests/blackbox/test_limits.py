@@ -45,9 +45,14 @@ def test_each_key_has_its_own_budget(larder):
 
 def test_without_a_key_the_address_counts(larder):
     one = larder({'limits.requests_per_minute': 2})
-    assert [one.get(SOURCES, key=None).status for _ in range(3)] == [200, 200, 429]
+    assert [one.get(CACHE + '/status', key=None).status for _ in range(3)] == [401, 401, 429]
     key = one.new_key(rate=None)
-    assert one.get(SOURCES, key=key).status == 200
+    assert one.get(CACHE + '/status', key=key).status == 200
+
+
+def test_where_no_key_is_needed_anonymous_requests_are_not_counted(larder):
+    one = larder({'limits.requests_per_minute': 2})
+    assert [one.get(SOURCES, key=None).status for _ in range(6)] == [200] * 6
 
 
 def test_an_hour_has_a_limit_as_well(larder):

@@ -6,7 +6,7 @@ import socket
 import subprocess
 
 import pytest
-from program import SOURCES, until
+from program import CACHE, SOURCES, until
 from wire import Wire, request
 
 EXAMPLE = os.path.join(os.path.dirname(os.path.abspath(__file__)), '..', '..', 'etc', 'nginx.conf')
@@ -65,6 +65,9 @@ def proxied(larder, tmp_path):
         process.wait(30)
 
 
+STATUS = CACHE + '/status'
+
+
 def ask(port, headers=None, path=SOURCES):
     with Wire(port, source=CLIENT) as wire:
         return wire.send(request('GET', path, headers or {})).reply()
@@ -93,9 +96,9 @@ def test_nginx_keeps_its_connections_to_us(proxied):
 
 def test_the_client_s_own_address_counts(proxied):
     one, port = proxied
-    left = [int(ask(port).headers['x-ratelimit-remaining']) for _ in range(3)]
+    left = [int(ask(port, path=STATUS).headers['x-ratelimit-remaining']) for _ in range(3)]
     assert left == [999, 998, 997]
-    assert ask(port, {'X-Forwarded-For': '203.0.113.9'}).headers['x-ratelimit-remaining'] == '996', \
+    assert ask(port, {'X-Forwarded-For': '203.0.113.9'}, STATUS).headers['x-ratelimit-remaining'] == '996', \
         'a client chose its own address'
     until(lambda: CLIENT in one.errors, 'the address in the access log')
 

@@ -63,7 +63,7 @@ static void errors_of(const route *row, statuses *ret_errors)
         add_status(ret_errors, 401);
         add_status(ret_errors, 403);
     }
-    if (row->limits == LIMIT_CLIENT)
+    if (row->limits != LIMIT_NONE)
         add_status(ret_errors, 429);
 }
 
@@ -81,9 +81,12 @@ static void put_reference(json *w, const schema *s)
 /* "content": one media type with its schema; `s` NULL is any text, or for JSON any object. */
 static void put_content(json *w, const char *type, const schema *s)
 {
+    str rest = type ? str_c(type) : STR("application/json"), media = STR_NULL;
+
+    (void)str_cut(&rest, ';', &media); /* without its parameters */
     json_key(w, STR("content"));
     json_object(w);
-    json_key(w, type ? str_c(type) : STR("application/json"));
+    json_key(w, media);
     json_object(w);
     json_key(w, STR("schema"));
     if (s) {
@@ -119,7 +122,7 @@ static void put_headers(json *w, const route *row, int status)
     json_object(w);
     if (has_etag)
         put_header(w, STR("ETag"), STR("string"), STR("for If-None-Match"));
-    if (row->limits == LIMIT_CLIENT) {
+    if (row->limits != LIMIT_NONE) {
         put_header(w, STR("X-RateLimit-Limit"), STR("integer"), STR("requests a window takes; absent where there is no limit"));
         put_header(w, STR("X-RateLimit-Remaining"), STR("integer"), STR("how many are left"));
         put_header(w, STR("X-RateLimit-Reset"), STR("integer"), STR("when there will be more, in Unix seconds"));

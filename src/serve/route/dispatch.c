@@ -143,7 +143,8 @@ static int admit(call *c, store_view *v)
     const int allowed =
         row->scope == SCOPE_PUBLIC ? 0 : access_admit(a, c->req, v, row->scope, access_is_open(a, row->scope), &c->grant);
 
-    if (row->limits == LIMIT_CLIENT && (allowed == 0 || allowed == -EACCES || allowed == -EPERM)) {
+    const bool is_counted = row->limits == LIMIT_CLIENT || (row->limits == LIMIT_KEY && c->grant.has_key);
+    if (is_counted && (allowed == 0 || allowed == -EACCES || allowed == -EPERM)) {
         const int r = access_enter(a, c->req, &c->grant);
         if (r == -EDQUOT)
             return refuse_limits(c);
