@@ -89,7 +89,9 @@ typedef struct space {
     const keyspace *ks;
     MDB_dbi records;
     MDB_dbi *indexes;
+    uint64_t generation, generation_of; /* as the loop's view saw it in that snapshot; NO_SNAPSHOT: not yet */
 } space;
+#define NO_SNAPSHOT UINT64_MAX
 
 struct store_view {
     store *owner;
