@@ -18,6 +18,7 @@ typedef struct api {
     struct ops *ops;
     /* While search learns the entries after a start, calls wait for it here: ready(c) runs on the loop when it has. */
     bool search_is_ready;
+    uint64_t search_version; /* another number after each change of what search finds: it lags behind the store */
     list search_waits; /* search_wait.link */
 } api;
 typedef struct search_wait {

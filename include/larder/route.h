@@ -66,7 +66,10 @@ struct route {
     int other_status;     /* one more that comes with the same body, for the document; 0 = none */
     const char *reply_type; /* NULL = application/json */
     const char *errors;   /* further statuses, for the document: "404 409" */
-    keyspace *etag_of[ROUTE_ETAG_KEYSPACES]; /* what a GET's answer depends on, and nothing else; none = no ETag */
+    /* What a GET's answer depends on beside its target, and nothing else: keyspaces, and a number that changes with what is
+     * not in the store (NULL: all of it is). No keyspace: no ETag. With one, an answer may be given again without the handler. */
+    keyspace *etag_of[ROUTE_ETAG_KEYSPACES];
+    uint64_t (*etag_version)(const void *app);
     unsigned flags;       /* ALLOW_EXTRA, BODY_OPTIONAL, NO_DOCUMENT, RAW_BODY */
     size_t max_body;      /* 0: http.max_body_bytes */
     int (*handle)(call *c);

@@ -82,6 +82,7 @@ static void end_build(timer *t)
         return;
     if (r == 0 && f->is_load) {
         f->app->search_is_ready = true;
+        f->app->search_version++;
         wake_waiting(f->app);
     }
     free_build(f);
@@ -137,6 +138,7 @@ static void begin_load(feed *f)
         search_free(f->app->search);
         f->app->search = fresh;
         f->app->search_is_ready = false;
+        f->app->search_version++;
         f->is_load = true;
         r = loop_job(f->app->loop, &f->job, work_load, on_built);
         if (r == 0)
@@ -156,6 +158,7 @@ int feed_start(feed *f, api *app)
     app->search = search_new();
     if (!app->search)
         return -ENOMEM;
+    app->search_version = random_u64(); /* no tag of an earlier run is right by chance */
     begin_load(f);
     return 0;
 }
@@ -195,6 +198,7 @@ void feed_entries(feed *f, const entry_change *changes, size_t n)
         r = c->live ? search_put(f->app->search, &doc) : search_remove(f->app->search, c->id);
         r = r == -ENOENT ? 0 : r;
     }
+    f->app->search_version++;
     if (r < 0) { /* what it missed is in the store */
         load_later(f, r);
         return;

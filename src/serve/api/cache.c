@@ -354,6 +354,11 @@ static int get_search(call *c)
     return 0;
 }
 
+static uint64_t search_version(const void *app)
+{
+    return ((const api *)app)->search_version;
+}
+
 /* ---- figures ---- */
 static int get_status(call *c)
 {
@@ -384,8 +389,8 @@ static const route rows_of_cache[] = {
     {HTTP_M_GET, "/api/v1/cache/status", &family_cache, SCOPE_CACHE_READ, LIMIT_CLIENT, .reply = &cache_status_schema,
      .handle = get_status, .summary = "How much is cached, and how fresh it is"},
     {HTTP_M_GET, "/api/v1/cache/search", &family_cache, SCOPE_CACHE_READ, LIMIT_CLIENT, .params = &search_params_schema,
-     .reply = &search_list_schema, .errors = "400", .etag_of = {&entries_ks}, .handle = get_search,
-     .summary = "Find artifacts by a piece of their name"},
+     .reply = &search_list_schema, .errors = "400", .etag_of = {&entries_ks}, .etag_version = search_version,
+     .handle = get_search, .summary = "Find artifacts by a piece of their name"},
     {HTTP_M_GET, "/api/v1/cache/marketplace", &family_cache, SCOPE_CACHE_READ, LIMIT_CLIENT,
      .params = &marketplace_query_schema, .reply = &marketplace_list_schema, .errors = "400", .etag_of = {&entries_ks},
      .handle = get_marketplace, .summary = "Entries of all sources"},

@@ -1,4 +1,5 @@
 /* What is the same for every endpoint, in this order: match, method, key and scope, limits, If-None-Match, decoding, handler.
+ * Where the client or this server still has the answer, the last two are left out.
  * The read scope that the key was looked up in stays open until the handler returns, so that the ETag and the answer speak
  * of the same snapshot. */
 #include "router.h"
@@ -51,27 +52,34 @@ static void on_replied(void *arg, http_request *req, int status, size_t body_byt
 }
 
 /* ---- ETag ---- */
-str route_etag(call *c)
+bool route_basis(const call *c, reply_basis *ret_basis)
 {
     const router *r = c->router;
-    struct {
-        uint64_t store, generations[ROUTE_ETAG_KEYSPACES], target;
-    } sum = {.store = store_id(r->o.store)};
-    uint64_t h;
+    const route *row = c->route;
+    reply_basis b = {.store = store_id(r->o.store)};
 
-    if (!c->route->etag_of[0])
-        return STR_NULL;
-    char *text = arena_alloc(c->arena, 16);
+    if (!row->etag_of[0])
+        return false;
+    store_view *v = store_read_begin(r->o.store);
+    for (size_t i = 0; i < ROUTE_ETAG_KEYSPACES && row->etag_of[i]; i++)
+        b.generations[i] = store_generation(v, row->etag_of[i]);
+    store_read_end(v);
+    b.version = row->etag_version ? row->etag_version(c->app) : 0;
+    b.target = hash64(c->req->target.p, c->req->target.n);
+    *ret_basis = b;
+    return true;
+}
+
+/* Null without memory. */
+static str etag_of(arena *a, const reply_basis *basis)
+{
+    const uint64_t h = hash64(basis, sizeof(*basis));
+    char *text = arena_alloc(a, HEX_LEN(sizeof(h)));
+
     if (!text)
         return STR_NULL;
-    store_view *v = store_read_begin(r->o.store);
-    for (size_t i = 0; i < ROUTE_ETAG_KEYSPACES && c->route->etag_of[i]; i++)
-        sum.generations[i] = store_generation(v, c->route->etag_of[i]);
-    store_read_end(v);
-    sum.target = hash64(c->req->target.p, c->req->target.n);
-    h = hash64(&sum, sizeof(sum));
     hex_encode(&h, sizeof(h), text);
-    return str_of(text, 16);
+    return str_of(text, HEX_LEN(sizeof(h)));
 }
 
 /* ---- the steps ---- */
@@ -165,6 +173,24 @@ static bool asks_for_any(const call *c)
     return str_eq(http_header_of(c->req, HTTP_H_IF_NONE_MATCH), STR("*"));
 }
 
+/* Answers a GET without its handler, where the client or this server still has the answer. */
+static void answer_again(call *c)
+{
+    call_state *st = state_of(c);
+    str body;
+
+    if ((c->req->method != HTTP_M_GET && c->req->method != HTTP_M_HEAD) || !route_basis(c, &st->basis))
+        return;
+    c->etag = etag_of(c->arena, &st->basis);
+    if (!c->etag.p)
+        return;
+    /* "*" asks whether there is anything: only who has a body knows (see route_send_tagged). */
+    if (!asks_for_any(c) && http_etag_matches(c->req, c->etag))
+        route_send(c, &(http_reply){.status = 304, .etag = c->etag});
+    else if (kept_find(c->router->kept, &st->basis, c->req->target, &body))
+        route_send_tagged(c, body);
+}
+
 /* 0: go on to the handler, unless the call has been answered. */
 static int prepare(call *c, const match *m, store_view *v)
 {
@@ -174,14 +200,9 @@ static int prepare(call *c, const match *m, store_view *v)
     int r = admit(c, v);
     if (r < 0 || c->replied)
         return r;
-    if (c->req->method == HTTP_M_GET || c->req->method == HTTP_M_HEAD) {
-        c->etag = route_etag(c);
-        /* "*" asks whether there is anything: only the handler knows (see reply_json). */
-        if (c->etag.p && !asks_for_any(c) && http_etag_matches(c->req, c->etag)) {
-            route_send(c, &(http_reply){.status = 304, .etag = c->etag});
-            return 0;
-        }
-    }
+    answer_again(c);
+    if (c->replied)
+        return 0;
     r = decode_params(c, m, &err);
     if (r == -EINVAL)
         return reply_error(c, state_of(c)->family->bad_params, STR_FMT, STR_ARG(err.text));

@@ -82,6 +82,24 @@ void route_send(call *c, http_reply *rep)
 }
 
 /* ---- bodies ---- */
+void route_send_tagged(call *c, str body)
+{
+    http_reply rep = {.status = 200, .content_type = STR("application/json"), .body = body, .etag = c->etag};
+
+    if (http_etag_matches(c->req, c->etag)) /* If-None-Match: *, and here it is */
+        rep = (http_reply){.status = 304, .etag = c->etag};
+    route_send(c, &rep);
+}
+
+/* A later reply was read from a later snapshot: the tag stands for it only if nothing was written in between. */
+static bool etag_holds(call *c)
+{
+    const call_state *st = state_of(c);
+    reply_basis now;
+
+    return c->etag.p && (st->in_request || (route_basis(c, &now) && memcmp(&now, &st->basis, sizeof(now)) == 0));
+}
+
 int reply_json(call *c, int status)
 {
     http_reply rep = {.status = status, .content_type = STR("application/json"), .etag = STR_NULL};
@@ -94,11 +112,9 @@ int reply_json(call *c, int status)
         return reply_errno(c, r);
     }
     rep.body = buf_view(c->w->out);
-    /* A later reply was read from a later snapshot: the tag stands for it only if nothing was written in between. */
-    if (status == 200 && c->etag.p && (state_of(c)->in_request || str_eq(c->etag, route_etag(c))))
-        rep.etag = c->etag;
-    if (rep.etag.p && http_etag_matches(c->req, rep.etag)) { /* If-None-Match: *, and here it is */
-        route_send(c, &(http_reply){.status = 304, .etag = c->etag});
+    if (status == 200 && etag_holds(c)) {
+        kept_add(c->router->kept, &state_of(c)->basis, c->req->target, rep.body);
+        route_send_tagged(c, rep.body);
         return 0;
     }
     route_send(c, &rep);

@@ -104,8 +104,7 @@ int router_new(const router_options *o, router **ret_router)
         n += o->tables[t].n;
     r->n_stats = n + 1;
     r->stats = arena_array(&r->arena, route_stats, r->n_stats);
-    if (!r->stats)
-        err = -ENOMEM;
+    err = r->stats ? kept_new(&r->kept) : -ENOMEM;
     n = 1;
     for (size_t t = 0; t < o->n_tables && err == 0; t++)
         for (size_t i = 0; i < o->tables[t].n && err == 0; i++)
@@ -126,6 +125,7 @@ void router_free(router *r)
 {
     if (!r)
         return;
+    kept_free(r->kept);
     arena_done(&r->arena);
     mem_free(r);
 }

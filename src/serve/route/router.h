@@ -2,7 +2,7 @@
 #ifndef LARDER_ROUTE_ROUTER_H
 #define LARDER_ROUTE_ROUTER_H
 
-#include "larder/route.h"
+#include "kept.h"
 
 #define PATH_PARAMS_MAX 4
 #define SEGMENTS_MAX 16
@@ -27,6 +27,7 @@ struct router {
     size_t n_stats;
     uint64_t unanswered;
     bool has_body_caps; /* some row has a max_body of its own */
+    kept *kept;
     str document;
 };
 
@@ -44,6 +45,7 @@ str route_param_name(const route *row, size_t i);
 typedef struct call_state {
     call call;          /* first */
     json writer;
+    reply_basis basis;  /* of the call's etag */
     bool in_request;    /* on_request has not returned: its read scope is open */
     uint16_t stats;
     const family *family;
@@ -55,8 +57,10 @@ static inline call_state *state_of(call *c)
 {
     return CONTAINER_OF(c, call_state, call);
 }
-str route_etag(call *c); /* null when the row has none, or there is no memory */
+/* What the reply to this call would be made of now. False when its row has no ETag. */
+bool route_basis(const call *c, reply_basis *ret_basis);
 void route_send(call *c, http_reply *rep); /* the one way out of this room */
+void route_send_tagged(call *c, str body); /* a body for c->etag: 200, or 304 to who has it */
 
 void route_header_number(call *c, str name, int64_t value);
 
