@@ -67,8 +67,11 @@ static str error_body(void *arg, str path, int status, str text, buf *out)
 static void on_replied(void *arg, http_request *req, int status, size_t body_bytes)
 {
     site *w = arg;
-    if (req)
-        assert_non_null(req->request_id.p);
+    if (req) { /* for the log: it can all still be read */
+        assert_true(req->request_id.n > 0 && req->path.n > 0);
+        assert_true(req->path.p[0] == '/' || req->path.p[0] == '*');
+        assert_true(req->request_id.p[req->request_id.n - 1] > ' ');
+    }
     w->replied++;
     w->last_status = status;
     w->last_bytes = body_bytes;

@@ -170,6 +170,26 @@ static void leaving_is_seen_behind_pipelined_requests(void **state)
     assert_int_equal(http_stats_of(w->server)->connections, 0);
 }
 
+static void each_deferred_request_of_a_half_closed_client_is_told(void **state)
+{
+    site *w = *state;
+    buf got = BUF_INIT;
+    int fd = site_connect(w);
+    site_send(w, fd, STR("GET /later HTTP/1.1\r\nHost: a\r\n\r\nGET /later HTTP/1.1\r\nHost: a\r\n\r\n"));
+    shutdown(fd, SHUT_WR);
+    site_turn(w, 5);
+    assert_int_equal(w->gone, 1);
+    site_answer(w, STR("one\n"));
+    site_turn(w, 5);
+    assert_int_equal(w->gone, 2);
+    site_answer(w, STR("two\n"));
+    site_read_until(w, fd, &got, NULL);
+    assert_has(got.p, "one\n");
+    assert_has(got.p, "two\n");
+    close(fd);
+    buf_done(&got);
+}
+
 static void answer_when_gone(http_request *req)
 {
     http_reply_send(req, &(http_reply){.status = 200, .content_type = STR("text/plain"), .body = STR("bye\n")});
@@ -190,6 +210,59 @@ static void a_handler_may_reply_when_told(void **state)
     assert_has(got.p, "bye\n");
     assert_int_equal(w->replied, 2);
     close(fd);
+    buf_done(&got);
+}
+
+static void defer_and_leave(site *w, http_request *req)
+{
+    (void)w;
+    if (http_request_defer(req) == 0)
+        req->on_gone = answer_when_gone;
+}
+
+/* The second request is known to be gone as soon as it is deferred, and is answered at once: within the parsing. */
+static void a_reply_on_being_told_at_once_is_sent_in_order(void **state)
+{
+    site *w = *state;
+    buf got = BUF_INIT;
+    w->handler = defer_and_leave;
+    int fd = site_connect(w);
+    site_send(w, fd, STR("GET /later HTTP/1.1\r\nHost: a\r\n\r\nGET /x HTTP/1.1\r\nHost: a\r\n\r\n"
+                         "GET /hello HTTP/1.1\r\nHost: a\r\n\r\nGET /x HTTP/1.1\r\n" CLOSE "\r\n"));
+    shutdown(fd, SHUT_WR);
+    site_turn(w, 5);
+    site_answer(w, STR("first\n"));
+    site_read_until(w, fd, &got, NULL);
+    assert_int_equal(count_text(got.p, "HTTP/1.1 200"), 4);
+    const char *first = strstr(got.p, "first\n"), *bye = strstr(got.p, "bye\n"), *hello = strstr(got.p, "hello\n");
+    assert_true(first < bye && bye < hello && hello < strstr(bye + 1, "bye\n"));
+    close(fd);
+    buf_done(&got);
+}
+
+/* It was read with the one before it, and lies in the connection's memory when the write fails. */
+static void a_request_survives_its_connection_while_it_is_handled(void **state)
+{
+    site *w = *state;
+    buf got = BUF_INIT;
+    static const str WAYS[] = {
+        STR_INIT("GET /hello HTTP/1.1\r\nHost: a\r\nX-Request-ID: i\r\n\r\n"),
+        STR_INIT("GET /bytes/100000 HTTP/1.1\r\nHost: a\r\nX-Request-ID: i\r\n\r\n"),
+    };
+    for (size_t i = 0; i < COUNT_OF(WAYS); i++) {
+        int fd = site_connect(w);
+        int before = w->replied;
+        buf sent = BUF_INIT;
+        buf_str(&sent, STR("GET /later HTTP/1.1\r\nHost: a\r\n\r\n"));
+        buf_str(&sent, WAYS[i]);
+        site_send(w, fd, buf_view(&sent));
+        site_answer(w, STR("first\n"));
+        net_faults_for_tests.write_err = EPIPE;
+        site_read_until(w, fd, &got, NULL);
+        assert_int_equal(w->replied, before + 2);
+        close(fd);
+        buf_done(&sent);
+    }
     buf_done(&got);
 }
 
@@ -306,7 +379,10 @@ int main(void)
         TEST(a_client_that_breaks_off_is_gone_and_its_reply_is_dropped),
         TEST(a_half_closed_client_counts_as_gone_but_gets_its_reply),
         TEST(leaving_is_seen_behind_pipelined_requests),
+        TEST(each_deferred_request_of_a_half_closed_client_is_told),
         TEST(a_handler_may_reply_when_told),
+        TEST(a_reply_on_being_told_at_once_is_sent_in_order),
+        TEST(a_request_survives_its_connection_while_it_is_handled),
         TEST(a_handler_may_answer_others),
         TEST(draining_closes_what_is_idle_and_finishes_the_rest),
         TEST(an_idle_server_drains_at_once),

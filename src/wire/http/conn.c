@@ -16,15 +16,6 @@ static const char TOO_MUCH_BUFFERED[] = "the server holds too many bytes for slo
 
 /* ---- closing ---- */
 
-static void on_closed(net_conn *net)
-{
-    http_conn *c = CONTAINER_OF(net, http_conn, net);
-    http_server *s = c->server;
-    mem_free(c);
-    s->stats.connections--;
-    http_server_check_drained(s);
-}
-
 static void count_buffered(http_conn *c)
 {
     size_t now = c->out.n - c->out_at + c->in.n - c->in_at + c->parser.stash.n + c->parser.collected.n;
@@ -32,6 +23,20 @@ static void count_buffered(http_conn *c)
     c->counted = now;
 }
 
+static void on_closed(net_conn *net)
+{
+    http_conn *c = CONTAINER_OF(net, http_conn, net);
+    http_server *s = c->server;
+    s->stats.buffered_bytes -= c->counted;
+    s->stats.connections--;
+    buf_done(&c->in);
+    buf_done(&c->out);
+    http_parser_done(&c->parser);
+    mem_free(c);
+    http_server_check_drained(s);
+}
+
+/* The buffers stay until on_closed: a handler that is on the stack may still read its request's texts in them. */
 void http_conn_abort(http_conn *c)
 {
     if (c->state == CONN_CLOSED)
@@ -40,11 +45,6 @@ void http_conn_abort(http_conn *c)
     list_remove(&c->all);
     list_remove(&c->ready);
     list_remove(&c->slot);
-    buf_done(&c->in);
-    buf_done(&c->out);
-    c->in_at = c->out_at = 0;
-    http_parser_done(&c->parser);
-    count_buffered(c);
     net_conn_close(&c->net, on_closed);
     http_exchange *ex = c->ex;
     c->ex = NULL;
@@ -293,6 +293,18 @@ static int begin_request(http_conn *c, const char **ret_why)
     return 0;
 }
 
+/* The client sends no more. It may still read: a reply is sent if one comes, but who works for it should know. */
+static void on_hangup(http_conn *c)
+{
+    c->hung_up = true;
+    http_exchange *ex = c->ex;
+    if (!ex || ex->state != EX_DEFERRED)
+        return;
+    ex->req.gone = true;
+    if (ex->req.on_gone)
+        ex->req.on_gone(&ex->req);
+}
+
 /* Hands the request up. False when parsing must stop: it waits for its reply, or the connection ends. */
 static bool run_request(http_conn *c)
 {
@@ -315,6 +327,8 @@ static bool run_request(http_conn *c)
     } else if (c->ex) { /* otherwise the connection has gone, and the exchange awaits its reply alone */
         c->state = CONN_WAITING;
         c->has_more = false;
+        if (c->hung_up)
+            on_hangup(c);
     }
     return c->state == CONN_READING && c->then == STAY && c->out.n == 0;
 }
@@ -434,6 +448,8 @@ void http_conn_replied(http_conn *c)
     if (c->state == CONN_CLOSED)
         return;
     c->state = CONN_READING;
+    if (c->server->gathering == c)
+        return; /* work_on goes on with it */
     if (c->in.n > 0 && c->out.n == 0 && c->then == STAY)
         http_server_schedule(c);
     settle(c);
@@ -462,18 +478,6 @@ static void on_writable(http_conn *c)
     if (c->state == CONN_READING && c->out.n == 0 && c->in.n > 0 && c->then == STAY)
         http_server_schedule(c);
     settle(c);
-}
-
-/* The client sends no more. It may still read: a reply is sent if one comes, but who works for it should know. */
-static void on_hangup(http_conn *c)
-{
-    c->hung_up = true;
-    http_exchange *ex = c->ex;
-    if (!ex || ex->state != EX_DEFERRED)
-        return;
-    ex->req.gone = true;
-    if (ex->req.on_gone)
-        ex->req.on_gone(&ex->req);
 }
 
 static void on_event(net_conn *net, unsigned events, int err)
