@@ -5,6 +5,7 @@
 #define LARDER_TESTS_HTTP_TRANSCRIPT_H
 
 #include "wire/http/head.h"
+#include "wire/http/negotiate.h"
 #include "wire/http/parse.h"
 
 typedef struct http_transcript {
@@ -64,6 +65,10 @@ static inline void transcript_head(http_transcript *t)
         if (req.known[i].p)
             buf_printf(&t->text, "  %s: " STR_FMT "\n", KNOWN[i], STR_ARG(req.known[i]));
     }
+    if (http_accepts_gzip(req.known[HTTP_H_ACCEPT_ENCODING]))
+        buf_str(&t->text, STR("  accepts gzip\n"));
+    if (http_etag_matches(&req, STR("a")))
+        buf_str(&t->text, STR("  has a\n"));
 }
 
 static inline void transcript_body(http_transcript *t, str body)

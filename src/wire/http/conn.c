@@ -52,13 +52,10 @@ void http_conn_abort(http_conn *c)
         http_exchange_leave(ex);
 }
 
-/* All has been written and `then` says to close. */
+/* All has been written. Closing right away would make the kernel answer what the client still sends with a reset, and that
+ * can overtake our last bytes: so only our side is closed, and the client's is read until it closes, too. */
 static void end(http_conn *c)
 {
-    if (c->then == CLOSE_PLAIN) {
-        http_conn_abort(c);
-        return;
-    }
     net_conn_shutdown(&c->net);
     c->state = CONN_LINGERING;
     buf_done(&c->in);
@@ -130,7 +127,7 @@ static void settle(http_conn *c)
     if (c->state == CONN_CLOSED)
         return;
     if (c->out.n == 0 && c->state != CONN_LINGERING) {
-        if (c->then != STAY && c->state == CONN_READING)
+        if (c->closing && c->state == CONN_READING)
             end(c);
         else
             set_deadline(c);
@@ -179,7 +176,7 @@ static void refuse(http_conn *c, int status, const char *why)
     http_server *s = c->server;
     http_exchange *ex = c->ex;
     c->ex = NULL;
-    c->then = CLOSE_LINGERING;
+    c->closing = true;
     c->state = CONN_READING;
     if (status == 408)
         s->stats.timeouts++;
@@ -330,7 +327,7 @@ static bool run_request(http_conn *c)
         if (c->hung_up)
             on_hangup(c);
     }
-    return c->state == CONN_READING && c->then == STAY && c->out.n == 0;
+    return c->state == CONN_READING && !c->closing && c->out.n == 0;
 }
 
 /* The head is complete. False: as run_request. */
@@ -379,7 +376,7 @@ static void wait_for_body(http_conn *c)
 static size_t parse(http_conn *c, const char *p, size_t n)
 {
     size_t at = 0, used;
-    bool go_on = c->then == STAY;
+    bool go_on = !c->closing;
     for (int steps = 0; go_on && at < n && steps < HTTP_STEPS_PER_TURN; steps++) {
         if (c->parser.phase == PARSE_START)
             c->started_ns = c->server->turn_ns;
@@ -419,11 +416,11 @@ static void work_on(http_conn *c, const char *p, size_t n)
 
     if (c->in.n > 0) {
         c->in_at += used;
-        if (c->in_at == c->in.n || c->then != STAY) {
+        if (c->in_at == c->in.n || c->closing) {
             buf_done(&c->in);
             c->in_at = 0;
         }
-    } else if (used < n && c->then == STAY) {
+    } else if (used < n && !c->closing) {
         buf_put(&c->in, p + used, n - used);
         if (c->in.err) {
             http_conn_abort(c);
@@ -450,7 +447,7 @@ void http_conn_replied(http_conn *c)
     c->state = CONN_READING;
     if (c->server->gathering == c)
         return; /* work_on goes on with it */
-    if (c->in.n > 0 && c->out.n == 0 && c->then == STAY)
+    if (c->in.n > 0 && c->out.n == 0 && !c->closing)
         http_server_schedule(c);
     settle(c);
 }
@@ -475,7 +472,7 @@ static void on_readable(http_conn *c)
 static void on_writable(http_conn *c)
 {
     http_output_writable(c);
-    if (c->state == CONN_READING && c->out.n == 0 && c->in.n > 0 && c->then == STAY)
+    if (c->state == CONN_READING && c->out.n == 0 && c->in.n > 0 && !c->closing)
         http_server_schedule(c);
     settle(c);
 }

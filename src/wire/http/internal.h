@@ -64,8 +64,8 @@ struct http_conn {
     const net_listen *listener;
     net_addr peer;
     enum { CONN_READING, CONN_WAITING, CONN_LINGERING, CONN_CLOSED } state; /* waiting for a reply to the request */
-    enum { STAY, CLOSE_PLAIN, CLOSE_LINGERING } then;                       /* when all has been written */
 
+    bool closing;  /* when all has been written */
     bool hung_up;  /* the client sends no more; what it sent before may be unread */
     bool has_more; /* bytes are waiting in the socket while we wait for a reply */
     http_parser parser;

@@ -39,8 +39,7 @@ static void send_reply(http_exchange *ex, const http_reply *r, str body, bool va
                        : ex->minor == 0 ? HTTP_KEEP_ALIVE
                                         : HTTP_AS_USUAL,
     };
-    if (close) /* a client that asked for it sends no more that could disturb the last bytes */
-        c->then = r->close || s->draining ? CLOSE_LINGERING : CLOSE_PLAIN;
+    c->closing = close;
     http_output_reply(c, &f, has_no_body(r->status) || ex->req.method == HTTP_M_HEAD ? STR_NULL : body);
 }
 
