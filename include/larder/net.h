@@ -78,8 +78,7 @@ ssize_t net_conn_write(net_conn *c, const str parts[], size_t n);
 void net_conn_shutdown(net_conn *c); /* says that we send no more */
 /* The socket goes now; the memory is yours again in on_closed. */
 void net_conn_close(net_conn *c, void (*on_closed)(net_conn *c));
-/* For a socket that is turned away before it becomes a connection. */
-void net_fd_refuse(int fd, str last_words);
+void net_fd_refuse(int fd); /* turns an accepted socket away before it becomes a connection */
 
 /* Tests: what socket calls do instead of asking the kernel; all zero otherwise. */
 typedef struct net_faults {

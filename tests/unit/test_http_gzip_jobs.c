@@ -122,6 +122,34 @@ static void what_is_not_accepted_or_not_worth_it_is_not_compressed(void **state)
     }
 }
 
+static void noise(site *w, http_request *req)
+{
+    (void)w;
+    int64_t n;
+    assert_int_equal(str_to_i64(str_from(req->path, 1), &n), 0);
+    random_bytes(buf_reserve(req->out, (size_t)n), (size_t)n);
+    req->out->n = (size_t)n;
+    http_reply_send(req, &(http_reply){.status = 200, .content_type = STR("text/plain"), .body = buf_view(req->out)});
+}
+
+static void what_does_not_get_smaller_goes_as_it_is(void **state)
+{
+    site *w = *state;
+    w->handler = noise;
+    static const size_t SIZES[] = {5000, 200000};
+    for (size_t i = 0; i < COUNT_OF(SIZES); i++) {
+        buf got = BUF_INIT;
+        int fd = site_connect(w);
+        site_send(w, fd, arena_printf(&w->arena, "GET /%zu HTTP/1.1\r\n" GZIP "\r\n", SIZES[i]));
+        site_read_until(w, fd, &got, NULL);
+        close(fd);
+        assert_lacks(got.p, "Content-Encoding");
+        assert_has(got.p, "Vary: Accept-Encoding\r\n");
+        assert_int_equal(got.n - (size_t)(strstr(got.p, "\r\n\r\n") + 4 - got.p), SIZES[i]);
+        buf_done(&got);
+    }
+}
+
 static void head_tells_the_length_of_the_compressed_body(void **state)
 {
     site *w = *state;
@@ -189,6 +217,7 @@ int main(void)
     const struct CMUnitTest tests[] = {
         TEST(a_body_worth_it_is_compressed),
         TEST(what_is_not_accepted_or_not_worth_it_is_not_compressed),
+        TEST(what_does_not_get_smaller_goes_as_it_is),
         TEST(head_tells_the_length_of_the_compressed_body),
         TEST(not_modified_names_the_etag_the_client_has),
         TEST(a_reply_being_compressed_keeps_its_place),

@@ -196,7 +196,49 @@ static void a_refused_client_that_never_leaves_is_cut(void **state)
     buf_done(&got);
 }
 
+/* The process was stopped, or the machine slept. */
+static void a_jump_of_the_clock_is_no_harm(void **state)
+{
+    site *w = *state;
+    site_open(w);
+    buf got = BUF_INIT;
+    int idle = site_connect(w), busy = site_connect(w);
+    site_send(w, busy, STR("GET /later HTTP/1.1\r\nHost: a\r\n\r\n"));
+    fake_clk_advance(&w->clock, HOURS(9));
+    site_turn(w, 5);
+    assert_true(site_read(w, idle, &got));
+    assert_int_equal(got.n, 0);
+    site_answer(w, STR("awake\n"));
+    site_read_until(w, busy, &got, "awake\n");
+    site_pass(w, SECONDS(59));
+    assert_false(site_read(w, busy, &got));
+    site_pass(w, SECONDS(2));
+    assert_true(site_read(w, busy, &got));
+    close(idle);
+    close(busy);
+    buf_done(&got);
+}
+
 /* ---- memory ---- */
+
+static void a_long_target_is_refused_even_where_headers_may_be_longer(void **state)
+{
+    site *w = *state;
+    w->options.max_header_bytes = 20000;
+    site_open(w);
+    buf sent = BUF_INIT;
+    for (int i = 0; i < 2; i++) {
+        buf_reset(&sent);
+        buf_str(&sent, STR("GET /"));
+        for (int n = 0; n < 8191 + i; n++)
+            buf_char(&sent, 'x');
+        buf_str(&sent, STR(" HTTP/1.1\r\n" CLOSE "\r\n"));
+        char *got = site_ask(w, buf_view(&sent));
+        assert_has(got, i == 0 ? "HTTP/1.1 404 " : "HTTP/1.1 414 URI Too Long\r\n");
+        mem_free(got);
+    }
+    buf_done(&sent);
+}
 
 static void a_client_that_does_not_read_holds_back_its_own_requests(void **state)
 {
@@ -356,6 +398,14 @@ static void a_failing_write_ends_the_connection(void **state)
     site_read_until(w, fd, &got, NULL);
     close(fd);
     fd = site_connect(w);
+    site_send(w, fd, STR("GET /bytes/30000000 HTTP/1.1\r\nHost: a\r\n\r\n"));
+    site_turn(w, 5);
+    assert_true(http_stats_of(w->server)->buffered_bytes > 0); /* now the rest fails */
+    net_faults_for_tests.write_err = EPIPE;
+    site_read_until(w, fd, &got, NULL);
+    close(fd);
+    buf_reset(&got);
+    fd = site_connect(w);
     net_faults_for_tests.read_err = ECONNRESET;
     site_send(w, fd, STR("GET /hello HTTP/1.1\r\nHost: a\r\n\r\n"));
     site_read_until(w, fd, &got, NULL);
@@ -380,6 +430,8 @@ int main(void)
         TEST(a_deferred_request_may_take_its_time),
         TEST(a_client_that_reads_nothing_is_cut),
         TEST(a_refused_client_that_never_leaves_is_cut),
+        TEST(a_jump_of_the_clock_is_no_harm),
+        TEST(a_long_target_is_refused_even_where_headers_may_be_longer),
         TEST(a_client_that_does_not_read_holds_back_its_own_requests),
         TEST(past_max_buffered_requests_are_refused_until_space_returns),
         TEST(bodies_in_the_making_count_as_buffered),

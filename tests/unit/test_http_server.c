@@ -295,6 +295,58 @@ static void statuses_without_a_body_have_no_length(void **state)
     mem_free(got);
 }
 
+static void name_method(site *w, http_request *req)
+{
+    (void)w;
+    http_reply_send(
+        req,
+        &(http_reply){.status = 200, .content_type = STR("text/plain"), .body = str_c(http_method_name(req->method))});
+}
+
+static void methods_are_told_apart(void **state)
+{
+    site *w = *state;
+    w->handler = name_method;
+    static const struct {
+        const char *sent, *got;
+    } ROWS[] = {{"GET", "GET"},       {"POST", "POST"},       {"PUT", "PUT"},     {"PATCH", "PATCH"},
+                {"DELETE", "DELETE"}, {"OPTIONS", "OPTIONS"}, {"TRACE", "OTHER"}, {"PROPFIND", "OTHER"}};
+    for (size_t i = 0; i < COUNT_OF(ROWS); i++) {
+        char *got = site_ask(w, arena_printf(&w->arena, "%s /x HTTP/1.1\r\n" CLOSE "\r\n", ROWS[i].sent));
+        assert_string_equal(strstr(got, "\r\n\r\n") + 4, ROWS[i].got);
+        mem_free(got);
+    }
+}
+
+static void a_refused_head_has_no_body(void **state)
+{
+    site *w = *state;
+    char *got = ask(w, "HEAD /a HTTP/1.1\r\nHost: a\r\nContent-Length: 9999999\r\n\r\n");
+    assert_has(got, "HTTP/1.1 413 ");
+    assert_lacks(got, "Content-Length: 0\r\n");
+    assert_true(str_ends(str_c(got), STR("\r\n\r\n")));
+    mem_free(got);
+}
+
+static void more_than_is_gathered_at_once_arrives_in_order(void **state)
+{
+    site *w = *state;
+    buf sent = BUF_INIT;
+    for (int i = 0; i < 40; i++)
+        buf_printf(&sent, "GET /bytes/%d HTTP/1.1\r\nHost: a\r\n\r\n", 1 + i * 1000);
+    buf_str(&sent, STR("GET /hello HTTP/1.1\r\n" CLOSE "\r\n"));
+    char *got = site_ask(w, buf_view(&sent));
+    const char *at = got;
+    for (size_t i = 0; i < 40; i++) {
+        at = strstr(at, "\r\n\r\n");
+        assert_non_null(at);
+        at += 4;
+        assert_int_equal(strspn(at, "abcdefghijklmnopqrstuvwxyz"), 1 + i * 1000);
+    }
+    mem_free(got);
+    buf_done(&sent);
+}
+
 static void closing(site *w, http_request *req)
 {
     (void)w;
@@ -359,6 +411,9 @@ int main(void)
         TEST(a_refused_client_that_goes_on_sending_can_read_why),
         TEST(continue_is_said_when_the_body_is_wanted_and_not_here),
         TEST(on_head_limits_and_refuses_bodies),
+        TEST(methods_are_told_apart),
+        TEST(a_refused_head_has_no_body),
+        TEST(more_than_is_gathered_at_once_arrives_in_order),
         TEST(statuses_without_a_body_have_no_length),
         TEST(a_handler_may_end_the_connection),
         TEST(short_reads_and_writes_change_nothing),

@@ -526,7 +526,7 @@ void http_conn_accept(http_listener *ls, int fd, const net_addr *peer)
     if (!c || http_deadlines_wake(s) < 0 || net_conn_open(&c->net, s->loop, fd, on_event) < 0) {
         mem_free(c);
         s->stats.refused_connections++;
-        net_fd_refuse(fd, STR_NULL);
+        net_fd_refuse(fd);
         return;
     }
     c->server = s;

@@ -100,7 +100,7 @@ static void on_accept(void *arg, net_listener *net, int fd, const net_addr *peer
     s->stats.accepted++;
     if (s->draining || s->stats.connections >= s->options.max_connections + HTTP_REFUSALS) {
         s->stats.refused_connections++;
-        net_fd_refuse(fd, STR_NULL);
+        net_fd_refuse(fd);
         return;
     }
     http_conn_accept(ls, fd, peer);

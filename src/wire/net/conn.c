@@ -120,9 +120,7 @@ void net_conn_close(net_conn *c, void (*on_closed)(net_conn *c))
     c->fd = -1;
 }
 
-void net_fd_refuse(int fd, str last_words)
+void net_fd_refuse(int fd)
 {
-    if (last_words.n > 0) /* a new socket has room; if not, so be it */
-        send(fd, last_words.p, last_words.n, MSG_NOSIGNAL | MSG_DONTWAIT);
     close(fd);
 }
