@@ -52,8 +52,8 @@ void http_conn_abort(http_conn *c)
         http_exchange_leave(ex);
 }
 
-/* All has been written. Closing right away would make the kernel answer what the client still sends with a reset, and that
- * can overtake our last bytes: so only our side is closed, and the client's is read until it closes, too. */
+/* All has been written. Closing right away would make the kernel answer what the client still sends with a reset, and
+ * that can overtake our last bytes: so only our side is closed, and the client's is read until it closes, too. */
 static void end(http_conn *c)
 {
     net_conn_shutdown(&c->net);
@@ -131,8 +131,6 @@ static void settle(http_conn *c)
             end(c);
         else
             set_deadline(c);
-        if (c->state == CONN_CLOSED)
-            return;
     }
     if (c->state == CONN_READING && c->parser.phase == PARSE_START && c->parser.stash.cap + c->parser.collected.cap > 0)
         http_parser_done(&c->parser); /* an idle connection is small */

@@ -16,7 +16,7 @@
 #include "larder/net.h"
 
 #define BACKLOG 1024
-#define ACCEPTS_PER_TURN 64
+#define ACCEPTS_PER_TURN 16
 
 struct net_listener {
     loop *loop;
