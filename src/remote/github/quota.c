@@ -27,8 +27,12 @@ void quota_learn(github *g, const char *fingerprint, const client_call *call)
     if (str_to_i64(client_reply_header(call, "x-ratelimit-limit"), &limit) < 0 ||
         str_to_i64(client_reply_header(call, "x-ratelimit-remaining"), &remaining) < 0 ||
         str_to_i64(client_reply_header(call, "x-ratelimit-reset"), &reset) < 0 || reset < 0 || reset > INT64_MAX / 1000)
-        return; /* the archive comes from a host that does not count */
+        limit = -1;
     github_quota *q = quota_of(g, fingerprint);
+    if (limit < 0) { /* an archive comes from a host that does not tell; the redirect to it was counted */
+        q->remaining -= q->remaining > 0 && call->status == 200;
+        return;
+    }
     q->limit = limit;
     q->remaining = remaining < 0 ? 0 : remaining;
     q->reset_at = reset * 1000;

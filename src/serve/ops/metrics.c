@@ -204,7 +204,7 @@ static void put_outbound(void *arg, str origin, const char *result, uint64_t n)
 
     buf_str(s->out, str_c(s->name));
     put_label(s->out, "origin", origin, true);
-    put_label(s->out, "result", str_c(result), false);
+    put_label(s->out, "status", str_c(result), false); /* "2xx", or a failure's name */
     buf_char(s->out, '}');
     put_value(s->out, n);
 }
