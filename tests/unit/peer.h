@@ -15,14 +15,10 @@ typedef struct peer_step { /* what one request gets */
     peer_then then;
     size_t drip; /* bytes per write, one write in each turn of the loop; 0: all at once */
 } peer_step;
-#define SAY(text)     \
-    {                 \
-        .say = (text) \
-    }
-#define SAY_AND(text, what)           \
-    {                                 \
-        .say = (text), .then = (what) \
-    }
+/* clang-format off */
+#define SAY(text) {.say = (text)}
+#define SAY_AND(text, what) {.say = (text), .then = (what)}
+/* clang-format on */
 
 struct peer {
     loop *loop;

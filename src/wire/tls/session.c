@@ -209,12 +209,15 @@ int tls_write(tls_session *s, str plain)
 
 ptrdiff_t tls_read(tls_session *s, void *out, size_t n)
 {
+    if (s->peer_closed)
+        return -ENODATA;
     int r = mbedtls_ssl_read(&s->ssl, out, n);
     if (r > 0)
         return r;
     if (wants_more(r))
         return 0;
-    return r == MBEDTLS_ERR_SSL_PEER_CLOSE_NOTIFY ? -ENODATA : fail(s, r);
+    s->peer_closed = r == MBEDTLS_ERR_SSL_PEER_CLOSE_NOTIFY;
+    return s->peer_closed ? -ENODATA : fail(s, r);
 }
 
 void tls_close(tls_session *s)

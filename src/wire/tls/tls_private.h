@@ -34,6 +34,7 @@ struct tls_session {
     bool verified;             /* the certificate check has run */
     uint32_t flaws;            /* MBEDTLS_X509_BADCERT_* of all certificates in the chain */
     bool self_signed;          /* the server's own certificate is */
+    bool peer_closed;          /* properly */
     const char *why;
 };
 
