@@ -72,9 +72,8 @@ void cert_make(cert *c, const cert_spec *spec, const cert *issuer)
     assert_int_equal(mbedtls_x509write_crt_set_serial(&w, &number), 0);
     assert_int_equal(mbedtls_x509write_crt_set_subject_name(&w, c->name), 0);
     assert_int_equal(mbedtls_x509write_crt_set_issuer_name(&w, issuer ? issuer->name : c->name), 0);
-    assert_int_equal(mbedtls_x509write_crt_set_validity(&w, spec->from ? spec->from : CERT_FROM,
-                                                        spec->to ? spec->to : CERT_TO),
-                     0);
+    assert_int_equal(
+        mbedtls_x509write_crt_set_validity(&w, spec->from ? spec->from : CERT_FROM, spec->to ? spec->to : CERT_TO), 0);
     assert_int_equal(mbedtls_x509write_crt_set_basic_constraints(&w, spec->is_ca, -1), 0);
     if (spec->dns || spec->address) {
         size_t n = alternative_names(spec, names);

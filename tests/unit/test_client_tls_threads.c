@@ -307,7 +307,8 @@ static void a_large_body_goes_out_and_comes_in(void **state)
     secure s;
     fetch f;
     size_t n = 3 << 20;
-    SCOPED(buf_done) buf answer = BUF_INIT;
+    SCOPED(buf_done)
+    buf answer = BUF_INIT;
     buf_printf(&answer, "HTTP/1.1 200 OK\r\nContent-Length: %zu\r\n\r\n", n);
     for (size_t i = 0; i < n; i++)
         buf_char(&answer, (char)('a' + i % 26));
@@ -343,7 +344,8 @@ static void no_memory_ends_a_call_and_harms_nothing_else(void **state)
         fetch f;
         secure_open(&s, &local, TLS_TICKETS, NULL);
         s.server.after = TLS_GOODBYE;
-        fetch_expect(&s.w, s.server.url, 200, "hello"); /* so that the server's thread has what it needs, and a ticket */
+        /* so that the server's thread has what it needs, and a ticket */
+        fetch_expect(&s.w, s.server.url, 200, "hello");
         s.server.say = OK5;
         fetch_init(&f, &s.w, s.server.url);
         mem_fail_at(n);

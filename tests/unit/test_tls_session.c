@@ -153,8 +153,10 @@ static void certificates_are_judged(void **state)
         {{.name = "x", .dns = "a.test", .to = "20260115102029"}, "a.test", "the certificate has expired", BY_CA},
         {{.name = "x", .dns = "a.test", .to = "20260115102030"}, "a.test", NULL, BY_CA},
         {{.name = "x", .dns = "a.test", .from = "20260115102031"}, "a.test", "the certificate is not valid yet", BY_CA},
-        {{.name = "x", .dns = "a.test"}, "a.test",
-         "the certificate can't be checked: the system's list of authorities can't be read", BY_OTHER},
+        {{.name = "x", .dns = "a.test"},
+         "a.test",
+         "the certificate can't be checked: the system's list of authorities can't be read",
+         BY_OTHER},
         {{.name = "x", .dns = "a.test"}, "a.test", "the certificate is self-signed", BY_ITSELF},
         {{.name = "x", .dns = "a.test", .is_rsa = true}, "a.test", NULL, BY_CA},
     };
@@ -386,7 +388,8 @@ static void data_goes_both_ways_in_any_size(void **state)
     char part_of[16384];
     assert_int_equal(meet(&m, (const cert *const[]){&good}, 1, "a.test"), 1);
     for (size_t i = 0; i < COUNT_OF(sizes); i++) {
-        SCOPED(buf_done) buf data = BUF_INIT, got = BUF_INIT;
+        SCOPED(buf_done)
+        buf data = BUF_INIT, got = BUF_INIT;
         char *p = buf_reserve(&data, sizes[i]);
         for (size_t k = 0; k < sizes[i]; k++)
             p[k] = (char)(k * 31);
@@ -436,7 +439,8 @@ static void a_proper_end_is_told_from_a_cut(void **state)
     tls_close(m.session);
     m.server.in.n = m.server.taken = 0;
     buf_str(&m.server.in, tls_output(m.session));
-    assert_int_equal(mbedtls_ssl_read(&m.server.ssl, (unsigned char *)out, sizeof(out)), MBEDTLS_ERR_SSL_PEER_CLOSE_NOTIFY);
+    assert_int_equal(mbedtls_ssl_read(&m.server.ssl, (unsigned char *)out, sizeof(out)),
+                     MBEDTLS_ERR_SSL_PEER_CLOSE_NOTIFY);
     part(&m);
 }
 

@@ -37,8 +37,8 @@ void tls_site_init(tls_site *s, const cert *const *chain, size_t n, tls_memory m
     mbedtls_ssl_ticket_init(&s->tickets);
     mbedtls_ssl_cache_init(&s->cache);
     for (size_t i = 0; i < n; i++)
-        assert_int_equal(mbedtls_x509_crt_parse(&s->chain, (const unsigned char *)chain[i]->pem, strlen(chain[i]->pem) + 1),
-                         0);
+        assert_int_equal(
+            mbedtls_x509_crt_parse(&s->chain, (const unsigned char *)chain[i]->pem, strlen(chain[i]->pem) + 1), 0);
     assert_int_equal(mbedtls_pk_write_key_pem((mbedtls_pk_context *)(uintptr_t)&chain[0]->key, key, sizeof(key)), 0);
     assert_int_equal(mbedtls_pk_parse_key(&s->key, key, strlen((char *)key) + 1, NULL, 0), 0);
 
@@ -49,7 +49,8 @@ void tls_site_init(tls_site *s, const cert *const *chain, size_t n, tls_memory m
     mbedtls_ssl_conf_ca_chain(&s->config, s->chain.next, NULL);
     assert_int_equal(mbedtls_ssl_conf_own_cert(&s->config, &s->chain, &s->key), 0);
     if (memory == TLS_TICKETS) {
-        assert_int_equal(mbedtls_ssl_ticket_setup(&s->tickets, cert_random, NULL, MBEDTLS_CIPHER_AES_256_GCM, 86400), 0);
+        assert_int_equal(mbedtls_ssl_ticket_setup(&s->tickets, cert_random, NULL, MBEDTLS_CIPHER_AES_256_GCM, 86400),
+                         0);
         mbedtls_ssl_conf_session_tickets_cb(&s->config, write_ticket, parse_ticket, s);
     } else if (memory == TLS_SESSION_IDS) {
         mbedtls_ssl_conf_session_cache(&s->config, &s->cache, mbedtls_ssl_cache_get, mbedtls_ssl_cache_set);

@@ -1,5 +1,5 @@
-/* A TLS server for tests (mbedTLS): its identity and settings, and two ways to run it. In memory, one connection, on the
- * test's own thread; or on a socket, on threads of its own, speaking just enough HTTP. */
+/* A TLS server for tests (mbedTLS): its identity and settings, and two ways to run it. In memory, one connection, on
+ * the test's own thread; or on a socket, on threads of its own, speaking just enough HTTP. */
 #ifndef LARDER_TESTS_TLS_SITE_H
 #define LARDER_TESTS_TLS_SITE_H
 
@@ -44,7 +44,7 @@ typedef struct tls_server {
     _Atomic(const char *) say; /* to each request */
     _Atomic(tls_after) after;
     atomic_bool hang_up_at_once; /* instead of a handshake */
-    char url[60];         /* https://localhost:PORT */
+    char url[60];                /* https://localhost:PORT */
     int port;
 
     atomic_uint connections, handshakes, requests;
