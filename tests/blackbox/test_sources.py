@@ -40,9 +40,10 @@ def test_a_new_source_is_scanned_at_once(server, repo, github):
     assert made['tags'] == [] and made['counts_by_type'] == {} and made['manual_map'] is None
     for name in ('root_hint', 'last_sync_at', 'last_error', 'description', 'notes', 'repo_readme'):
         assert made[name] is None, name
+    until(lambda: github.waiting == 1, 'the scan to begin')
     github.release()
     done = server.settled(made['id'])
-    assert done['scan_status'] == 'success' and done['last_error'] is None
+    assert (done['scan_status'], done['last_error']) == ('success', None)
     assert done['artifact_count'] == 3 and done['counts_by_type'] == {'skill': 3}
     for name in ('created_at', 'updated_at', 'last_sync_at'):
         assert MOMENT.fullmatch(done[name]), (name, done[name])
