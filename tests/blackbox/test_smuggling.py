@@ -124,7 +124,8 @@ REFUSED = {
 ALSO = {'te-gzip-chunked': 501, 'te-unknown': 501, 'te-identity': 501, 'te-chunked-identity': 501,
         'te-chunked-with-tail': 501, 'te-quoted': 501, 'te-empty': 501, 'te-twice-different': 501,
         'cl-huge': 413, 'cl-wraps-32': 413, 'chunk-size-huge': 413, 'http-2-preface': 505,
-        'version-short': 505, 'version-long': 505, 'version-other-protocol': 505, 'method-lower-case': 501}
+        'version-short': 505, 'version-long': 505, 'version-other-protocol': 505, 'method-lower-case': 501,
+        'version-tail': 505, 'target-tab': 501, 'method-with-control': 501, 'method-with-colon': 501}
 
 
 @pytest.mark.parametrize('name', REFUSED)
