@@ -1,76 +1,134 @@
 /* config: what can be set, from where, and what it is set to.
  *
- * An option is a row of CONFIG_OPTIONS: kind, dotted name, member, default, bounds, whether it changes live, one line of
- * documentation. From the rows come the struct, the reader of YAML, --set and LARDER_ variables, `config show`, and the check
- * that etc/larder.yaml tells the truth. To add an option, add a row there and a line in etc/larder.yaml.
+ * Words
+ *   option   a row of CONFIG_OPTIONS. From the rows come the struct, the readers of YAML, --set and LARDER_ variables,
+ *            `config show`, the help, and the test that etc/larder.yaml tells the truth.
+ *   kind     what an option's text means: how it is read, checked and shown; a row in src/app/config_kinds.c.
+ *   source   where a value comes from. Later ones win: default, file (-c), environment, --set.
  *
- * Later sources win: default, file (-c), environment (LARDER_HTTP_IDLE_TIMEOUT), --set. Everything is checked when it is
- * read, and an error names where: "larder.yaml:12: http.idle_timeout: ...". */
+ * In the file an option is found by its sections ("http:" and in it "idle_timeout:") or by its dotted name. In the
+ * environment it is LARDER_ and the name in capitals, dots as underscores: LARDER_HTTP_IDLE_TIMEOUT. A variable that
+ * begins like a section's (LARDER_HTTP_...) and is no option is an error; others, such as LARDER_BIN, are not ours.
+ *
+ * All is checked when it is read: who uses a config need not look again. An error names the place:
+ * "larder.yaml:12: http.idle_timeout: '5 parsecs' is no duration, such as 30s or 6h".
+ *
+ * To add an option: a row here, a line in etc/larder.yaml, and in serve.c what it does. */
 #ifndef LARDER_CONFIG_H
 #define LARDER_CONFIG_H
 
+#include "larder/net.h"
 #include "larder/schema.h"
 
-/* kinds: text, secret (a text that is never shown), number, size (bytes: 64MiB), span (duration in ms: 6h), flag, choice, and
- * texts (a list). min and max bound numbers, sizes and spans. For choices the bounds' place holds nothing. */
+/* Columns: kind, name, member, default, min, max, LIVE (SIGHUP changes it) or RESTART, choices, documentation.
+ * Kinds and their C types:
+ *     number     int64_t
+ *     size       int64_t, bytes: "64MiB", "1GB", "1024"
+ *     span       int64_t, milliseconds: "250ms", "30s", "6h"
+ *     flag       bool
+ *     choice     unsigned, which of the choices
+ *     path, url  str; an url is http:// or https://, and has no '/' at its end
+ *     secret     str, printable ASCII; never shown
+ *     addresses  config_addresses, a list: where to listen
+ *     networks   config_networks, a list: addresses, networks, `unix`
+ * min and max bound numbers, sizes and spans, the bytes of a text, the elements of a list.
+ * All texts live in the config's arena and have a NUL behind them. */
 /* clang-format off */
 #define CONFIG_OPTIONS(X) \
-    X(texts,  "listen", listen, "127.0.0.1:8080", 0, 0, RESTART, NULL, "host:port, [v6]:port or unix:PATH; port 0 picks a free one") \
-    X(text,   "data_dir", data_dir, "./data", 0, 0, RESTART, NULL, "where everything that must survive lies") \
+    X(addresses, "listen", listen, "127.0.0.1:8080", 1, 64, RESTART, NULL, \
+      "host:port, [v6]:port or unix:PATH; port 0 picks a free one") \
+    X(path,   "data_dir", data_dir, "./data", 1, 4000, RESTART, NULL, \
+      "where everything that must survive lies") \
     X(choice, "log.level", log_level, "info", 0, 0, LIVE, "error|warn|info|debug", "what is worth a line") \
     X(choice, "log.format", log_format, "text", 0, 0, LIVE, "text|json", "how a line looks") \
     X(flag,   "log.access", log_access, "false", 0, 0, LIVE, NULL, "a line per request") \
-    X(size,   "http.max_header_bytes", http_max_header_bytes, "16KiB", 1024, 1 << 20, LIVE, NULL, "request line and headers together") \
-    X(size,   "http.max_body_bytes", http_max_body_bytes, "1MiB", 1024, INT64_C(1) << 30, LIVE, NULL, "request body, unless an endpoint says otherwise") \
-    X(span,   "http.header_timeout", http_header_timeout, "10s", 10, HOURS(1), LIVE, NULL, "for a request's head to arrive") \
-    X(span,   "http.body_timeout", http_body_timeout, "30s", 10, HOURS(1), LIVE, NULL, "for its body, and for a client to take its answer") \
-    X(span,   "http.idle_timeout", http_idle_timeout, "75s", 10, HOURS(24), LIVE, NULL, "how long a connection is kept without a request") \
-    X(number, "http.max_connections", http_max_connections, "20000", 1, 1000000, LIVE, NULL, "more are refused with 503") \
-    X(texts,  "http.trusted_proxies", http_trusted_proxies, "", 0, 0, LIVE, NULL, "addresses, networks or `unix` whose X-Forwarded-For is believed") \
-    X(choice, "access.sources", access_sources, "auto", 0, 0, LIVE, "auto|open|required", "whether /marketplace/sources needs a key; auto: unless all is local") \
+    X(size,   "http.max_header_bytes", http_max_header_bytes, "16KiB", 1024, 1 << 20, LIVE, NULL, \
+      "request line and headers together") \
+    X(size,   "http.max_body_bytes", http_max_body_bytes, "1MiB", 1024, 1 << 30, LIVE, NULL, "request body") \
+    X(span,   "http.header_timeout", http_header_timeout, "10s", 10, HOURS(1), LIVE, NULL, \
+      "for a request's head to arrive") \
+    X(span,   "http.body_timeout", http_body_timeout, "30s", 10, HOURS(1), LIVE, NULL, \
+      "for its body to arrive, and for a client to take its answer") \
+    X(span,   "http.idle_timeout", http_idle_timeout, "75s", 10, HOURS(24), LIVE, NULL, \
+      "how long a connection is kept without a request") \
+    X(number, "http.max_connections", http_max_connections, "20000", 1, 1000000, LIVE, NULL, \
+      "more are refused with 503") \
+    X(networks, "http.trusted_proxies", http_trusted_proxies, "", 0, 256, LIVE, NULL, \
+      "addresses, networks or `unix` whose X-Forwarded-For is believed") \
+    X(choice, "access.sources", access_sources, "auto", 0, 0, LIVE, "auto|open|required", \
+      "whether /api/v1/marketplace/sources needs a key; auto: unless all is local") \
     X(choice, "access.metrics", access_metrics, "auto", 0, 0, LIVE, "auto|open|required", "the same for /metrics") \
     X(number, "limits.requests_per_minute", limits_per_minute, "100", 1, 1000000, LIVE, NULL, "per client") \
     X(number, "limits.requests_per_hour", limits_per_hour, "5000", 1, 60000000, LIVE, NULL, "per client") \
     X(number, "limits.concurrent_requests", limits_concurrent, "10", 1, 100000, LIVE, NULL, "per client") \
-    X(text,   "github.api_url", github_api_url, "https://api.github.com", 0, 0, LIVE, NULL, "where GitHub's REST API is") \
-    X(secret, "github.token", github_token, "", 0, 0, LIVE, NULL, "for private repositories and a larger quota") \
-    X(text,   "github.token_file", github_token_file, "", 0, 0, LIVE, NULL, "a file that holds the token, instead") \
-    X(text,   "github.ca_file", github_ca_file, "", 0, 0, LIVE, NULL, "certificates to trust beside the system's") \
+    X(url,    "github.api_url", github_api_url, "https://api.github.com", 1, 1000, LIVE, NULL, \
+      "where GitHub's REST API is") \
+    X(secret, "github.token", github_token, "", 0, 1000, LIVE, NULL, "for private repositories and a larger quota") \
+    X(path,   "github.token_file", github_token_file, "", 0, 4000, LIVE, NULL, "a file that holds the token, instead") \
+    X(path,   "github.ca_file", github_ca_file, "", 0, 4000, LIVE, NULL, "certificates to trust beside the system's") \
     X(number, "github.concurrency", github_concurrency, "3", 1, 64, LIVE, NULL, "scans at once") \
-    X(span,   "sources.rescan_interval", sources_rescan_interval, "6h", SECONDS(1), HOURS(24 * 365), LIVE, NULL, "each source is scanned again after it, give or take a tenth") \
-    X(size,   "sources.max_archive_bytes", sources_max_archive_bytes, "512MiB", 1 << 16, INT64_C(1) << 36, LIVE, NULL, "of a repository's tar.gz") \
-    X(number, "sources.max_entries", sources_max_entries, "200000", 1, 400000, LIVE, NULL, "files of a repository that are looked at") \
-    X(size,   "store.max_size", store_max_size, "16GiB", 1 << 20, INT64_C(1) << 44, RESTART, NULL, "how far the data file may grow")
+    X(span,   "sources.rescan_interval", sources_rescan_interval, "6h", SECONDS(1), HOURS(24 * 365), LIVE, NULL, \
+      "each source is scanned again after it, give or take a tenth") \
+    X(size,   "sources.max_archive_bytes", sources_max_archive_bytes, "512MiB", 1 << 16, INT64_C(1) << 36, LIVE, NULL, \
+      "of a repository's tar.gz") \
+    X(number, "sources.max_entries", sources_max_entries, "200000", 1, 400000, LIVE, NULL, \
+      "files of a repository that are looked at") \
+    X(size,   "store.max_size", store_max_size, "16GiB", 1 << 20, INT64_C(1) << 44, RESTART, NULL, \
+      "how far the data file may grow")
 /* clang-format on */
 
-#define CONFIG_C_texts strs
-#define CONFIG_C_text str
-#define CONFIG_C_secret str
-#define CONFIG_C_choice str
+typedef struct config_addresses {
+    const str *texts;
+    const net_listen *v;
+    size_t n;
+} config_addresses;
+typedef struct config_networks {
+    const str *texts;
+    size_t n;
+    const net_cidr *nets; /* all but `unix` */
+    size_t n_nets;
+    bool has_unix;
+} config_networks;
+
 #define CONFIG_C_number int64_t
 #define CONFIG_C_size int64_t
 #define CONFIG_C_span int64_t
 #define CONFIG_C_flag bool
+#define CONFIG_C_choice unsigned
+#define CONFIG_C_path str
+#define CONFIG_C_url str
+#define CONFIG_C_secret str
+#define CONFIG_C_addresses config_addresses
+#define CONFIG_C_networks config_networks
 
-typedef enum config_kind { CONFIG_texts, CONFIG_text, CONFIG_secret, CONFIG_number, CONFIG_size, CONFIG_span, CONFIG_flag, CONFIG_choice } config_kind;
-typedef enum config_origin { FROM_DEFAULT, FROM_FILE, FROM_ENVIRONMENT, FROM_SET } config_origin;
+/* The numbers of the options, in the order of the rows: OPTION_log_level. */
+typedef enum config_id {
+#define CONFIG_ID(kind, name, member, def, min, max, live, choices, doc) OPTION_##member,
+    CONFIG_OPTIONS(CONFIG_ID)
+#undef CONFIG_ID
+        CONFIG_OPTION_COUNT
+} config_id;
 
+typedef struct config_kind config_kind; /* of app/ */
 typedef struct config_option {
-    config_kind kind;
+    const config_kind *kind;
     const char *name, *def, *choices, *doc;
-    size_t offset;
+    size_t offset; /* of the member */
     int64_t min, max;
     bool live;
 } config_option;
-#define CONFIG_COUNT_ONE(kind, name, member, def, min, max, live, choices, doc) +1
-#define CONFIG_OPTION_COUNT (0 CONFIG_OPTIONS(CONFIG_COUNT_ONE))
-extern const config_option config_options[];
+extern const config_option config_options[CONFIG_OPTION_COUNT];
 
-#define CONFIG_MEMBER(kind, name, member, def, min, max, live, choices, doc) CONFIG_C_##kind member;
+/* TOKEN_FILE: github.token was read from github.token_file. */
+typedef enum config_origin { FROM_DEFAULT, FROM_FILE, FROM_ENVIRONMENT, FROM_SET, FROM_TOKEN_FILE } config_origin;
+
 typedef struct config {
-    arena arena; /* backs all texts */
+    arena arena;
+#define CONFIG_MEMBER(kind, name, member, def, min, max, live, choices, doc) CONFIG_C_##kind member;
     CONFIG_OPTIONS(CONFIG_MEMBER)
+#undef CONFIG_MEMBER
     config_origin origin[CONFIG_OPTION_COUNT];
+    str warning; /* what is allowed but unwise, for a line in the log; null for nothing */
 } config;
 
 /* Where values come from, besides the defaults: kept, so that a reload reads the same again. */
@@ -78,19 +136,16 @@ typedef struct config_sources {
     const char *file;         /* NULL: none */
     const char *const *sets;  /* "key=value" */
     size_t n_sets;
-    char *const *environment; /* NULL-terminated, as environ; NULL: none */
+    char *const *environment; /* ends with NULL, as environ; NULL: none */
 } config_sources;
 
-/* Fills *c; config_done frees it, also after a failure. -EINVAL with *why ("FILE:LINE: KEY: what is wrong", in c's arena), -ENOENT,
- * -EACCES and the like for the file (with *why), -ENOMEM. A variable LARDER_X that is no option is an error too. */
+/* Fills *c; config_done frees it, also after a failure. -EINVAL with *why (in c's arena, or static), -ENOMEM, or why a
+ * file can't be read (-ENOENT, -EACCES...), with *why too. */
 int config_load(config *c, const config_sources *from, str *why);
 void config_done(config *c);
 
-void config_show(const config *c, buf *out); /* YAML with a comment on where each value comes from; secrets as (set) */
-void config_value_text(const config *c, size_t option, buf *out);
-bool config_differs(const config *a, const config *b, size_t option);
-
-/* Parsed once more by their users; checked here already. */
-bool config_size_parse(str text, int64_t *ret_bytes); /* "64MiB" "1GB" "1024" */
+/* A configuration file that says the same, and in comments where each value comes from. Secrets are left out. */
+void config_show(const config *c, buf *out);
+bool config_differs(const config *a, const config *b, config_id option);
 
 #endif

@@ -216,7 +216,8 @@ typedef struct sources_options {
     void *arg;
 } sources_options;
 int sources_new(const sources_options *o, sources **ret_sources);
-void sources_configure(sources *s, int64_t rescan_interval_ms, unsigned concurrency);
+/* Takes over rescan_interval_ms, concurrency, max_entries and max_archive_bytes; limits are for scans begun from now on. */
+void sources_configure(sources *s, const sources_options *o);
 int sources_start(sources *s); /* takes up unfinished scans, sets the rescan timer */
 void sources_stop(sources *s, void (*stopped)(void *arg), void *arg); /* cancels scans; they are taken up at the next start */
 void sources_free(sources *s);

@@ -1,26 +1,30 @@
-/* Parses the command line by a table, loads the configuration, runs the command. */
+/* Parses the command line by its tables, loads the configuration, runs the command. */
 #include "cli.h"
 
+#include <fcntl.h>
+#include <signal.h>
 #include <stdio.h>
 #include <unistd.h>
 
-
 #include "larder/version.h"
 
+/* ---- small commands ---- */
 static int command_config_show(cli *c)
 {
     buf out = BUF_INIT;
 
     config_show(&c->config, &out);
     const int r = out.err;
-    (void)fwrite(out.p, 1, out.n, stdout);
+    if (r == 0)
+        (void)fwrite(out.p, 1, out.n, stdout);
     buf_done(&out);
     return r < 0 ? cli_fail("%s", err_text(r)) : EXIT_DONE;
 }
 
 static int command_config_check(cli *c)
 {
-    (void)c; /* it was checked as it was loaded */
+    if (c->config.warning.p) /* it was checked as it was loaded */
+        fprintf(stderr, "larder: " STR_FMT "\n", STR_ARG(c->config.warning));
     puts("configuration: ok");
     return EXIT_DONE;
 }
@@ -32,147 +36,215 @@ static int command_version(cli *c)
     return EXIT_DONE;
 }
 
-enum { TAKES_KEY = 1, TAKES_OPERAND = 2, NO_CONFIG = 4 };
+/* ---- the tables ---- */
+enum { MAKES_KEY = 1, TAKES_OPERAND = 2, SHOWS_OPTIONS = 4 };
 typedef struct command {
     const char *group, *name; /* group NULL: a command of one word */
     unsigned flags;
-    int (*run)(cli *c);
-    const char *operand, *options, *doc;
+    cli_command *run;
+    const char *usage, *doc;
 } command;
 static const command COMMANDS[] = {
-    {NULL, "serve", 0, command_serve, "", "", "serve until SIGTERM"},
-    {"key", "new", TAKES_KEY, command_key_new, "", " --label L [--scope S]... [--rate unlimited]",
+    {NULL, "serve", SHOWS_OPTIONS, command_serve, "", "serve until SIGTERM"},
+    {"key", "new", MAKES_KEY, command_key_new, " --label L [--scope S]... [--rate unlimited]",
      "make a key; it is shown once, as the last word"},
-    {"key", "list", 0, command_key_list, "", "", "list the keys, without their secrets"},
-    {"key", "revoke", TAKES_OPERAND, command_key_revoke, " ID", "", "revoke a key; a running server refuses it at once"},
-    {NULL, "check", 0, command_check, "", "", "check every index entry against its record and back"},
-    {NULL, "backup", TAKES_OPERAND, command_backup, " DIR", "", "copy the store, consistently, also while serving"},
-    {"config", "show", 0, command_config_show, "", "", "show all options and where their values come from"},
-    {"config", "check", 0, command_config_check, "", "", "check the configuration"},
-    {NULL, "version", NO_CONFIG, command_version, "", "", "show the version"},
+    {"key", "list", 0, command_key_list, "", "list the keys, without their secrets"},
+    {"key", "revoke", TAKES_OPERAND, command_key_revoke, " ID", "revoke a key; a running server refuses it at once"},
+    {NULL, "check", 0, command_check, "", "check every index entry against its record and back"},
+    {NULL, "backup", TAKES_OPERAND, command_backup, " DIR", "copy the store, consistently, also while serving"},
+    {"config", "show", SHOWS_OPTIONS, command_config_show, "", "show all options and where their values come from"},
+    {"config", "check", SHOWS_OPTIONS, command_config_check, "", "check the configuration"},
+    {NULL, "version", 0, command_version, "", "show the version"},
 };
 
 /* ---- words ---- */
+/* Whatever it repeats, it stays one line and leaves the terminal alone. */
+__attribute__((format(printf, 1, 0))) static void complain(const char *fmt, va_list args, const char *hint)
+{
+    char line[1024];
+
+    (void)vsnprintf(line, sizeof(line), fmt, args);
+    for (char *p = line; *p; p++)
+        if ((unsigned char)*p < 0x20 || *p == 0x7f)
+            *p = '?';
+    fprintf(stderr, "larder: %s%s\n", line, hint);
+}
+
 int cli_fail(const char *fmt, ...)
 {
     va_list args;
 
-    fputs("larder: ", stderr);
     va_start(args, fmt);
-    (void)vfprintf(stderr, fmt, args);
+    complain(fmt, args, "");
     va_end(args);
-    fputc('\n', stderr);
     return EXIT_FAILED;
 }
 
-static int wrong_usage(const char *what, const char *which)
+PRINTF_LIKE(1, 2) static int wrong_usage(const char *fmt, ...)
 {
-    fprintf(stderr, "larder: %s%s%s (try larder --help)\n", what, which ? ": " : "", which ? which : "");
+    va_list args;
+
+    va_start(args, fmt);
+    complain(fmt, args, " (larder --help tells more)");
+    va_end(args);
     return EXIT_USAGE;
 }
 
-static void print_command(const command *c)
+static void print_scopes(void)
 {
-    printf("  larder %s%s%s%s%s\n      %s\n", c->group ? c->group : "", c->group ? " " : "", c->name, c->operand, c->options,
-           c->doc);
+    puts("\nscopes:");
+#define SCOPE_LINE(id, text, doc) printf("  %-16s  %s\n", text, doc);
+    ACCESS_SCOPES(SCOPE_LINE)
+#undef SCOPE_LINE
+    puts("without --scope a key gets all of them but admin");
 }
 
+static void print_options(void)
+{
+    puts("\noptions (SIGHUP changes them while serving, but for those marked *):");
+    for (size_t i = 0; i < CONFIG_OPTION_COUNT; i++) {
+        const config_option *o = &config_options[i];
+        printf("  %s %-28s %s", o->live ? " " : "*", o->name, o->doc);
+        if (o->choices)
+            printf("; %s", o->choices);
+        if (*o->def)
+            printf(" (%s)", o->def);
+        putchar('\n');
+    }
+}
+
+/* Of all commands, of a group, or of one. */
 static int help(const char *group, const command *only)
 {
+    unsigned flags = 0;
+
     puts("larder keeps caches fresh and says how fresh they are.\n\nusage:");
     for (size_t i = 0; i < COUNT_OF(COMMANDS); i++) {
         const command *c = &COMMANDS[i];
-        if (only ? c == only : !group || (c->group && str_eq(str_c(c->group), str_c(group))))
-            print_command(c);
+        if (only ? c != only : group && (!c->group || strcmp(c->group, group) != 0))
+            continue;
+        flags |= only || group ? c->flags : 0;
+        printf("  larder %s%s%s%s\n      %s\n", c->group ? c->group : "", c->group ? " " : "", c->name, c->usage,
+               c->doc);
     }
     puts("\nevery command takes\n"
          "  -c FILE           configuration file (YAML; etc/larder.yaml describes all options)\n"
-         "  --set KEY=VALUE   an option, e.g. --set 'listen=[127.0.0.1:8080, unix:/run/larder.sock]'\n"
+         "  --set KEY=VALUE   an option, e.g. --set log.level=debug; lists as --set listen=[A,B]\n"
          "  --help            this text");
-    if (only && (only->flags & TAKES_KEY)) {
-        puts("\nscopes:");
-#define SCOPE_LINE(id, text, doc) printf("  %-16s  %s\n", text, doc);
-        ACCESS_SCOPES(SCOPE_LINE)
-#undef SCOPE_LINE
-        puts("without --scope a key gets all of them but admin");
-    }
+    if (flags & MAKES_KEY)
+        print_scopes();
+    if (flags & SHOWS_OPTIONS)
+        print_options();
     return EXIT_DONE;
 }
 
-/* ---- parsing ---- */
-static bool is(const char *a, const char *b)
+/* ---- options of the command line ---- */
+static int take_file(cli *c, const char *value)
 {
-    return strcmp(a, b) == 0;
+    c->from.file = value;
+    return 0;
 }
 
-static const command *find(const char *group, const char *name)
+static int take_set(cli *c, const char *value)
 {
-    for (size_t i = 0; i < COUNT_OF(COMMANDS); i++) {
-        const command *c = &COMMANDS[i];
-        if (is(c->name, name) && (group ? c->group && is(c->group, group) : !c->group))
-            return c;
+    if (c->from.n_sets == CLI_SETS_MAX)
+        return wrong_usage("more than %d --set", CLI_SETS_MAX);
+    c->sets[c->from.n_sets++] = value;
+    return 0;
+}
+
+static int take_label(cli *c, const char *value)
+{
+    const str label = str_c(value);
+    size_t control = 0;
+
+    for (size_t i = 0; i < label.n; i++)
+        control += (unsigned char)label.p[i] < 0x20 || label.p[i] == 0x7f;
+    if (label.n == 0 || control || !utf8_valid(label) || utf8_length(label) > CLI_LABEL_MAX)
+        return wrong_usage("--label takes 1 to %d characters", CLI_LABEL_MAX);
+    c->label = value;
+    return 0;
+}
+
+static int take_scope(cli *c, const char *value)
+{
+    if (c->n_scopes == CLI_SCOPES_MAX)
+        return wrong_usage("more than %d --scope", CLI_SCOPES_MAX);
+    if (access_scope_parse(str_c(value), &c->scopes[c->n_scopes]) < 0)
+        return wrong_usage("there is no scope %s", value);
+    c->n_scopes++;
+    return 0;
+}
+
+static int take_rate(cli *c, const char *value)
+{
+    c->unlimited = strcmp(value, "unlimited") == 0;
+    return c->unlimited || strcmp(value, "default") == 0 ? 0
+                                                         : wrong_usage("--rate is unlimited or default, not %s", value);
+}
+
+static const struct {
+    const char *name;
+    bool is_of_key;
+    int (*take)(cli *c, const char *value);
+} OPTIONS[] = {
+    {"-c", false, take_file},      {"--set", false, take_set},  {"--label", true, take_label},
+    {"--scope", true, take_scope}, {"--rate", true, take_rate},
+};
+
+/* "--set k=v" or "--set=k=v"; *i moves on to the option's last word. */
+static int take_option(cli *c, const command *cmd, int argc, char **argv, int *i)
+{
+    const char *arg = argv[*i];
+
+    for (size_t o = 0; o < COUNT_OF(OPTIONS); o++) {
+        const size_t n = strlen(OPTIONS[o].name);
+        if (strncmp(arg, OPTIONS[o].name, n) != 0 || (arg[n] && arg[n] != '='))
+            continue;
+        if (OPTIONS[o].is_of_key && !(cmd->flags & MAKES_KEY))
+            break;
+        if (arg[n] == '=')
+            return OPTIONS[o].take(c, arg + n + 1);
+        if (*i + 1 == argc)
+            return wrong_usage("%s needs a value", arg);
+        return OPTIONS[o].take(c, argv[++*i]);
     }
-    return NULL;
+    return wrong_usage("there is no option %s here", arg);
+}
+
+/* ---- commands ---- */
+static bool is_help(const char *word)
+{
+    return strcmp(word, "--help") == 0 || strcmp(word, "-h") == 0;
 }
 
 static bool is_group(const char *name)
 {
     for (size_t i = 0; i < COUNT_OF(COMMANDS); i++)
-        if (COMMANDS[i].group && is(COMMANDS[i].group, name))
+        if (COMMANDS[i].group && strcmp(COMMANDS[i].group, name) == 0)
             return true;
     return false;
 }
 
-/* An option with its value, "--set k=v" or "--set=k=v"; *i moves on. 0, 1 when it is none of ours, EXIT_USAGE. */
-static int take_option(cli *c, const command *cmd, int argc, char **argv, int *i)
+/* *at moves behind the command's words. NULL: there is none. */
+static const command *find(int argc, char **argv, int *at)
 {
-    static const char *const NAMES[] = {"-c", "--config", "--set", "--label", "--scope", "--rate"};
-    const char *arg = argv[*i], *value = NULL;
-    size_t which;
+    const char *group = argc > 1 && is_group(argv[1]) ? argv[1] : NULL;
+    const int name = group ? 2 : 1;
 
-    for (which = 0; which < COUNT_OF(NAMES); which++) {
-        const size_t n = strlen(NAMES[which]);
-        if (is(arg, NAMES[which])) {
-            if (*i + 1 >= argc)
-                return wrong_usage("an option without its value", arg);
-            value = argv[++*i];
-            break;
-        }
-        if (strncmp(arg, NAMES[which], n) == 0 && arg[n] == '=') {
-            value = arg + n + 1;
-            break;
+    for (size_t i = 0; i < COUNT_OF(COMMANDS) && name < argc; i++) {
+        const command *c = &COMMANDS[i];
+        if (strcmp(c->name, argv[name]) == 0 && (group ? c->group && strcmp(c->group, group) == 0 : !c->group)) {
+            *at = name + 1;
+            return c;
         }
     }
-    if (!value || (which >= 3 && !(cmd->flags & TAKES_KEY)))
-        return wrong_usage("unknown option", arg);
-    if (which <= 1) {
-        c->from.file = value;
-    } else if (which == 2) {
-        if (c->from.n_sets == CLI_SETS_MAX)
-            return wrong_usage("too many --set", NULL);
-        c->sets[c->from.n_sets++] = value;
-    } else if (which == 3) {
-        c->label = value;
-    } else if (which == 4) {
-        access_scope s;
-        if (access_scope_parse(str_c(value), &s) < 0)
-            return wrong_usage("no such scope", value);
-        if (c->n_scopes == CLI_SCOPES_MAX)
-            return wrong_usage("too many --scope", NULL);
-        c->scopes[c->n_scopes++] = value;
-    } else {
-        if (!is(value, "unlimited") && !is(value, "default"))
-            return wrong_usage("--rate takes unlimited or default, not", value);
-        c->rate = value;
-    }
-    return 0;
+    return NULL;
 }
 
-static int parse(cli *c, const command *cmd, int argc, char **argv, int i)
+static int parse_words(cli *c, const command *cmd, int argc, char **argv, int i)
 {
     for (; i < argc; i++) {
-        if (is(argv[i], "--help") || is(argv[i], "-h"))
-            return -1;
         if (argv[i][0] == '-' && argv[i][1]) {
             const int r = take_option(c, cmd, argc, argv, &i);
             if (r)
@@ -180,56 +252,80 @@ static int parse(cli *c, const command *cmd, int argc, char **argv, int i)
         } else if ((cmd->flags & TAKES_OPERAND) && !c->operand) {
             c->operand = argv[i];
         } else {
-            return wrong_usage("one word too many", argv[i]);
+            return wrong_usage("one word too many: %s", argv[i]);
         }
     }
-    if ((cmd->flags & TAKES_OPERAND) && !c->operand)
-        return wrong_usage("a word is missing", cmd->operand + 1);
-    if ((cmd->flags & TAKES_KEY) && (!c->label || !*c->label))
-        return wrong_usage("a key needs a --label", NULL);
+    if ((cmd->flags & TAKES_OPERAND) && (!c->operand || !*c->operand))
+        return wrong_usage("%s%s%s needs%s", cmd->group ? cmd->group : "", cmd->group ? " " : "", cmd->name,
+                           cmd->usage);
+    if ((cmd->flags & MAKES_KEY) && !c->label)
+        return wrong_usage("a key needs a --label");
     return 0;
 }
 
-static int run(cli *c, const command *cmd)
+int cli_parse(cli *c, int argc, char **argv, cli_command **ret_run)
+{
+    int at = 0;
+
+    memset(c, 0, sizeof(*c));
+    *ret_run = NULL;
+    const command *cmd = find(argc, argv, &at);
+    for (int i = 1; i < argc; i++) /* wherever it stands: who asks for help gets no complaint */
+        if (is_help(argv[i]))
+            return help(argc > 1 && is_group(argv[1]) ? argv[1] : NULL, cmd);
+    if (argc > 1 && strcmp(argv[1], "--version") == 0)
+        return command_version(c);
+    if (!cmd)
+        return argc < 2             ? wrong_usage("a command is missing")
+               : !is_group(argv[1]) ? wrong_usage("there is no command %s", argv[1])
+               : argc == 2          ? wrong_usage("%s needs a second word", argv[1])
+                                    : wrong_usage("there is no command %s %s", argv[1], argv[2]);
+    const int status = parse_words(c, cmd, argc, argv, at);
+    if (status == 0)
+        *ret_run = cmd->run;
+    return status;
+}
+
+/* ---- running ---- */
+/* Whoever opens a file with standard output closed would get its number, and the next printf would go into that file.
+ * What is put there instead can't be written to, so that a command whose output is lost fails. */
+static void open_standard_files(void)
+{
+    int fd;
+
+    do
+        fd = open("/dev/null", O_RDONLY);
+    while (fd >= 0 && fd <= STDERR_FILENO);
+    if (fd >= 0)
+        (void)close(fd);
+}
+
+static int run(cli *c, cli_command *fn)
 {
     str why = STR_NULL;
     int status;
 
     c->from.sets = c->sets;
     c->from.environment = environ;
-    if (!(cmd->flags & NO_CONFIG) && config_load(&c->config, &c->from, &why) < 0)
+    if (fn != command_version && config_load(&c->config, &c->from, &why) < 0)
         status = cli_fail(STR_FMT, STR_ARG(why));
     else
-        status = cmd->run(c);
+        status = fn(c);
     config_done(&c->config);
     return status;
 }
 
 int cli_main(int argc, char **argv)
 {
-    static cli c; /* large */
-    const command *cmd;
-    int at = 1;
+    cli_command *fn;
+    cli c;
 
-    if (argc < 2)
-        return wrong_usage("a command is missing", NULL);
-    if (is(argv[1], "--help") || is(argv[1], "-h") || is(argv[1], "help"))
-        return help(NULL, NULL);
-    if (is(argv[1], "--version"))
-        return command_version(&c);
-    if (is_group(argv[1])) {
-        if (argc > 2 && (is(argv[2], "--help") || is(argv[2], "-h")))
-            return help(argv[1], NULL);
-        cmd = argc > 2 ? find(argv[1], argv[2]) : NULL;
-        at = 3;
-        if (!cmd)
-            return wrong_usage(argc > 2 ? "unknown command" : "a command is missing after", argc > 2 ? argv[2] : argv[1]);
-    } else {
-        cmd = find(NULL, argv[1]);
-        at = 2;
-        if (!cmd)
-            return wrong_usage("unknown command", argv[1]);
-    }
-    const int r = parse(&c, cmd, argc, argv, at);
-    return r < 0 ? help(NULL, cmd) : r > 0 ? r : run(&c, cmd);
+    open_standard_files();
+    (void)signal(SIGXFSZ, SIG_IGN); /* a file that may not grow is an error like others: EFBIG */
+    int status = cli_parse(&c, argc, argv, &fn);
+    if (fn)
+        status = run(&c, fn);
+    if (fflush(stdout) != 0 && status == EXIT_DONE)
+        status = cli_fail("standard output: %s", err_text(-errno));
+    return status;
 }

@@ -1,16 +1,46 @@
-/* What config.c and config_yaml.c share. */
+/* What the parts of config share: config.c (the sources), config_kinds.c (what a text means), config_yaml.c (files). */
 #ifndef LARDER_APP_CONFIG_PRIVATE_H
 #define LARDER_APP_CONFIG_PRIVATE_H
 
 #include "larder/config.h"
 
-bool config_find(str name, size_t *ret_option);
-const char *config_nearest(str name); /* NULL when nothing is near */
-/* Values must live in c's arena. -EINVAL with *why ("KEY: ..."), -ENOMEM. */
-int config_set(config *c, size_t option, const str *values, size_t n, bool is_list, config_origin origin, str *why);
-int config_check(config *c, size_t option, str *why); /* the meaning of a value that was set */
-/* `text` read as YAML: a flow list or a scalar. */
-int config_set_text(config *c, size_t option, str text, config_origin origin, str *why);
-int config_load_yaml(config *c, const char *path, str *why);
+#define CONFIG_LIST_MAX 256 /* elements of any list */
+
+/* A kind's functions take the option's member as a pointer to its C type. */
+struct config_kind {
+    bool is_list;
+    /* From n texts in c's arena; n is 1 where it is no list. -EINVAL with *why and the text's number in *bad;
+     * -ENOMEM. */
+    int (*read)(config *c, const config_option *o, const str *texts, size_t n, void *member, size_t *bad, str *why);
+    void (*show)(const config_option *o, const void *member, buf *out); /* as YAML */
+    bool (*same)(const void *a, const void *b);
+    int (*parse)(str text, int64_t *ret_value); /* of numbers, and what else they could have been: "no integer" */
+    const char *expected;
+};
+#define CONFIG_KINDS(X) X(number) X(size) X(span) X(flag) X(choice) X(path) X(url) X(secret) X(addresses) X(networks)
+#define CONFIG_KIND_DECLARE(name) extern const config_kind config_kind_##name;
+CONFIG_KINDS(CONFIG_KIND_DECLARE)
+#undef CONFIG_KIND_DECLARE
+
+static inline void *config_member(config *c, config_id option)
+{
+    return (char *)c + config_options[option].offset;
+}
+static inline const void *config_member_of(const config *c, config_id option)
+{
+    return (const char *)c + config_options[option].offset;
+}
+bool config_find(str name, config_id *ret_option);
+/* What was meant by a name that is no option's: "; did you mean http.idle_timeout?", or nothing. In the arena. */
+str config_suggestion(arena *a, str name);
+
+/* Sets an option from texts, which must live in c's arena; no text at all is an empty list or an empty text. -EINVAL
+ * with *why ("KEY: ...") and the number of the offending text in *bad; -ENOMEM. */
+int config_set(config *c, config_id option, const str *texts, size_t n, config_origin from, size_t *bad, str *why);
+/* The same from a single text: a list may be written as YAML's "[a, b]". */
+int config_set_text(config *c, config_id option, str text, config_origin from, str *why);
+
+/* Sets what a file says: -EINVAL with *why ("NAME:LINE: KEY: ..."), -ENOMEM. */
+int config_read_yaml(config *c, const char *name, str text, str *why);
 
 #endif

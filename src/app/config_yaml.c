@@ -1,17 +1,20 @@
-/* Finds options in YAML. Events of libyaml are read one by one, so that each error knows its line. */
-#include <stdio.h>
+/* Finds options in YAML: one document that is a map of sections. libyaml's events are read one by one, so that every
+ * complaint knows its line. What YAML could do besides (aliases, tags, more documents) is refused. */
 #include <yaml.h>
 
 #include "config_private.h"
 
 typedef struct reader {
     config *c;
+    str text;
     yaml_parser_t parser;
     yaml_event_t event;
     bool has_event;
-    config_origin origin;
+    config_origin from;
+    size_t line; /* of what is complained about */
     str *why;
-    size_t seen[CONFIG_OPTION_COUNT]; /* line each option was given at */
+    size_t seen[CONFIG_OPTION_COUNT];         /* line an option was given in */
+    size_t seen_section[CONFIG_OPTION_COUNT]; /* and a section, by its first option */
 } reader;
 
 static void drop_event(reader *r)
@@ -21,151 +24,181 @@ static void drop_event(reader *r)
     r->has_event = false;
 }
 
-static size_t line_of(const reader *r)
+static int complain(reader *r, str name, const char *text)
 {
-    return r->event.start_mark.line + 1;
+    *r->why = arena_printf(&r->c->arena, STR_FMT "%s%s", STR_ARG(name), name.n ? ": " : "", text);
+    return -EINVAL;
+}
+
+/* What is no UTF-8 is found before the scanner, which counts lines, gets there. */
+static size_t line_of_problem(const reader *r)
+{
+    size_t line = 1;
+
+    if (r->parser.error != YAML_READER_ERROR)
+        return r->parser.problem_mark.line + 1;
+    for (size_t i = 0; i < r->parser.problem_offset && i < r->text.n; i++)
+        line += r->text.p[i] == '\n';
+    return line;
 }
 
 static int next(reader *r)
 {
     drop_event(r);
     if (!yaml_parser_parse(&r->parser, &r->event)) {
-        *r->why = arena_printf(&r->c->arena, "%zu: %s", r->parser.problem_mark.line + 1,
-                               r->parser.problem ? r->parser.problem : "this is no YAML");
-        return r->parser.error == YAML_MEMORY_ERROR ? -ENOMEM : -EINVAL;
+        r->line = line_of_problem(r);
+        return r->parser.error == YAML_MEMORY_ERROR ? -ENOMEM : complain(r, STR(""), r->parser.problem);
     }
     r->has_event = true;
+    r->line = r->event.start_mark.line + 1;
     return 0;
 }
 
-static int complain(reader *r, const char *text)
+/* ---- values ---- */
+static str scalar_text(const reader *r)
 {
-    *r->why = arena_printf(&r->c->arena, "%zu: %s", line_of(r), text);
-    return -EINVAL;
+    return str_of((const char *)r->event.data.scalar.value, r->event.data.scalar.length);
 }
 
-static str scalar(reader *r)
+/* Plain `key:`, `key: ~` and `key: null` say that there is no value. */
+static bool is_null(const reader *r)
 {
-    return arena_dup(&r->c->arena,
-                     str_of((const char *)r->event.data.scalar.value, r->event.data.scalar.length));
+    if (r->event.type != YAML_SCALAR_EVENT || r->event.data.scalar.style != YAML_PLAIN_SCALAR_STYLE)
+        return false;
+    const str text = scalar_text(r);
+    return text.n == 0 || str_eq(text, STR("~")) || str_eq_nocase(text, STR("null"));
 }
 
-#define LIST_MAX 256
-
-/* The value that begins with the present event; at_line is where its key stands. */
-static int read_value(reader *r, size_t option, size_t at_line)
+static int take_scalar(reader *r, str name, str *ret_text)
 {
-    str values[LIST_MAX];
-    size_t n = 0;
-    const bool is_list = r->event.type == YAML_SEQUENCE_START_EVENT;
+    if (r->event.type == YAML_ALIAS_EVENT)
+        return complain(r, name, "aliases are not taken here");
+    if (r->event.type != YAML_SCALAR_EVENT)
+        return complain(r, name,
+                        r->event.type == YAML_MAPPING_START_EVENT ? "takes a value, not a map"
+                                                                  : "takes a value, not a list");
+    if (r->event.data.scalar.tag)
+        return complain(r, name, "tags are not taken here");
+    const str copy = is_null(r) ? STR("") : arena_dup(&r->c->arena, scalar_text(r));
+    if (!copy.p)
+        return -ENOMEM;
+    *ret_text = copy;
+    return 0;
+}
+
+/* The value that begins with the present event. */
+static int read_value(reader *r, config_id option)
+{
+    const str name = str_c(config_options[option].name);
+    const bool is_list = config_options[option].kind->is_list && r->event.type == YAML_SEQUENCE_START_EVENT;
+    str texts[CONFIG_LIST_MAX];
+    size_t lines[CONFIG_LIST_MAX] = {r->line}, n = 0, bad;
     int err = 0;
 
-    if (!is_list && r->event.type != YAML_SCALAR_EVENT)
-        return complain(r, r->event.type == YAML_ALIAS_EVENT ? "aliases are not taken here" : "a value was expected, not a map");
-    if (!is_list) {
-        values[n++] = scalar(r);
-    } else {
-        while ((err = next(r)) == 0 && r->event.type != YAML_SEQUENCE_END_EVENT) {
-            if (r->event.type != YAML_SCALAR_EVENT)
-                return complain(r, "a plain value was expected in the list");
-            if (n == LIST_MAX)
-                return complain(r, "the list is too long");
-            values[n++] = scalar(r);
-        }
+    if (!is_list)
+        err = take_scalar(r, name, &texts[n++]);
+    while (is_list && err == 0 && (err = next(r)) == 0 && r->event.type != YAML_SEQUENCE_END_EVENT) {
+        if (n == CONFIG_LIST_MAX)
+            return complain(r, name, "has too many elements");
+        lines[n] = r->line;
+        err = take_scalar(r, name, &texts[n++]);
     }
-    for (size_t i = 0; i < n && err == 0; i++)
-        err = values[i].p ? 0 : -ENOMEM;
-    if (err == 0)
-        err = config_set(r->c, option, values, n, is_list, r->origin, r->why);
-    if (err == 0)
-        err = config_check(r->c, option, r->why);
-    if (err == -EINVAL && at_line && r->why->p && r->why->p[0] && (r->why->p[0] < '0' || r->why->p[0] > '9'))
-        *r->why = arena_printf(&r->c->arena, "%zu: " STR_FMT, at_line, STR_ARG(*r->why));
+    if (err < 0)
+        return err;
+    if (!is_list && config_options[option].kind->is_list && texts[0].n == 0)
+        n = 0;
+    err = config_set(r->c, option, texts, n, r->from, &bad, r->why);
+    r->line = lines[bad];
     return err;
 }
 
-static bool is_section(str name)
+/* ---- maps ---- */
+/* The first option of the section. */
+static bool find_section(str name, config_id *ret_first)
 {
-    for (size_t i = 0; i < CONFIG_OPTION_COUNT; i++) {
+    for (unsigned i = 0; i < CONFIG_OPTION_COUNT; i++) {
         const str option = str_c(config_options[i].name);
-        if (option.n > name.n && str_starts(option, name) && option.p[name.n] == '.')
+        if (option.n > name.n && str_starts(option, name) && option.p[name.n] == '.') {
+            *ret_first = (config_id)i;
             return true;
+        }
     }
     return false;
 }
 
-static int unknown(reader *r, str name)
+/* A key may come once. */
+static int see(reader *r, str name, size_t *seen)
 {
-    const char *nearest = config_nearest(name);
-
-    *r->why = arena_printf(&r->c->arena, "%zu: " STR_FMT ": there is no such option%s%s%s", line_of(r), STR_ARG(name),
-                           nearest ? "; did you mean " : "", nearest ? nearest : "", nearest ? "?" : "");
-    return -EINVAL;
-}
-
-static int read_map(reader *r, str prefix);
-
-static int read_member(reader *r, str name)
-{
-    const size_t line = line_of(r);
-    size_t option;
-    int err;
-
-    if (is_section(name)) {
-        err = next(r);
-        if (err == 0 && r->event.type == YAML_SCALAR_EVENT && r->event.data.scalar.length == 0)
-            return 0; /* an empty section */
-        if (err == 0 && r->event.type != YAML_MAPPING_START_EVENT)
-            return complain(r, "a map was expected here");
-        return err < 0 ? err : read_map(r, name);
-    }
-    if (!config_find(name, &option))
-        return unknown(r, name);
-    if (r->seen[option]) {
-        *r->why = arena_printf(&r->c->arena, "%zu: " STR_FMT ": given twice, first in line %zu", line, STR_ARG(name),
-                               r->seen[option]);
+    if (*seen) {
+        *r->why = arena_printf(&r->c->arena, STR_FMT ": given twice, first in line %zu", STR_ARG(name), *seen);
         return -EINVAL;
     }
-    r->seen[option] = line;
-    err = next(r);
-    return err < 0 ? err : read_value(r, option, line);
+    *seen = r->line;
+    return 0;
 }
 
-static int read_map(reader *r, str prefix)
+static int read_option(reader *r, str name)
 {
-    int err = 0;
+    config_id option;
 
+    if (!config_find(name, &option)) {
+        const str meant = config_suggestion(&r->c->arena, name);
+        *r->why =
+            arena_printf(&r->c->arena, STR_FMT ": there is no such option" STR_FMT, STR_ARG(name), STR_ARG(meant));
+        return -EINVAL;
+    }
+    int err = see(r, name, &r->seen[option]);
+    if (err == 0)
+        err = next(r);
+    return err < 0 ? err : read_value(r, option);
+}
+
+/* The name that the present event begins with. */
+static int take_name(reader *r, str section, str *ret_name)
+{
+    str name;
+    int err = r->event.type == YAML_SCALAR_EVENT ? take_scalar(r, section, &name)
+                                                 : complain(r, section, "an option's name was expected");
+    if (err == 0 && section.n) {
+        name = arena_printf(&r->c->arena, STR_FMT "." STR_FMT, STR_ARG(section), STR_ARG(name));
+        err = name.p ? 0 : -ENOMEM;
+    }
+    if (err == 0)
+        *ret_name = name;
+    return err;
+}
+
+static int read_section(reader *r, str section)
+{
+    str name;
+    int err = next(r);
+
+    if (err == 0 && is_null(r))
+        return 0; /* an empty one */
+    if (err == 0 && r->event.type != YAML_MAPPING_START_EVENT)
+        return complain(r, section, "is a section: a map of options was expected");
     while (err == 0 && (err = next(r)) == 0 && r->event.type != YAML_MAPPING_END_EVENT) {
-        if (r->event.type != YAML_SCALAR_EVENT)
-            return complain(r, "an option's name was expected");
-        const str name = prefix.n ? arena_printf(&r->c->arena, STR_FMT ".%s", STR_ARG(prefix),
-                                                 (const char *)r->event.data.scalar.value)
-                                  : scalar(r);
-        err = name.p ? read_member(r, name) : -ENOMEM;
+        err = take_name(r, section, &name);
+        if (err == 0)
+            err = read_option(r, name);
     }
     return err;
 }
 
-/* One document that is a map, or empty. */
-static int read_document(reader *r)
+static int read_map(reader *r)
 {
+    config_id first;
+    str name;
     int err;
 
-    while ((err = next(r)) == 0 && r->event.type != YAML_STREAM_END_EVENT) {
-        switch (r->event.type) {
-        case YAML_STREAM_START_EVENT:
-        case YAML_DOCUMENT_START_EVENT:
-        case YAML_DOCUMENT_END_EVENT:
-            break;
-        case YAML_MAPPING_START_EVENT:
-            err = read_map(r, STR_NULL);
-            break;
-        case YAML_SCALAR_EVENT:
-            if (r->event.data.scalar.length == 0)
-                break;
-            return complain(r, "a map of options was expected");
-        default:
-            return complain(r, "a map of options was expected");
+    while ((err = next(r)) == 0 && r->event.type != YAML_MAPPING_END_EVENT) {
+        err = take_name(r, STR(""), &name);
+        if (err == 0 && find_section(name, &first)) {
+            err = see(r, name, &r->seen_section[first]);
+            if (err == 0)
+                err = read_section(r, name);
+        } else if (err == 0) {
+            err = read_option(r, name);
         }
         if (err < 0)
             break;
@@ -173,76 +206,94 @@ static int read_document(reader *r)
     return err;
 }
 
-#define FILE_MAX_BYTES (1u << 20)
-
-static int read_file(const char *path, buf *out)
+static int read_document(reader *r)
 {
-    FILE *f = fopen(path, "re");
-    int err = f ? 0 : -errno;
-
-    out->max = FILE_MAX_BYTES;
-    while (f && err == 0 && !feof(f)) {
-        char *at = buf_reserve(out, 4096);
-        if (!at) {
-            err = out->err;
-            break;
-        }
-        out->n += fread(at, 1, 4096, f);
-        if (ferror(f))
-            err = errno ? -errno : -EIO;
-    }
-    if (f)
-        (void)fclose(f);
-    return err;
-}
-
-int config_load_yaml(config *c, const char *path, str *why)
-{
-    reader r = {.c = c, .origin = FROM_FILE, .why = why};
-    buf text = BUF_INIT;
-
-    int err = read_file(path, &text);
-    if (err < 0) {
-        *why = arena_printf(&c->arena, "%s: %s", path, err_text(err));
-        buf_done(&text);
-        return err;
-    }
-    if (!yaml_parser_initialize(&r.parser)) {
-        buf_done(&text);
-        return -ENOMEM;
-    }
-    yaml_parser_set_input_string(&r.parser, (const unsigned char *)(text.p ? text.p : ""), text.n);
-    err = read_document(&r);
-    drop_event(&r);
-    yaml_parser_delete(&r.parser);
-    buf_done(&text);
-    if (err == -EINVAL)
-        *why = arena_printf(&c->arena, "%s:" STR_FMT, path, STR_ARG(*why));
-    return err;
-}
-
-int config_set_text(config *c, size_t option, str text, config_origin origin, str *why)
-{
-    reader r = {.c = c, .origin = origin, .why = why};
+    size_t documents = 0;
     int err;
 
-    /* Only lists are YAML here: everything else is taken as it stands, with no quoting to think of. */
-    if (config_options[option].kind != CONFIG_texts || !str_starts(str_trim(text), STR("["))) {
-        const str value = arena_dup(&c->arena, text);
-        err = value.p ? config_set(c, option, &value, 1, false, origin, why) : -ENOMEM;
-        return err < 0 ? err : config_check(c, option, why);
+    while ((err = next(r)) == 0 && r->event.type != YAML_STREAM_END_EVENT) {
+        if (r->event.type == YAML_STREAM_START_EVENT || r->event.type == YAML_DOCUMENT_END_EVENT)
+            continue;
+        if (r->event.type == YAML_DOCUMENT_START_EVENT)
+            err = documents++ ? complain(r, STR(""), "there is a second document") : 0;
+        else if (r->event.type == YAML_MAPPING_START_EVENT)
+            err = read_map(r);
+        else if (!is_null(r)) /* an empty document is one empty scalar */
+            err = complain(r, STR(""), "a map of options was expected");
+        if (err < 0)
+            break;
     }
-    if (!yaml_parser_initialize(&r.parser))
+    return err;
+}
+
+/* ---- from a text ---- */
+static int open_reader(reader *r, str text)
+{
+    if (!yaml_parser_initialize(&r->parser))
         return -ENOMEM;
-    yaml_parser_set_input_string(&r.parser, (const unsigned char *)text.p, text.n);
-    do
-        err = next(&r);
-    while (err == 0 && r.event.type != YAML_SEQUENCE_START_EVENT && r.event.type != YAML_STREAM_END_EVENT);
+    yaml_parser_set_encoding(&r->parser, YAML_UTF8_ENCODING);
+    r->text = text.p ? text : STR("");
+    yaml_parser_set_input_string(&r->parser, (const unsigned char *)r->text.p, r->text.n);
+    return 0;
+}
+
+static void close_reader(reader *r)
+{
+    drop_event(r);
+    yaml_parser_delete(&r->parser);
+}
+
+int config_read_yaml(config *c, const char *name, str text, str *why)
+{
+    reader r = {.c = c, .from = FROM_FILE, .why = why};
+    int err = open_reader(&r, text);
+
+    if (err < 0)
+        return err;
+    err = read_document(&r);
+    close_reader(&r);
+    if (err == -EINVAL)
+        *why = arena_printf(&c->arena, "%s:%zu: " STR_FMT, name, r.line, STR_ARG(*why));
+    return err;
+}
+
+/* "[a, b]", and nothing behind it. */
+static int read_flow_list(reader *r, config_id option)
+{
+    const str name = str_c(config_options[option].name);
+    int err = 0;
+
+    while (err == 0 && (!r->has_event || r->event.type != YAML_SEQUENCE_START_EVENT))
+        err = next(r);
     if (err == 0)
-        err = read_value(&r, option, 0);
-    if (err == -EINVAL && why->p && why->p[0] >= '0' && why->p[0] <= '9')
-        *why = arena_printf(&c->arena, "%s: " STR_FMT, config_options[option].name, STR_ARG(*why));
-    drop_event(&r);
-    yaml_parser_delete(&r.parser);
+        err = read_value(r, option);
+    if (err == 0)
+        err = next(r);
+    if (err == 0 && r->event.type == YAML_DOCUMENT_END_EVENT)
+        err = next(r);
+    if (err == 0 && r->event.type != YAML_STREAM_END_EVENT)
+        err = complain(r, STR(""), "something stands behind the list");
+    if (err == -EINVAL && r->why->p && !str_starts(*r->why, name))
+        *r->why = arena_printf(&r->c->arena, STR_FMT ": " STR_FMT, STR_ARG(name), STR_ARG(*r->why));
+    return err;
+}
+
+int config_set_text(config *c, config_id option, str text, config_origin from, str *why)
+{
+    reader r = {.c = c, .from = from, .why = why};
+    const bool is_list = config_options[option].kind->is_list;
+    size_t bad;
+
+    text = text.p ? text : STR("");
+    const str value = arena_dup(&c->arena, is_list ? str_trim(text) : text);
+    if (!value.p)
+        return -ENOMEM;
+    if (!is_list || !str_starts(value, STR("["))) /* taken as it stands: no quoting to think of */
+        return config_set(c, option, &value, is_list && value.n == 0 ? 0 : 1, from, &bad, why);
+    int err = open_reader(&r, value);
+    if (err < 0)
+        return err;
+    err = read_flow_list(&r, option);
+    close_reader(&r);
     return err;
 }

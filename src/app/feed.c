@@ -1,4 +1,8 @@
-/* See feed.h. At most one build is under way; a reload that comes meanwhile begins when it is freed. */
+/* See feed.h. At most one build is under way: made on the loop, run on a worker, ended on the loop, freed on a worker.
+ * A reload that comes meanwhile begins when it is freed.
+ *
+ * What goes wrong is lack of memory, or of a place among the store's readers: then all is loaded anew, AGAIN_MS later.
+ * An entry that search can't take (a name too long for it) is left out. */
 #include "feed.h"
 
 #include "larder/log.h"
@@ -8,7 +12,7 @@
 static void begin_load(feed *f);
 static void begin_merge(feed *f);
 
-/* ---- builds: run on a worker, end on the loop, be freed on a worker ---- */
+/* ---- builds ---- */
 static void check_stopped(feed *f)
 {
     if (f->stopping && !f->build && f->stopped) {
@@ -45,12 +49,12 @@ static void free_build(feed *f)
     }
 }
 
-/* Those who waited go on, and see for themselves whether search is ready. */
-static void wake_waiting(api *app)
+/* Those who waited see for themselves whether search is ready. */
+void feed_release(feed *f)
 {
     list *l;
 
-    while ((l = list_pop(&app->search_waits))) {
+    while ((l = list_pop(&f->app->search_waits))) {
         search_wait *w = CONTAINER_OF(l, search_wait, link);
         w->ready(w);
     }
@@ -72,18 +76,22 @@ static void load_later(feed *f, int why)
         log_error("search stays as it is: no memory for a timer", LOG_ERR(-ENOMEM));
 }
 
+/* Takes as many turns as the changes need that came meanwhile. */
 static void end_build(timer *t)
 {
     feed *f = CONTAINER_OF(t, feed, end);
-    const int r = f->stopping || f->reload ? -ECANCELED : search_build_end(f->build);
+    int r = f->stopping || f->reload ? -ECANCELED : search_build_end(f->build);
 
-    if ((r == -EAGAIN || r == -ENOMEM) &&
-        loop_timer_set(f->app->loop, &f->end, r == -EAGAIN ? 0 : AGAIN_MS, end_build) == 0)
+    if (r == -EAGAIN)
+        r = loop_timer_set(f->app->loop, &f->end, 0, end_build) < 0 ? -ENOMEM : -EAGAIN;
+    if (r == -EAGAIN)
         return;
     if (r == 0 && f->is_load) {
         f->app->search_is_ready = true;
         f->app->search_version++;
-        wake_waiting(f->app);
+        feed_release(f);
+    } else if (r < 0 && r != -ECANCELED && f->is_load) {
+        load_later(f, r);
     }
     free_build(f);
 }
@@ -96,17 +104,25 @@ static void on_built(job *j, int status)
         end_build(&f->end);
         return;
     }
-    if (f->is_load && !f->stopping)
+    if (f->is_load && !f->stopping) /* a merge that failed is tried again with the next change */
         load_later(f, f->status ? f->status : status);
     free_build(f);
 }
 
 /* ---- loading ---- */
+static int left_out(str id)
+{
+    log_warn("search can't take this entry", LOG_STR("entry", id));
+    return 0;
+}
+
 static int add_entry(void *arg, const entry_live *e)
 {
     const search_doc doc = {.id = e->id, .name = e->name, .type = (uint8_t)e->type, .updated_ms = e->updated_at};
 
-    return search_load_add(arg, &doc);
+    const int r = search_load_add(arg, &doc);
+
+    return r == -EINVAL ? left_out(e->id) : r;
 }
 
 static void work_load(job *j)
@@ -132,6 +148,7 @@ static void begin_load(feed *f)
         return;
     }
     f->reload = false;
+    loop_timer_cancel(f->app->loop, &f->again);
     fresh = search_new();
     int r = fresh ? search_load_begin(fresh, &f->build) : -ENOMEM;
     if (r == 0) {
@@ -196,7 +213,7 @@ void feed_entries(feed *f, const entry_change *changes, size_t n)
         const search_doc doc = {
             .id = c->id, .name = c->name, .type = (uint8_t)artifact_type_number(c->type), .updated_ms = c->updated_at};
         r = c->live ? search_put(f->app->search, &doc) : search_remove(f->app->search, c->id);
-        r = r == -ENOENT ? 0 : r;
+        r = r == -EINVAL ? left_out(c->id) : r == -ENOENT ? 0 : r;
     }
     f->app->search_version++;
     if (r < 0) { /* what it missed is in the store */
@@ -207,18 +224,24 @@ void feed_entries(feed *f, const entry_change *changes, size_t n)
 }
 
 /* ---- the end ---- */
+static void on_stop_turn(post *p)
+{
+    check_stopped(CONTAINER_OF(p, feed, stop_turn));
+}
+
 void feed_stop(feed *f, void (*stopped)(void *arg), void *arg)
 {
     f->stopping = true;
-    f->stopped = stopped;
-    f->stopped_arg = arg;
     loop_timer_cancel(f->app->loop, &f->again);
-    wake_waiting(f->app);
+    feed_release(f);
     if (timer_is_set(&f->end)) {
         loop_timer_cancel(f->app->loop, &f->end);
         free_build(f);
     }
-    check_stopped(f);
+    f->stopped = stopped;
+    f->stopped_arg = arg;
+    f->stop_turn.fn = on_stop_turn;
+    loop_post(f->app->loop, &f->stop_turn);
 }
 
 void feed_done(feed *f)

@@ -121,6 +121,6 @@ def test_writes_under_way_are_answered_or_not_done(larder):
 
 def test_signals_nobody_knows_are_survived(larder):
     one = larder()
-    for number in (signal.SIGPIPE, signal.SIGXFSZ):
+    for number in (signal.SIGPIPE, signal.SIGXFSZ, signal.SIGUSR1, signal.SIGUSR2, signal.SIGALRM):
         one.signal(number)
     assert one.get('/healthz').status == 200

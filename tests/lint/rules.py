@@ -38,6 +38,7 @@ ONE_DOMAIN_PER_FILE = {"serve/api": "artifacts sources recache coordination data
 # above, so that library rooms, which return and don't log, can't include it; its code stands in core/base.
 FACES = {
     "hash": "base",
+    "version": "base",
     "log": "log",
     "schema": "json",
     "record": "store",
@@ -47,6 +48,7 @@ FACES = {
     "repo_path": "sources",
     "repo_url": "sources",
     "source_rules": "sources",
+    "config": "app",
 }
 ROOM_OF_FACE_ONLY = {"log": "core/base"}
 

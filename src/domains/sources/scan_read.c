@@ -155,7 +155,7 @@ static int on_end(void *ctx, const archive_entry *e)
     if (e->kind != ARCHIVE_FILE && e->kind != ARCHIVE_LINK)
         return 0;
     if (!sc->has_tree) {
-        if (sc->n_files == sc->owner->o.max_entries)
+        if (sc->n_files == sc->max_files)
             return 0;
         file = add_file(sc);
         if (!file)
@@ -186,6 +186,7 @@ int scan_reader_open(scan *sc)
 
     archive_free(sc->reader);
     sc->reader = NULL;
+    sc->max_files = sc->owner->o.max_entries; /* the worker's own: the option may change meanwhile */
     if (!sc->has_tree)
         sc->n_files = 0;
     sc->readme_rank = 0;

@@ -33,10 +33,12 @@ void sources_free(sources *s)
     mem_free(s);
 }
 
-void sources_configure(sources *s, int64_t rescan_interval_ms, unsigned concurrency)
+void sources_configure(sources *s, const sources_options *o)
 {
-    s->o.rescan_interval_ms = rescan_interval_ms;
-    s->o.concurrency = concurrency;
+    s->o.rescan_interval_ms = o->rescan_interval_ms;
+    s->o.concurrency = o->concurrency;
+    s->o.max_entries = o->max_entries;
+    s->o.max_archive_bytes = o->max_archive_bytes;
     scan_pump(s);
 }
 

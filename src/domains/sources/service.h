@@ -64,7 +64,7 @@ typedef struct scan {
     str credential, commit_path; /* what the commit's validator is kept under */
     bool not_modified, has_tree, skip_tree;
     detect_file *files;
-    size_t n_files, cap_files;
+    size_t n_files, cap_files, max_files;
     uint32_t *by_path;     /* with has_tree: indexes into files, in the order of paths */
     str readme;
     unsigned readme_rank;

@@ -1,0 +1,398 @@
+/* Kinds of options: what a text means, what is wrong with it, and how it is shown. */
+#include "config_private.h"
+
+#define SHOWN 200 /* bytes of a wrong value that the complaint repeats */
+
+/* ---- complaints ---- */
+static int is_no(config *c, const config_option *o, str text, const char *expected, str *why)
+{
+    *why = arena_printf(&c->arena, "%s: '" STR_FMT "' is %s", o->name, STR_ARG(str_head(text, SHOWN)), expected);
+    return -EINVAL;
+}
+
+static int check_length(config *c, const config_option *o, size_t n, const char *unit, str *why)
+{
+    if ((int64_t)n >= o->min && (int64_t)n <= o->max)
+        return 0;
+    *why = arena_printf(&c->arena, "%s: has %zu %s, allowed are %lld to %lld", o->name, n, unit, (long long)o->min,
+                        (long long)o->max);
+    return -EINVAL;
+}
+
+/* ---- numbers: integers, sizes, durations ---- */
+static const struct {
+    str name;
+    int64_t bytes;
+} UNITS[] = {
+    /* a size is shown in the first that divides it; only the first four are used for that */
+    {STR_INIT("TiB"), INT64_C(1) << 40},
+    {STR_INIT("GiB"), INT64_C(1) << 30},
+    {STR_INIT("MiB"), INT64_C(1) << 20},
+    {STR_INIT("KiB"), INT64_C(1) << 10},
+    {STR_INIT("TB"), INT64_C(1000000000000)},
+    {STR_INIT("GB"), INT64_C(1000000000)},
+    {STR_INIT("MB"), 1000000},
+    {STR_INIT("KB"), 1000},
+    {STR_INIT("B"), 1},
+    {STR_INIT(""), 1},
+};
+#define UNITS_SHOWN 4
+
+static int size_parse(str text, int64_t *ret_bytes)
+{
+    size_t digits = 0;
+    int64_t n;
+
+    while (digits < text.n && text.p[digits] >= '0' && text.p[digits] <= '9')
+        digits++;
+    const str unit = str_trim(str_from(text, digits));
+    if (str_to_i64(str_head(text, digits), &n) < 0)
+        return -EINVAL;
+    for (size_t i = 0; i < COUNT_OF(UNITS); i++)
+        if (str_eq_nocase(unit, UNITS[i].name))
+            return __builtin_mul_overflow(n, UNITS[i].bytes, ret_bytes) ? -EINVAL : 0;
+    return -EINVAL;
+}
+
+static void show_number(const config_option *o, const void *member, buf *out)
+{
+    (void)o;
+    buf_i64(out, *(const int64_t *)member);
+}
+
+static void show_size(const config_option *o, const void *member, buf *out)
+{
+    const int64_t n = *(const int64_t *)member;
+
+    for (size_t i = 0; i < UNITS_SHOWN; i++) {
+        if (n > 0 && n % UNITS[i].bytes == 0) {
+            buf_i64(out, n / UNITS[i].bytes);
+            buf_str(out, UNITS[i].name);
+            return;
+        }
+    }
+    show_number(o, member, out);
+}
+
+static void show_span(const config_option *o, const void *member, buf *out)
+{
+    char text[DURATION_MAX];
+
+    (void)o;
+    duration_format(*(const int64_t *)member, text);
+    buf_str(out, str_c(text));
+}
+
+static int read_number(config *c, const config_option *o, const str *texts, size_t n, void *member, size_t *bad,
+                       str *why)
+{
+    buf range = BUF_INIT;
+    int64_t value;
+
+    (void)n, (void)bad;
+    if (o->kind->parse(texts[0], &value) < 0)
+        return is_no(c, o, texts[0], o->kind->expected, why);
+    if (value >= o->min && value <= o->max) {
+        *(int64_t *)member = value;
+        return 0;
+    }
+    o->kind->show(o, &o->min, &range);
+    buf_str(&range, STR(" to "));
+    o->kind->show(o, &o->max, &range);
+    *why = arena_printf(&c->arena, "%s: " STR_FMT " is out of range, allowed is " STR_FMT, o->name, STR_ARG(texts[0]),
+                        STR_ARG(buf_view(&range)));
+    buf_done(&range);
+    return -EINVAL;
+}
+
+static bool same_number(const void *a, const void *b)
+{
+    return *(const int64_t *)a == *(const int64_t *)b;
+}
+
+const config_kind config_kind_number = {
+    .read = read_number, .show = show_number, .same = same_number, .parse = str_to_i64, .expected = "no integer"};
+const config_kind config_kind_size = {.read = read_number,
+                                      .show = show_size,
+                                      .same = same_number,
+                                      .parse = size_parse,
+                                      .expected = "no size, such as 64MiB"};
+const config_kind config_kind_span = {.read = read_number,
+                                      .show = show_span,
+                                      .same = same_number,
+                                      .parse = duration_parse,
+                                      .expected = "no duration, such as 30s or 6h"};
+
+/* ---- flags and choices ---- */
+static int read_flag(config *c, const config_option *o, const str *texts, size_t n, void *member, size_t *bad, str *why)
+{
+    const bool on = str_eq(texts[0], STR("true"));
+
+    (void)n, (void)bad;
+    if (!on && !str_eq(texts[0], STR("false")))
+        return is_no(c, o, texts[0], "neither true nor false", why);
+    *(bool *)member = on;
+    return 0;
+}
+
+static void show_flag(const config_option *o, const void *member, buf *out)
+{
+    (void)o;
+    buf_str(out, *(const bool *)member ? STR("true") : STR("false"));
+}
+
+static bool same_flag(const void *a, const void *b)
+{
+    return *(const bool *)a == *(const bool *)b;
+}
+
+static int read_choice(config *c, const config_option *o, const str *texts, size_t n, void *member, size_t *bad,
+                       str *why)
+{
+    str rest = str_c(o->choices), choice;
+
+    (void)n, (void)bad;
+    for (unsigned i = 0; str_cut(&rest, '|', &choice); i++) {
+        if (str_eq(choice, texts[0])) {
+            *(unsigned *)member = i;
+            return 0;
+        }
+    }
+    const str expected = arena_printf(&c->arena, "none of %s", o->choices);
+    return expected.p ? is_no(c, o, texts[0], expected.p, why) : -ENOMEM;
+}
+
+static void show_choice(const config_option *o, const void *member, buf *out)
+{
+    str rest = str_c(o->choices), choice = STR("");
+
+    for (unsigned i = 0; i <= *(const unsigned *)member; i++)
+        (void)str_cut(&rest, '|', &choice);
+    buf_str(out, choice);
+}
+
+static bool same_choice(const void *a, const void *b)
+{
+    return *(const unsigned *)a == *(const unsigned *)b;
+}
+
+const config_kind config_kind_flag = {.read = read_flag, .show = show_flag, .same = same_flag};
+const config_kind config_kind_choice = {.read = read_choice, .show = show_choice, .same = same_choice};
+
+/* ---- texts ---- */
+static bool has_control(str text)
+{
+    for (size_t i = 0; i < text.n; i++)
+        if ((unsigned char)text.p[i] < 0x20 || text.p[i] == 0x7f)
+            return true;
+    return false;
+}
+
+static bool is_printable_ascii(str text)
+{
+    for (size_t i = 0; i < text.n; i++)
+        if (text.p[i] <= 0x20 || text.p[i] >= 0x7f)
+            return false;
+    return true;
+}
+
+static int read_path(config *c, const config_option *o, const str *texts, size_t n, void *member, size_t *bad, str *why)
+{
+    (void)n, (void)bad;
+    if (has_control(texts[0]) || !utf8_valid(texts[0]))
+        return is_no(c, o, texts[0], "no path: it has control characters, or is not UTF-8", why);
+    const int r = check_length(c, o, texts[0].n, "bytes", why);
+    if (r == 0)
+        *(str *)member = texts[0];
+    return r;
+}
+
+/* Only what a request is put together from: no query, no fragment. */
+static int read_url(config *c, const config_option *o, const str *texts, size_t n, void *member, size_t *bad, str *why)
+{
+    str url = texts[0], rest;
+
+    (void)n, (void)bad;
+    rest = str_from(url, str_starts(url, STR("https://")) ? 8 : str_starts(url, STR("http://")) ? 7 : url.n);
+    if (rest.n == 0 || rest.p[0] == '/' || !is_printable_ascii(url) || str_chr(url, '?') >= 0 || str_chr(url, '#') >= 0)
+        return is_no(c, o, url, "no http:// or https:// address", why);
+    const int r = check_length(c, o, url.n, "bytes", why);
+    if (r < 0)
+        return r;
+    while (str_ends(url, STR("/")))
+        url.n--;
+    url = arena_dup(&c->arena, url);
+    if (!url.p)
+        return -ENOMEM;
+    *(str *)member = url;
+    return 0;
+}
+
+static int read_secret(config *c, const config_option *o, const str *texts, size_t n, void *member, size_t *bad,
+                       str *why)
+{
+    (void)n, (void)bad;
+    if (!is_printable_ascii(texts[0])) {
+        *why = arena_printf(&c->arena, "%s: has characters that no token has", o->name);
+        return -EINVAL;
+    }
+    const int r = check_length(c, o, texts[0].n, "bytes", why);
+    if (r == 0)
+        *(str *)member = texts[0];
+    return r;
+}
+
+/* Of a valid sequence of `len` bytes. */
+static unsigned code_point(const char *p, size_t len)
+{
+    unsigned cp = len == 1 ? (unsigned char)p[0] : (unsigned char)p[0] & (0x7fu >> len);
+
+    for (size_t i = 1; i < len; i++)
+        cp = cp << 6 | ((unsigned char)p[i] & 0x3f);
+    return cp;
+}
+
+/* Always quoted: plain, a path may look like a number or like nothing. Other than ASCII it is escaped, since YAML
+ * forbids some of it and folds some. */
+static void put_quoted(buf *out, str text)
+{
+    buf_char(out, '"');
+    while (text.n > 0) {
+        const size_t len = utf8_sequence(text);
+        if (len > 1)
+            buf_printf(out, "\\U%08x", code_point(text.p, len));
+        else if (text.p[0] == '"' || text.p[0] == '\\')
+            buf_printf(out, "\\%c", text.p[0]);
+        else
+            buf_char(out, text.p[0]);
+        text = str_from(text, len ? len : 1);
+    }
+    buf_char(out, '"');
+}
+
+static void show_text(const config_option *o, const void *member, buf *out)
+{
+    (void)o;
+    put_quoted(out, *(const str *)member);
+}
+
+static void show_secret(const config_option *o, const void *member, buf *out)
+{
+    (void)o;
+    buf_str(out, ((const str *)member)->n ? STR("(set)") : STR("\"\""));
+}
+
+static bool same_text(const void *a, const void *b)
+{
+    return str_eq(*(const str *)a, *(const str *)b);
+}
+
+const config_kind config_kind_path = {.read = read_path, .show = show_text, .same = same_text};
+const config_kind config_kind_url = {.read = read_url, .show = show_text, .same = same_text};
+const config_kind config_kind_secret = {.read = read_secret, .show = show_secret, .same = same_text};
+
+/* ---- lists ---- */
+static void show_list(const str *texts, size_t n, buf *out)
+{
+    buf_char(out, '[');
+    for (size_t i = 0; i < n; i++) {
+        buf_str(out, i ? STR(", ") : STR(""));
+        put_quoted(out, texts[i]);
+    }
+    buf_char(out, ']');
+}
+
+static bool same_list(const str *a, size_t n, const str *b, size_t m)
+{
+    for (size_t i = 0; n == m && i < n; i++)
+        if (!str_eq(a[i], b[i]))
+            return false;
+    return n == m;
+}
+
+static const str *keep(config *c, const str *texts, size_t n)
+{
+    str *kept = arena_array(&c->arena, str, n);
+
+    for (size_t i = 0; kept && i < n; i++)
+        kept[i] = texts[i];
+    return kept;
+}
+
+static int read_addresses(config *c, const config_option *o, const str *texts, size_t n, void *member, size_t *bad,
+                          str *why)
+{
+    static const char EXPECTED[] = "no address to listen on: host:port, [v6]:port or unix:PATH";
+    const str *kept = keep(c, texts, n);
+    net_listen *v = arena_array(&c->arena, net_listen, n);
+    int r = kept && v ? check_length(c, o, n, "addresses", why) : -ENOMEM;
+
+    for (size_t i = 0; r == 0 && i < n; i++) {
+        *bad = i;
+        if (has_control(texts[i]) || !utf8_valid(texts[i]))
+            return is_no(c, o, texts[i], EXPECTED, why);
+        r = net_listen_parse(&c->arena, texts[i], &v[i]);
+        if (r == -EINVAL)
+            return is_no(c, o, texts[i], EXPECTED, why);
+    }
+    if (r == 0)
+        *(config_addresses *)member = (config_addresses){kept, v, n};
+    return r;
+}
+
+static void show_addresses(const config_option *o, const void *member, buf *out)
+{
+    const config_addresses *m = member;
+
+    (void)o;
+    show_list(m->texts, m->n, out);
+}
+
+static bool same_addresses(const void *a, const void *b)
+{
+    const config_addresses *m = a, *n = b;
+
+    return same_list(m->texts, m->n, n->texts, n->n);
+}
+
+static int read_networks(config *c, const config_option *o, const str *texts, size_t n, void *member, size_t *bad,
+                         str *why)
+{
+    config_networks m = {.texts = keep(c, texts, n), .n = n};
+    net_cidr *nets = arena_array(&c->arena, net_cidr, n);
+    const int r = m.texts && nets ? check_length(c, o, n, "networks", why) : -ENOMEM;
+
+    for (size_t i = 0; r == 0 && i < n; i++) {
+        *bad = i;
+        if (str_eq(texts[i], STR("unix")))
+            m.has_unix = true;
+        else if (net_cidr_parse(texts[i], &nets[m.n_nets]) == 0)
+            m.n_nets++;
+        else
+            return is_no(c, o, texts[i], "no address, no network (10.0.0.0/8) and not `unix`", why);
+    }
+    m.nets = nets;
+    if (r == 0)
+        *(config_networks *)member = m;
+    return r;
+}
+
+static void show_networks(const config_option *o, const void *member, buf *out)
+{
+    const config_networks *m = member;
+
+    (void)o;
+    show_list(m->texts, m->n, out);
+}
+
+static bool same_networks(const void *a, const void *b)
+{
+    const config_networks *m = a, *n = b;
+
+    return same_list(m->texts, m->n, n->texts, n->n);
+}
+
+const config_kind config_kind_addresses = {
+    .is_list = true, .read = read_addresses, .show = show_addresses, .same = same_addresses};
+const config_kind config_kind_networks = {
+    .is_list = true, .read = read_networks, .show = show_networks, .same = same_networks};

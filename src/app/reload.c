@@ -1,0 +1,175 @@
+/* Options into rooms, at the start and again on SIGHUP. Whatever may fail comes before the first room is changed. */
+#include <sys/resource.h>
+#include <unistd.h>
+
+#include "larder/log.h"
+#include "larder/sources.h"
+#include "server.h"
+
+/* Choices are kept by number; these are in the order of their enums. */
+_Static_assert(LOG_ERROR == 0 && LOG_WARN == 1 && LOG_INFO == 2 && LOG_DEBUG == 3, "log.level");
+_Static_assert(LOG_TEXT == 0 && LOG_JSON == 1, "log.format");
+_Static_assert(ACCESS_AUTO == 0 && ACCESS_OPEN == 1 && ACCESS_REQUIRED == 2, "access.sources, access.metrics");
+
+#define MAX_BUFFERED (256u << 20) /* bytes that wait in all connections together */
+#define OTHER_FILES 256           /* descriptors beside those of connections */
+
+/* ---- one room each ---- */
+http_options server_http_options(const config *c)
+{
+    return (http_options){
+        .max_header_bytes = (size_t)c->http_max_header_bytes,
+        .max_body_bytes = (size_t)c->http_max_body_bytes,
+        .header_timeout_ms = c->http_header_timeout,
+        .body_timeout_ms = c->http_body_timeout,
+        .idle_timeout_ms = c->http_idle_timeout,
+        .write_timeout_ms = c->http_body_timeout,
+        .max_connections = (size_t)c->http_max_connections,
+        .max_buffered = MAX_BUFFERED,
+    };
+}
+
+access_options server_access_options(const server *s, const config *c)
+{
+    return (access_options){
+        .per_minute = c->limits_per_minute,
+        .per_hour = c->limits_per_hour,
+        .concurrent = c->limits_concurrent,
+        .trusted_proxies = c->http_trusted_proxies.nets,
+        .n_trusted_proxies = c->http_trusted_proxies.n_nets,
+        .trust_unix = c->http_trusted_proxies.has_unix,
+        .sources = (access_mode)c->access_sources,
+        .metrics = (access_mode)c->access_metrics,
+        .all_local = s->all_local,
+    };
+}
+
+github_options server_github_options(const config *c)
+{
+    return (github_options){
+        .api_url = c->github_api_url.p,
+        .token = c->github_token.n ? c->github_token : STR_NULL,
+        .max_entries = (size_t)c->sources_max_entries,
+        .max_archive_bytes = (size_t)c->sources_max_archive_bytes,
+    };
+}
+
+sources_options server_sources_options(const server *s, const config *c)
+{
+    return (sources_options){
+        .loop = s->loop,
+        .store = s->store,
+        .github = s->github,
+        .rescan_interval_ms = c->sources_rescan_interval,
+        .concurrency = (unsigned)c->github_concurrency,
+        .max_entries = (size_t)c->sources_max_entries,
+        .max_archive_bytes = (size_t)c->sources_max_archive_bytes,
+    };
+}
+
+int server_make_trust(const config *c, arena *a, tls_trust **ret_trust, str *why)
+{
+    const char *file = c->github_ca_file.n ? c->github_ca_file.p : NULL;
+    const int r = tls_trust_new(file, clk_real(), ret_trust);
+
+    if (r < 0)
+        *why = arena_printf(a, "github.ca_file: %s: %s", file ? file : "-",
+                            r == -EINVAL ? "there is no certificate in it" : err_text(r));
+    return r;
+}
+
+static void raise_file_limit(int64_t connections)
+{
+    const rlim_t want = (rlim_t)connections + OTHER_FILES;
+    struct rlimit lim;
+
+    if (getrlimit(RLIMIT_NOFILE, &lim) < 0 || lim.rlim_cur >= want)
+        return;
+    lim.rlim_cur = want < lim.rlim_max ? want : lim.rlim_max;
+    if (setrlimit(RLIMIT_NOFILE, &lim) == 0 && lim.rlim_cur < want)
+        log_warn("fewer files may be open than http.max_connections asks for", LOG_INT("limit", lim.rlim_cur));
+}
+
+void server_set_process(const config *c)
+{
+    log_setup((log_level)c->log_level, (log_format)c->log_format);
+    if (c->warning.p)
+        log_warn("configuration", LOG_STR("warning", c->warning));
+    raise_file_limit(c->http_max_connections);
+}
+
+/* ---- again ---- */
+static size_t log_changes(const server *s, const config *fresh)
+{
+    size_t changed = 0;
+
+    for (unsigned i = 0; i < CONFIG_OPTION_COUNT; i++) {
+        const config_option *o = &config_options[i];
+        if (!config_differs(o->live ? s->config : &s->cli->config, fresh, (config_id)i))
+            continue;
+        changed += o->live;
+        if (o->live)
+            log_info("changed", LOG_C("option", o->name));
+        else
+            log_warn("takes effect at the next start only", LOG_C("option", o->name));
+    }
+    return changed;
+}
+
+/* Takes `fresh` over, or leaves everything as it is and frees nothing. */
+static int apply(server *s, const config *fresh, arena *a, str *why)
+{
+    const http_options http = server_http_options(fresh);
+    const access_options acc = server_access_options(s, fresh);
+    const github_options gh = server_github_options(fresh);
+    const sources_options src = server_sources_options(s, fresh);
+    tls_trust *trust;
+
+    int r = server_make_trust(fresh, a, &trust, why);
+    if (r < 0)
+        return r;
+    r = github_set_options(s->github, &gh);
+    if (r < 0) {
+        tls_trust_unref(trust);
+        *why = str_c(err_text(r));
+        return r;
+    }
+    server_set_process(fresh);
+    client_set_trust(s->client, trust);
+    tls_trust_unref(s->trust);
+    s->trust = trust;
+    http_server_set_options(s->http, &http);
+    access_set_options(s->access, &acc);
+    router_set_log_access(s->router, fresh->log_access);
+    sources_configure(s->api.sources, &src);
+    return 0;
+}
+
+static int reload(server *s, config *fresh, str *why)
+{
+    s->cli->from.environment = environ; /* it may have moved */
+    int r = config_load(fresh, &s->cli->from, why);
+    if (r == 0)
+        r = apply(s, fresh, &fresh->arena, why);
+    return r;
+}
+
+void server_reload(server *s)
+{
+    config *fresh = mem_new(config);
+    str why = STR("out of memory");
+
+    if (!fresh || reload(s, fresh, &why) < 0) {
+        log_error("the configuration stays as it was", LOG_STR("why", why));
+        if (fresh)
+            config_done(fresh);
+        mem_free(fresh);
+        return;
+    }
+    log_info("the configuration was read again", LOG_INT("changed", log_changes(s, fresh)));
+    if (s->config != &s->cli->config) {
+        config_done(s->config);
+        mem_free(s->config);
+    }
+    s->config = fresh;
+}

@@ -1,0 +1,43 @@
+/* What `larder serve` is made of: serve.c starts and stops it, reload.c turns options into rooms. */
+#ifndef LARDER_APP_SERVER_H
+#define LARDER_APP_SERVER_H
+
+#include "cli.h"
+#include "feed.h"
+#include "larder/client.h"
+#include "larder/ops.h"
+
+typedef struct server {
+    cli *cli;       /* with the configuration it was started with: what can't change live is in force as it says */
+    config *config; /* what is in force otherwise */
+    arena arena;
+    loop *loop;
+    store *store;
+    tls_trust *trust;
+    client *client;
+    github *github;
+    access_control *access;
+    router *router;
+    http_server *http;
+    api api;
+    feed feed;
+    ops ops;
+    bool all_local; /* every listener is */
+    timer deadline; /* of the drain */
+    unsigned signals;
+    str why; /* of a failed start */
+} server;
+
+/* ---- options into rooms (reload.c) ---- */
+http_options server_http_options(const config *c);
+access_options server_access_options(const server *s, const config *c); /* borrows the config's networks */
+github_options server_github_options(const config *c);                  /* borrows its texts */
+sources_options server_sources_options(const server *s, const config *c);
+int server_make_trust(const config *c, arena *a, tls_trust **ret_trust, str *why);
+void server_set_process(const config *c); /* the log, and how many files may be open */
+
+/* SIGHUP: reads the configuration again and takes over what can change. All of it, or, when something is wrong,
+ * nothing. */
+void server_reload(server *s);
+
+#endif
