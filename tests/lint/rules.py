@@ -27,7 +27,7 @@ ROOMS = {
     "serve/access": f"{CORE} store net http log",
     "serve/route": f"{CORE} store http access log",
     "serve/api": f"{CORE} route access log artifacts sources recache coordination datacache",
-    "serve/ops": f"{CORE} store net http client github render access route log",
+    "serve/ops": f"{CORE} store net http client github render access route api sources log",
     "app": "*",
 }
 
@@ -48,6 +48,7 @@ FACES = {
     "repo_path": "sources",
     "repo_url": "sources",
     "source_rules": "sources",
+    "search": "artifacts",
     "config": "app",
 }
 ROOM_OF_FACE_ONLY = {"log": "core/base"}
