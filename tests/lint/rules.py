@@ -40,6 +40,7 @@ FACES = {
     "hash": "base",
     "version": "base",
     "log": "log",
+    "search": "artifacts",
     "schema": "json",
     "record": "store",
     "archive": "sources",

@@ -1,0 +1,620 @@
+/* The search index: matching, scores, orders, filters, pages, limits; changes, views, loads and merges. */
+#include <stdio.h>
+
+#include "larder/search.h"
+#include "unit.h"
+
+typedef struct fixture {
+    search *s;
+    arena a;
+    search_page page;
+} fixture;
+
+static int set_up(void **state)
+{
+    fixture *f = mem_new(fixture);
+    f->s = search_new();
+    arena_init(&f->a, 0);
+    *state = f;
+    return f->s ? 0 : -1;
+}
+
+static int tear_down(void **state)
+{
+    fixture *f = *state;
+    search_free(f->s);
+    arena_done(&f->a);
+    mem_free(f);
+    return 0;
+}
+
+static void put(fixture *f, const char *id, const char *name)
+{
+    assert_int_equal(search_put(f->s, &(search_doc){.id = str_c(id), .name = str_c(name)}), 0);
+}
+
+static void find(fixture *f, search_query q)
+{
+    if (q.limit == 0)
+        q.limit = 50;
+    arena_reset(&f->a);
+    int r = search_find(f->s, &q, &f->a, &f->page);
+    if (r == -E2BIG) {
+        search_view *v = search_view_new(f->s);
+        assert_non_null(v);
+        r = search_view_find(v, &q, &f->a, &f->page);
+        search_view_free(v);
+    }
+    assert_int_equal(r, 0);
+}
+
+/* The hits of `text`, in order, are those of the ids, written "a b c". */
+static void assert_found(fixture *f, const char *text, const char *ids)
+{
+    find(f, (search_query){.text = str_c(text)});
+    buf got = BUF_INIT;
+    for (size_t i = 0; i < f->page.n; i++) {
+        buf_str(&got, i > 0 ? STR(" ") : STR(""));
+        buf_str(&got, f->page.hits[i].id);
+    }
+    buf_char(&got, '\0');
+    assert_string_equal(got.p, ids);
+    assert_int_equal(f->page.total, f->page.n);
+    buf_done(&got);
+}
+
+/* ---- what matches ---- */
+static void exact_before_prefix_before_contained(void **state)
+{
+    fixture *f = *state;
+    put(f, "1", "a-docker");
+    put(f, "2", "docker-compose");
+    put(f, "3", "docker");
+    put(f, "4", "rock");
+    put(f, "5", "dock");
+    assert_found(f, "docker", "3 2 1");
+    assert_int_equal(f->page.hits[0].score, 100);
+    assert_int_equal(f->page.hits[1].score, 80);
+    assert_int_equal(f->page.hits[2].score, 60);
+    assert_str(f->page.hits[1].name, "docker-compose");
+    assert_found(f, "ock", "1 5 3 2 4");
+    assert_found(f, "nothing", "");
+}
+
+static void equal_scores_come_by_name_then_id(void **state)
+{
+    fixture *f = *state;
+    put(f, "z", "same");
+    put(f, "b", "Same");
+    put(f, "a", "same");
+    put(f, "c", "SAME");
+    assert_found(f, "same", "c b a z"); /* capitals are lower code points */
+}
+
+static void letter_case_makes_no_difference(void **state)
+{
+    fixture *f = *state;
+    put(f, "ascii", "PDF-Tools");
+    put(f, "german", "Straßenkarte");
+    put(f, "greek", "ΟΔΥΣΣΕΥΣ");
+    put(f, "cyrillic", "Код-Ревью");
+    put(f, "accent", "ÉCOLE");
+    assert_found(f, "pdf-tools", "ascii");
+    assert_found(f, "PDF-TOOLS", "ascii");
+    assert_found(f, "STRASSE", "german");
+    assert_found(f, "straße", "german");
+    assert_found(f, "οδυσσευς", "greek"); /* the final sigma folds like the others */
+    assert_found(f, "КОД", "cyrillic");
+    assert_found(f, "école", "accent");
+    assert_found(f, "ecole", "");
+}
+
+static void names_come_back_as_they_were_put(void **state)
+{
+    fixture *f = *state;
+    put(f, "1", "Straßenkarte");
+    assert_found(f, "strassenkarte", "1");
+    assert_str(f->page.hits[0].name, "Straßenkarte");
+    assert_int_equal(f->page.hits[0].score, 100);
+}
+
+static void percent_underscore_and_the_like_are_ordinary(void **state)
+{
+    fixture *f = *state;
+    put(f, "percent", "100%-done");
+    put(f, "underscore", "a_b");
+    put(f, "neither", "axb-100-done");
+    put(f, "star", "a*b?[c]\\\"d");
+    assert_found(f, "%", "percent");
+    assert_found(f, "_", "underscore");
+    assert_found(f, "a_b", "underscore");
+    assert_found(f, "100%", "percent");
+    assert_found(f, "%%", "");
+    assert_found(f, "*b?[c]\\\"", "star");
+}
+
+static void bytes_that_are_no_utf8_match_themselves(void **state)
+{
+    fixture *f = *state;
+    put(f, "1", "bad\xff\xc3name");
+    put(f, "2", "Bad\xc3\xa9name");
+    assert_found(f, "\xff\xc3n", "1");
+    assert_found(f, "d\xc3\x89n", "2");
+    assert_found(f, "\xc3", "1 2"); /* half a character: not a text, but no reason to fail */
+}
+
+static void a_name_can_hold_a_nul(void **state)
+{
+    fixture *f = *state;
+    search_doc doc = {.id = STR("n"), .name = STR("ab\0cd")};
+    assert_int_equal(search_put(f->s, &doc), 0);
+    put(f, "p", "ab");
+    find(f, (search_query){.text = STR("b\0c")});
+    assert_int_equal(f->page.total, 1);
+    assert_found(f, "ab", "p n");
+}
+
+static void texts_of_one_and_two_bytes_are_found_anywhere(void **state)
+{
+    fixture *f = *state;
+    put(f, "1", "x");
+    put(f, "2", "ax");
+    put(f, "3", "xa");
+    put(f, "4", "axa");
+    put(f, "5", "aaaaxx");
+    assert_found(f, "x", "1 3 5 2 4");
+    assert_found(f, "ax", "2 4 5");
+    assert_found(f, "xx", "5");
+    assert_found(f, "xa", "3 4");
+}
+
+static void a_text_longer_than_any_name_finds_nothing(void **state)
+{
+    fixture *f = *state;
+    char text[3 * SEARCH_NAME_MAX];
+    memset(text, 'a', sizeof(text));
+    search_doc doc = {.id = STR("1"), .name = str_of(text, SEARCH_NAME_MAX)};
+    assert_int_equal(search_put(f->s, &doc), 0);
+    find(f, (search_query){.text = str_of(text, sizeof(text))});
+    assert_int_equal(f->page.total, 0);
+    find(f, (search_query){.text = str_of(text, SEARCH_NAME_MAX)});
+    assert_int_equal(f->page.total, 1);
+    assert_int_equal(f->page.hits[0].score, 100);
+    find(f, (search_query){.text = str_of(text, SEARCH_NAME_MAX - 1)});
+    assert_int_equal(f->page.hits[0].score, 80);
+}
+
+static void folding_may_make_a_name_three_times_as_long(void **state)
+{
+    fixture *f = *state;
+    char name[SEARCH_NAME_MAX];
+    for (size_t i = 0; i + 2 <= sizeof(name); i += 2)
+        memcpy(name + i, "\xce\x90", 2); /* U+0390: one letter, three code points when folded */
+    search_doc doc = {.id = STR("1"), .name = str_of(name, sizeof(name))};
+    assert_int_equal(search_put(f->s, &doc), 0);
+    find(f, (search_query){.text = str_of(name, 40)});
+    assert_int_equal(f->page.total, 1);
+    assert_int_equal(f->page.hits[0].name.n, SEARCH_NAME_MAX);
+    find(f, (search_query){.text = str_of(name, sizeof(name))});
+    assert_int_equal(f->page.hits[0].score, 100);
+}
+
+/* ---- asking ---- */
+static void an_empty_index_finds_nothing(void **state)
+{
+    fixture *f = *state;
+    assert_found(f, "a", "");
+    assert_found(f, "ab", "");
+    assert_found(f, "abc", "");
+    assert_found(f, "abcdefghijkl", "");
+}
+
+static void an_empty_text_is_refused(void **state)
+{
+    fixture *f = *state;
+    put(f, "1", "a");
+    assert_int_equal(search_find(f->s, &(search_query){.limit = 1}, &f->a, &f->page), -EINVAL);
+}
+
+static void what_is_beyond_the_limits_is_refused(void **state)
+{
+    fixture *f = *state;
+    char text[SEARCH_NAME_MAX + 1];
+    memset(text, 'a', sizeof(text));
+    search_doc bad[] = {
+        {.id = STR(""), .name = STR("n")},
+        {.id = STR("i"), .name = STR("")},
+        {.id = str_of(text, SEARCH_ID_MAX + 1), .name = STR("n")},
+        {.id = STR("i"), .name = str_of(text, SEARCH_NAME_MAX + 1)},
+        {.id = STR("i"), .name = STR("n"), .type = SEARCH_TYPES},
+    };
+    for (size_t i = 0; i < COUNT_OF(bad); i++)
+        assert_int_equal(search_put(f->s, &bad[i]), -EINVAL);
+    search_doc good = {.id = str_of(text, SEARCH_ID_MAX), .name = STR("n"), .type = SEARCH_TYPES - 1};
+    assert_int_equal(search_put(f->s, &good), 0);
+    assert_int_equal(search_remove(f->s, str_of(text, SEARCH_ID_MAX + 1)), -ENOENT);
+    assert_int_equal(search_measure(f->s).docs, 1);
+}
+
+static void orders_and_filters_can_be_chosen(void **state)
+{
+    fixture *f = *state;
+    const search_doc docs[] = {
+        {STR("1"), STR("pdf"), 300, 7, 2},
+        {STR("2"), STR("pdf-b"), 100, 7, 1},
+        {STR("3"), STR("a-pdf"), 300, 8, 1},
+        {STR("4"), STR("c-pdf"), 200, 0, 0},
+    };
+    for (size_t i = 0; i < COUNT_OF(docs); i++)
+        assert_int_equal(search_put(f->s, &docs[i]), 0);
+    const struct {
+        search_order order;
+        uint64_t types;
+        uint32_t project;
+        const char *ids;
+    } cases[] = {
+        {SEARCH_BY_RELEVANCE, 0, 0, "1234"}, {SEARCH_BY_NAME, 0, 0, "3412"}, {SEARCH_BY_TYPE, 0, 0, "4321"},
+        {SEARCH_BY_UPDATED, 0, 0, "3142"},   {SEARCH_BY_NAME, 2, 0, "32"},   {SEARCH_BY_NAME, 5, 0, "41"},
+        {SEARCH_BY_NAME, 0, 7, "12"},        {SEARCH_BY_TYPE, 6, 7, "21"},   {SEARCH_BY_UPDATED, 1, 7, ""},
+        {SEARCH_BY_NAME, 0, 9, ""},
+    };
+    for (size_t i = 0; i < COUNT_OF(cases); i++) {
+        search_query q = {.text = STR("PDF"), .order = cases[i].order, .types = cases[i].types, .project = cases[i].project};
+        find(f, q);
+        assert_int_equal(f->page.n, strlen(cases[i].ids));
+        assert_int_equal(f->page.total, strlen(cases[i].ids));
+        for (size_t j = 0; j < f->page.n; j++)
+            assert_int_equal(f->page.hits[j].id.p[0], cases[i].ids[j]);
+    }
+}
+
+static void pages_are_slices_of_the_whole(void **state)
+{
+    fixture *f = *state;
+    for (int i = 0; i < 700; i++) {
+        char id[16], name[32];
+        snprintf(id, sizeof(id), "%03d", i);
+        snprintf(name, sizeof(name), i % 7 == 0 ? "page" : i % 7 < 3 ? "page-%d" : "one-page-%d", i % 50);
+        search_doc doc = {str_c(id), str_c(name), i % 13, 0, (uint8_t)(i % 3)};
+        assert_int_equal(search_put(f->s, &doc), 0);
+    }
+    for (int order = SEARCH_BY_RELEVANCE; order <= SEARCH_BY_UPDATED; order++) {
+        char ids[700][4];
+        find(f, (search_query){.text = STR("page"), .order = (search_order)order, .limit = 1000});
+        assert_int_equal(f->page.n, 700);
+        for (size_t i = 0; i < 700; i++)
+            memcpy(ids[i], f->page.hits[i].id.p, 4);
+        for (uint64_t skip = 0; skip < 710; skip += 37) {
+            find(f, (search_query){.text = STR("page"), .order = (search_order)order, .skip = skip, .limit = 37});
+            assert_int_equal(f->page.total, 700);
+            assert_int_equal(f->page.n, skip >= 700 ? 0 : 700 - skip < 37 ? 700 - skip : 37);
+            for (size_t i = 0; i < f->page.n; i++)
+                assert_string_equal(f->page.hits[i].id.p, ids[skip + i]);
+        }
+    }
+    find(f, (search_query){.text = STR("page"), .skip = UINT64_MAX});
+    assert_int_equal(f->page.n, 0);
+    search_query none = {.text = STR("page"), .limit = 0};
+    assert_int_equal(search_find(f->s, &none, &f->a, &f->page), 0);
+    assert_int_equal(f->page.n, 0);
+    assert_int_equal(f->page.total, 700);
+}
+
+/* ---- changes ---- */
+static void a_change_is_seen_by_the_next_query(void **state)
+{
+    fixture *f = *state;
+    put(f, "1", "alpha");
+    assert_found(f, "alpha", "1");
+    put(f, "1", "beta");
+    assert_found(f, "alpha", "");
+    assert_found(f, "beta", "1");
+    assert_int_equal(search_remove(f->s, STR("1")), 0);
+    assert_found(f, "beta", "");
+    assert_int_equal(search_remove(f->s, STR("1")), -ENOENT);
+    assert_int_equal(search_measure(f->s).docs, 0);
+}
+
+static void fill(fixture *f, int n, const char *name_format)
+{
+    for (int i = 0; i < n; i++) {
+        char id[16], name[64];
+        snprintf(id, sizeof(id), "%d", i);
+        snprintf(name, sizeof(name), name_format, i);
+        put(f, id, name);
+    }
+}
+
+static void merge(fixture *f)
+{
+    search_build *b = NULL;
+    assert_int_equal(search_merge_begin(f->s, &b), 0);
+    assert_int_equal(search_build_run(b), 0);
+    assert_int_equal(search_build_end(b), 0);
+    search_build_free(b);
+}
+
+static void segments_stay_few(void **state)
+{
+    fixture *f = *state;
+    search_build *b = NULL;
+    assert_int_equal(search_merge_begin(f->s, &b), -ENOENT);
+    for (int round = 0; round < 40; round++) {
+        for (int i = 0; i < 100; i++) {
+            char id[16], name[64];
+            snprintf(id, sizeof(id), "%d/%d", round, i);
+            snprintf(name, sizeof(name), "round-%d-%d", round, i);
+            put(f, id, name);
+        }
+        while (search_merge_begin(f->s, &b) == 0) {
+            assert_int_equal(search_build_run(b), 0);
+            assert_int_equal(search_build_end(b), 0);
+            search_build_free(b);
+        }
+        assert_true(search_measure(f->s).segments <= 5);
+    }
+    find(f, (search_query){.text = STR("round-")});
+    assert_int_equal(f->page.total, 4000);
+    find(f, (search_query){.text = STR("round-17-")});
+    assert_int_equal(f->page.total, 100);
+}
+
+static void merging_drops_what_was_removed(void **state)
+{
+    fixture *f = *state;
+    fill(f, 2000, "doc-%d");
+    for (int i = 0; i < 2000; i++)
+        if (i % 10 != 3) {
+            char id[16];
+            snprintf(id, sizeof(id), "%d", i);
+            assert_int_equal(search_remove(f->s, str_c(id)), 0);
+        }
+    uint64_t before = search_measure(f->s).bytes;
+    merge(f);
+    search_stats after = search_measure(f->s);
+    assert_int_equal(after.docs, 200);
+    assert_true(after.bytes < before / 2);
+    find(f, (search_query){.text = STR("doc-")});
+    assert_int_equal(f->page.total, 200);
+    assert_found(f, "doc-1003", "1003");
+}
+
+static void merging_away_the_last_document_leaves_no_segment(void **state)
+{
+    fixture *f = *state;
+    fill(f, 257, "doc-%d");
+    for (int i = 0; i < 257; i++) {
+        char id[16];
+        snprintf(id, sizeof(id), "%d", i);
+        assert_int_equal(search_remove(f->s, str_c(id)), 0);
+    }
+    merge(f);
+    assert_int_equal(search_measure(f->s).segments, 0);
+    assert_found(f, "doc", "");
+}
+
+static void changes_during_a_merge_outlive_it(void **state)
+{
+    fixture *f = *state;
+    fill(f, 1200, "doc-%d");
+    search_build *b = NULL, *other = NULL;
+    assert_int_equal(search_merge_begin(f->s, &b), 0);
+    assert_int_equal(search_merge_begin(f->s, &other), -EBUSY);
+    assert_int_equal(search_remove(f->s, STR("5")), 0);
+    put(f, "6", "changed-6");
+    assert_int_equal(search_build_run(b), 0);
+    assert_int_equal(search_remove(f->s, STR("7")), 0);
+    put(f, "8", "changed-8");
+    put(f, "8", "doc-8"); /* back again: must not be there twice */
+    assert_int_equal(search_build_end(b), 0);
+    search_build_free(b);
+    assert_found(f, "doc-115", "115 1150 1151 1152 1153 1154 1155 1156 1157 1158 1159");
+    assert_found(f, "changed", "6");
+    find(f, (search_query){.text = STR("doc-")});
+    assert_int_equal(f->page.total, 1197);
+    find(f, (search_query){.text = STR("doc-8"), .limit = 1});
+    assert_int_equal(f->page.total, 111);
+    assert_str(f->page.hits[0].id, "8");
+}
+
+static void many_changes_are_carried_over_turn_by_turn(void **state)
+{
+    fixture *f = *state;
+    fill(f, 3 * SEARCH_END_STEPS, "doc-%d");
+    search_build *b = NULL;
+    assert_int_equal(search_merge_begin(f->s, &b), 0);
+    assert_int_equal(search_build_run(b), 0);
+    fill(f, 3 * SEARCH_END_STEPS, "new-%d");
+    assert_int_equal(search_build_end(b), -EAGAIN);
+    find(f, (search_query){.text = STR("doc-")});
+    assert_int_equal(f->page.total, 0);
+    assert_int_equal(search_build_end(b), -EAGAIN);
+    assert_int_equal(search_remove(f->s, STR("0")), 0);
+    assert_int_equal(search_build_end(b), -EAGAIN);
+    assert_int_equal(search_build_end(b), 0);
+    search_build_free(b);
+    find(f, (search_query){.text = STR("new-")});
+    assert_int_equal(f->page.total, 3 * SEARCH_END_STEPS - 1);
+    find(f, (search_query){.text = STR("doc-")});
+    assert_int_equal(f->page.total, 0);
+}
+
+static void a_build_can_be_given_up_at_any_point(void **state)
+{
+    fixture *f = *state;
+    search_build *b = NULL;
+    assert_int_equal(search_load_begin(f->s, &b), 0);
+    search_build_free(b);
+    assert_int_equal(search_load_begin(f->s, &b), 0);
+    assert_int_equal(search_load_add(b, &(search_doc){.id = STR("x"), .name = STR("lost")}), 0);
+    assert_int_equal(search_build_run(b), 0);
+    search_build_free(b);
+    fill(f, 600, "doc-%d");
+    assert_int_equal(search_merge_begin(f->s, &b), 0);
+    search_build_free(b);
+    assert_int_equal(search_merge_begin(f->s, &b), 0);
+    assert_int_equal(search_build_run(b), 0);
+    search_build_free(b);
+    search_build_free(NULL);
+    merge(f);
+    find(f, (search_query){.text = STR("doc-")});
+    assert_int_equal(f->page.total, 600);
+    assert_found(f, "lost", "");
+}
+
+/* ---- loads ---- */
+static void a_load_in_any_order_is_found_in_order(void **state)
+{
+    fixture *f = *state;
+    search_build *b = NULL;
+    assert_int_equal(search_load_begin(f->s, &b), 0);
+    const char *const names[] = {"delta", "alpha", "Charlie", "bravo", "alpha"};
+    for (size_t i = 0; i < COUNT_OF(names); i++) {
+        char id[2] = {(char)('5' - i), '\0'};
+        assert_int_equal(search_load_add(b, &(search_doc){.id = str_c(id), .name = str_c(names[i])}), 0);
+    }
+    assert_int_equal(search_load_add(b, &(search_doc){.id = STR("6"), .name = STR("")}), -EINVAL);
+    assert_int_equal(search_build_run(b), 0);
+    assert_found(f, "alpha", "");
+    assert_int_equal(search_build_end(b), 0);
+    search_build_free(b);
+    assert_found(f, "a", "1 4 3 2 5");
+    assert_int_equal(search_load_begin(f->s, &b), -EBUSY);
+}
+
+static void changes_during_a_load_win_over_it(void **state)
+{
+    fixture *f = *state;
+    search_build *b = NULL, *other = NULL;
+    assert_int_equal(search_load_begin(f->s, &b), 0);
+    assert_int_equal(search_load_begin(f->s, &other), -EBUSY);
+    assert_int_equal(search_merge_begin(f->s, &other), -EBUSY);
+    put(f, "1", "new-1");
+    assert_int_equal(search_remove(f->s, STR("2")), -ENOENT);
+    put(f, "3", "new-3");
+    assert_int_equal(search_remove(f->s, STR("3")), 0);
+    for (int i = 0; i < 5; i++) {
+        char id[2] = {(char)('0' + i), '\0'};
+        assert_int_equal(search_load_add(b, &(search_doc){.id = str_c(id), .name = STR("old")}), 0);
+    }
+    assert_found(f, "new-1", "1");
+    assert_int_equal(search_build_run(b), 0);
+    assert_int_equal(search_build_end(b), 0);
+    search_build_free(b);
+    assert_found(f, "old", "0 4");
+    assert_found(f, "new", "1");
+    put(f, "4", "new-4");
+    assert_found(f, "old", "0");
+}
+
+static void an_id_loaded_twice_is_an_error(void **state)
+{
+    fixture *f = *state;
+    search_build *b = NULL;
+    assert_int_equal(search_load_begin(f->s, &b), 0);
+    assert_int_equal(search_load_add(b, &(search_doc){.id = STR("1"), .name = STR("a")}), 0);
+    assert_int_equal(search_load_add(b, &(search_doc){.id = STR("1"), .name = STR("b")}), 0);
+    assert_int_equal(search_build_run(b), -EEXIST);
+    search_build_free(b);
+    put(f, "1", "a");
+    assert_found(f, "a", "1");
+}
+
+/* ---- views, budget ---- */
+static void a_view_shows_what_was_there_when_it_was_made(void **state)
+{
+    fixture *f = *state;
+    fill(f, 1000, "doc-%d");
+    search_view *v = search_view_new(f->s);
+    for (int i = 0; i < 1000; i += 2) {
+        char id[16];
+        snprintf(id, sizeof(id), "%d", i);
+        assert_int_equal(search_remove(f->s, str_c(id)), 0);
+    }
+    merge(f);
+    find(f, (search_query){.text = STR("doc-")});
+    assert_int_equal(f->page.total, 500);
+    search_free(f->s); /* which the view outlives */
+    f->s = search_new();
+    search_query q = {.text = STR("doc-"), .limit = 3};
+    assert_int_equal(search_view_find(v, &q, &f->a, &f->page), 0);
+    assert_int_equal(f->page.total, 1000);
+    assert_str(f->page.hits[2].id, "10");
+    search_view_free(v);
+    search_view_free(NULL);
+}
+
+static void the_loop_is_told_when_a_query_may_be_long(void **state)
+{
+    fixture *f = *state;
+    search_build *b = NULL;
+    assert_int_equal(search_load_begin(f->s, &b), 0);
+    for (int i = 0; i < 60000; i++) {
+        char id[16], name[32];
+        snprintf(id, sizeof(id), "%d", i);
+        snprintf(name, sizeof(name), "same-start-%05d", i);
+        search_doc doc = {.id = str_c(id), .name = i < 30000 ? str_c(name) : STR("another")};
+        assert_int_equal(search_load_add(b, &doc), 0);
+    }
+    assert_int_equal(search_build_run(b), 0);
+    assert_int_equal(search_build_end(b), 0);
+    search_build_free(b);
+    const struct {
+        search_query q;
+        int r;
+    } cases[] = {
+        {{.text = STR("same-start-01234")}, 0},
+        {{.text = STR("another")}, 0},                /* 30,000 documents, but one name */
+        {{.text = STR("another"), .skip = 29000}, 0}, /* passed over in one step */
+        {{.text = STR("same-start")}, -E2BIG},
+        {{.text = STR("s")}, -E2BIG},
+        {{.text = STR("st")}, -E2BIG},
+        {{.text = STR("start")}, -E2BIG},
+        {{.text = STR("another"), .types = 1}, 0},
+        {{.text = STR("another"), .order = SEARCH_BY_UPDATED}, 0},
+        {{.text = STR("another"), .order = SEARCH_BY_UPDATED, .skip = 20000}, -E2BIG},
+        {{.text = STR("another"), .order = SEARCH_BY_TYPE, .project = 1, .skip = 1}, 0},
+    };
+    for (size_t i = 0; i < COUNT_OF(cases); i++) {
+        search_query q = cases[i].q;
+        q.limit = 1;
+        assert_int_equal(search_find(f->s, &q, &f->a, &f->page), cases[i].r);
+        find(f, q);
+        assert_int_equal(f->page.n, q.project ? 0 : 1);
+    }
+}
+
+int main(void)
+{
+#define TEST(fn) cmocka_unit_test_setup_teardown(fn, set_up, tear_down)
+    const struct CMUnitTest tests[] = {
+        TEST(exact_before_prefix_before_contained),
+        TEST(equal_scores_come_by_name_then_id),
+        TEST(letter_case_makes_no_difference),
+        TEST(names_come_back_as_they_were_put),
+        TEST(percent_underscore_and_the_like_are_ordinary),
+        TEST(bytes_that_are_no_utf8_match_themselves),
+        TEST(a_name_can_hold_a_nul),
+        TEST(texts_of_one_and_two_bytes_are_found_anywhere),
+        TEST(a_text_longer_than_any_name_finds_nothing),
+        TEST(folding_may_make_a_name_three_times_as_long),
+        TEST(an_empty_index_finds_nothing),
+        TEST(an_empty_text_is_refused),
+        TEST(what_is_beyond_the_limits_is_refused),
+        TEST(orders_and_filters_can_be_chosen),
+        TEST(pages_are_slices_of_the_whole),
+        TEST(a_change_is_seen_by_the_next_query),
+        TEST(segments_stay_few),
+        TEST(merging_drops_what_was_removed),
+        TEST(merging_away_the_last_document_leaves_no_segment),
+        TEST(changes_during_a_merge_outlive_it),
+        TEST(many_changes_are_carried_over_turn_by_turn),
+        TEST(a_build_can_be_given_up_at_any_point),
+        TEST(a_load_in_any_order_is_found_in_order),
+        TEST(changes_during_a_load_win_over_it),
+        TEST(an_id_loaded_twice_is_an_error),
+        TEST(a_view_shows_what_was_there_when_it_was_made),
+        TEST(the_loop_is_told_when_a_query_may_be_long),
+    };
+    return cmocka_run_group_tests(tests, NULL, NULL);
+}
