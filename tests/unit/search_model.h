@@ -14,7 +14,7 @@
 #define MODEL_TEXT 120
 
 typedef struct model_doc {
-    char id[16], name[MODEL_TEXT];
+    char id[16], name[MODEL_TEXT], folded[3 * MODEL_TEXT]; /* `folded` is the model's own */
     int64_t updated_ms;
     uint32_t project;
     uint8_t type;
@@ -41,13 +41,6 @@ static inline model_doc *model_find(model *m, const char *id)
     return NULL;
 }
 
-static inline void model_put(model *m, const model_doc *d)
-{
-    model_doc *old = model_find(m, d->id);
-    assert_true(old || m->n < MODEL_MAX);
-    *(old ? old : &m->docs[m->n++]) = *d;
-}
-
 static inline void model_remove(model *m, const char *id)
 {
     model_doc *old = model_find(m, id);
@@ -55,21 +48,28 @@ static inline void model_remove(model *m, const char *id)
         *old = m->docs[--m->n];
 }
 
-static inline char *model_fold(const char *text)
+static inline void model_fold(const char *text, char out[3 * MODEL_TEXT])
 {
     uint8_t *folded = NULL;
     utf8proc_ssize_t n = utf8proc_map((const uint8_t *)text, 0, &folded, UTF8PROC_NULLTERM | UTF8PROC_CASEFOLD);
-    assert_true(n >= 0);
-    return (char *)folded;
+    assert_true(n >= 0 && n < 3 * MODEL_TEXT);
+    memcpy(out, folded, (size_t)n + 1);
+    free(folded);
 }
 
-static inline int model_score(const char *name, const char *folded_text)
+static inline void model_put(model *m, const model_doc *d)
 {
-    char *folded = model_fold(name);
-    const char *found = strstr(folded, folded_text);
-    int score = !found ? 0 : found != folded ? 60 : strcmp(folded, folded_text) == 0 ? 100 : 80;
-    free(folded);
-    return score;
+    model_doc *old = model_find(m, d->id);
+    assert_true(old || m->n < MODEL_MAX);
+    model_doc *at = old ? old : &m->docs[m->n++];
+    *at = *d;
+    model_fold(at->name, at->folded);
+}
+
+static inline int model_score(const model_doc *d, const char *folded_text)
+{
+    const char *found = strstr(d->folded, folded_text);
+    return !found ? 0 : found != d->folded ? 60 : strcmp(d->folded, folded_text) == 0 ? 100 : 80;
 }
 
 static search_order model_order;
@@ -95,14 +95,14 @@ static inline int model_hit_cmp(const void *pa, const void *pb)
 static inline size_t model_query(const model *m, const char *text, const search_query *q, model_hit *out)
 {
     size_t n = 0;
-    char *folded = model_fold(text);
+    char folded[3 * MODEL_TEXT];
+    model_fold(text, folded);
     for (size_t i = 0; i < m->n; i++) {
         const model_doc *d = &m->docs[i];
-        int score = model_score(d->name, folded);
+        int score = model_score(d, folded);
         if (score > 0 && (q->types == 0 || (q->types >> d->type & 1)) && (q->project == 0 || q->project == d->project))
             out[n++] = (model_hit){d, (uint8_t)score};
     }
-    free(folded);
     model_order = q->order;
     qsort(out, n, sizeof(*out), model_hit_cmp);
     return n;
