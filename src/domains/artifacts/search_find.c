@@ -1,9 +1,9 @@
 /* Answering a query over some segments.
  *
- * Each segment gives its hits: ordinals of names, rising, with how the name matches. They come from the shortest lists
- * of the query's trigrams, and each is looked at, as a list only says what may match. Names being unique in a segment,
- * a hit stands for a range of documents; counting them is a subtraction where neither filter nor order nor a removed
- * document forces a look at each. The page is then drawn by walking the segments' hits side by side in order of (name,
+ * Each segment gives its hits: ordinals of names, rising, with how the name matches. They come from the
+ * shortest list of the query's trigrams and anchors, and each is looked at, as a list only says what may match. Names
+ * being unique in a segment, a hit stands for a range of documents; counting them is a subtraction where neither filter
+ * nor order forces a look at each. The page is then drawn by walking the segments' hits side by side in order of (name,
  * id), group by group (a score, a type); newest-first goes through a heap of as many documents as the page's end. */
 #include <endian.h>
 
@@ -11,10 +11,8 @@
 
 #define EACH_BYTE UINT64_C(0x0101010101010101)
 
-#define LISTS_READ 3      /* of a query, the shortest ones */
 #define LISTS_CONSIDERED 64
 #define SHORT_ENOUGH 32   /* bytes: with a list like that no shorter one is looked for */
-#define FILTER_FACTOR 2   /* a list of so many bytes per name left is read before looking at the names */
 #define LOOK_NS 20        /* estimates: looking at a name picked from a list, */
 #define SCAN_NS 10        /* at the names one after the other, */
 #define ENTRY_NS 2        /* reading a list's entry */
@@ -35,86 +33,43 @@ static size_t span_size(list_span l)
     return (size_t)(l.end - l.at);
 }
 
-/* The shortest of some lists, shortest first. */
-typedef struct shortlist {
-    list_span lists[LISTS_READ];
-    size_t n;
-} shortlist;
-
-static void consider(shortlist *s, list_span l)
-{
-    size_t at = s->n;
-    while (at > 0 && span_size(l) < span_size(s->lists[at - 1]))
-        at--;
-    if (at == LISTS_READ || (at > 0 && s->lists[at - 1].at == l.at))
-        return; /* too long, or the same list again */
-    s->n += s->n < LISTS_READ;
-    memmove(s->lists + at + 1, s->lists + at, (s->n - 1 - at) * sizeof(l));
-    s->lists[at] = l;
-}
-
-static void consider_all(shortlist *s, const search_segment *g, const uint32_t *nos, size_t n)
+static list_span shortest_of(const search_segment *g, const uint32_t *nos, size_t n, list_span best)
 {
     for (size_t i = 0; i < n; i++)
         __builtin_prefetch(&g->list_at[nos[i]]); /* at once, instead of one after the other's comparison */
-    for (size_t i = 0; i < n; i++)
-        consider(s, list_of(g, nos[i]));
+    for (size_t i = 0; i < n; i++) {
+        list_span l = list_of(g, nos[i]);
+        if (!best.at || span_size(l) < span_size(best))
+            best = l;
+    }
+    return best;
 }
 
-/* Of the lists that a matching name is in; of a long text, those of its beginning. */
-static shortlist shortest_lists(const search_segment *g, str text)
+/* The shortest of the lists that a matching name is in; of a long text, those of its beginning. What else could be read
+ * off the others costs more than looking at the names: neighbouring trigrams mostly come together. */
+static list_span shortest_list(const search_segment *g, str text)
 {
-    shortlist s = {.n = 0};
     uint32_t nos[LISTS_CONSIDERED];
-    consider_all(&s, g, nos, search_anchor_lists(g, text, nos, LISTS_CONSIDERED));
-    if (s.n == 0 || span_size(s.lists[0]) > SHORT_ENOUGH)
-        consider_all(&s, g, nos, search_trigram_lists(g, text, false, nos, LISTS_CONSIDERED));
-    return s;
+    list_span best = {NULL, NULL};
+    best = shortest_of(g, nos, search_anchor_lists(g, text, nos, LISTS_CONSIDERED), best);
+    if (!best.at || span_size(best) > SHORT_ENOUGH)
+        best = shortest_of(g, nos, search_trigram_lists(g, text, false, nos, LISTS_CONSIDERED), best);
+    return best;
 }
 
-static size_t read_list(list_span l, uint32_t *out)
+static int names_by_list(finder *f, source *s)
 {
-    size_t n = 0;
-    uint32_t next = 0;
-    while (l.at < l.end) {
-        uint32_t gap;
-        l.at = search_varint_get(l.at, &gap);
-        out[n++] = next + gap;
-        next += gap + 1;
-    }
-    return n;
-}
-
-/* Keeps those of names[0..n) that are in the list too. */
-static size_t keep_common(uint32_t *names, size_t n, list_span l)
-{
-    size_t kept = 0, i = 0;
-    uint32_t next = 0;
-    while (l.at < l.end && i < n) {
-        uint32_t gap;
-        l.at = search_varint_get(l.at, &gap);
-        uint32_t name = next + gap;
-        next = name + 1;
-        while (i < n && names[i] < name)
-            i++;
-        if (i < n && names[i] == name)
-            names[kept++] = names[i++];
-    }
-    return kept;
-}
-
-static int names_by_lists(finder *f, source *s)
-{
-    shortlist best = shortest_lists(s->seg, f->text);
-    size_t bytes = span_size(best.lists[0]); /* at least as many as entries */
+    list_span l = shortest_list(s->seg, f->text);
+    size_t bytes = span_size(l); /* at least as many as entries */
     int r = finder_spend(f, bytes, LOOK_NS);
     if (r < 0 || bytes == 0)
         return r;
     if (!(s->hits = arena_alloc(&f->scratch, bytes * sizeof(*s->hits))))
         return -ENOMEM;
-    s->n = read_list(best.lists[0], s->hits);
-    for (size_t i = 1; i < best.n && span_size(best.lists[i]) < FILTER_FACTOR * s->n; i++)
-        s->n = keep_common(s->hits, s->n, best.lists[i]);
+    for (uint32_t next = 0, gap; l.at < l.end; next += gap + 1) {
+        l.at = search_varint_get(l.at, &gap);
+        s->hits[s->n++] = next + gap;
+    }
     return 0;
 }
 
@@ -207,7 +162,7 @@ static void look_at_names(finder *f, source *s)
 /* ---- the query ---- */
 static int find_names(finder *f, source *s)
 {
-    int r = f->text.n == 1 ? all_names(f, s) : f->text.n == 2 ? names_by_pair(f, s) : names_by_lists(f, s);
+    int r = f->text.n == 1 ? all_names(f, s) : f->text.n == 2 ? names_by_pair(f, s) : names_by_list(f, s);
     if (r == 0)
         look_at_names(f, s);
     return r;

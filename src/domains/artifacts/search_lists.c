@@ -3,9 +3,9 @@
  * Trigrams are of byte classes, of which there are few enough that each can have a list of its own. The names a short
  * text is in are found by them. A long text's trigrams may all be frequent (think of numbers): for it there are anchors.
  *
- * Take the hashes of all grams of ANCHOR_GRAM bytes in a text: an anchor is the smallest of ANCHOR_WINDOW that begin
- * side by side. Every ANCHOR_SPAN bytes in a row have one, and only they say which, so the anchors of a text are anchors
- * of whatever contains it; and as neighbours mostly share theirs, a name has few.
+ * An anchor is the smaller of the hashes of two 8-byte grams that begin side by side. Every 9 bytes in a row have one,
+ * and only they say which: so the anchors of a text are anchors of whatever contains it. As neighbours often share
+ * theirs, they are fewer than the grams.
  *
  * In small segments several trigrams share a list, and anchors do always: a list can give names too many. To make the
  * lists, every name is read twice: the first time the bytes of each list are counted, the second time they are written,
@@ -19,8 +19,7 @@
 #define CLASS_END 0u /* of what follows a name's last byte */
 _Static_assert(TRIGRAM_CLASSES == 1 << CLASS_BITS, "every class has a number");
 
-#define ANCHOR_GRAM 6
-#define ANCHOR_WINDOW 4
+#define GRAM 8
 #define ANCHOR_BITS_MAX 20u
 
 /* Folding makes a name at most three times as long; it has a trigram and less than one anchor for each byte. */
@@ -78,12 +77,12 @@ size_t search_trigram_lists(const search_segment *g, str text, bool as_name, uin
 
 static uint32_t gram_hash(const char *p)
 {
-    uint64_t gram = 0;
-    memcpy(&gram, p, ANCHOR_GRAM);
+    uint64_t gram;
+    memcpy(&gram, p, GRAM);
     return (uint32_t)(gram * 0x9e3779b97f4a7c15u >> 32);
 }
 
-/* The smallest hashes have small upper bits: they are mixed again. */
+/* Of two hashes the smaller one: its upper bits say little, so it is mixed again. */
 static uint32_t anchor_list(const search_segment *g, uint32_t anchor)
 {
     return (1u << g->trigram_bits) + (anchor * 0x9e3779b1u >> (32 - g->anchor_bits));
@@ -92,17 +91,15 @@ static uint32_t anchor_list(const search_segment *g, uint32_t anchor)
 size_t search_anchor_lists(const search_segment *g, str text, uint32_t *nos, size_t max)
 {
     size_t n = 0;
-    uint32_t hashes[ANCHOR_WINDOW], last = 0;
-    for (size_t i = 0; i + ANCHOR_GRAM <= text.n && n < max; i++) {
-        hashes[i % ANCHOR_WINDOW] = gram_hash(text.p + i);
-        if (i + 1 < ANCHOR_WINDOW)
-            continue;
-        uint32_t anchor = hashes[0];
-        for (size_t j = 1; j < ANCHOR_WINDOW; j++)
-            anchor = hashes[j] < anchor ? hashes[j] : anchor;
-        if (n == 0 || anchor != last)
+    uint32_t left = 0, last = 0;
+    for (size_t i = 0; i + GRAM <= text.n && n < max; i++) {
+        uint32_t hash = gram_hash(text.p + i);
+        uint32_t anchor = hash < left ? hash : left;
+        if (i > 0 && (n == 0 || anchor != last)) {
             nos[n++] = anchor_list(g, anchor);
-        last = anchor;
+            last = anchor;
+        }
+        left = hash;
     }
     return n;
 }
