@@ -1,7 +1,8 @@
-/* Search in names, side by side with SQLite (FTS5 with trigrams, and LIKE), in one run: search_bench [COUNT] [KIND]
- * KIND: unique (adjective-noun-xx00000, all different), or usual (names as people give them, many of them the same).
- * Both sides answer "how many, and the first 50"; ours in order of relevance, SQLite in any order. SQLite's database is
- * in memory and its statements are prepared. Milliseconds of CPU time, medians of several rounds. */
+/* Search in names, side by side with SQLite (FTS5 with trigrams, and LIKE), in one run: search_bench
+ * [COUNT] [KIND] KIND: unique (adjective-noun-xx00000, all different), or usual (names as people give them,
+ * many of them the same). Both sides answer "how many, and the first 50"; ours in order of relevance,
+ * SQLite in any order. SQLite's database is in memory and its statements are prepared. Milliseconds of CPU
+ * time, medians of several rounds. */
 #include <sqlite3.h>
 #include <stdio.h>
 #include <stdlib.h>
@@ -14,6 +15,7 @@
 #define ROUND_MS 2
 #define EXACT_QUERIES 200000
 #define PUTS 20000
+#define PIECES 50000
 
 static uint64_t seed = 88172645463325252u;
 
@@ -41,30 +43,42 @@ static void check(int r, const char *what)
 }
 
 /* ---- names ---- */
-static const char *const adjectives[] = {"iron", "dark",  "mist",  "void", "sun",  "moon", "storm", "frost", "ember", "ash",
-                                         "rune", "bone",  "gold",  "jade", "onyx", "dusk", "dawn",  "wild",  "grim",  "holy"};
-static const char *const nouns[] = {"blade", "shield", "helm",  "ring", "amulet", "staff",  "bow",      "axe",  "cloak", "boots",
-                                    "orb",   "tome",   "crown", "spear", "dagger", "gauntlet", "belt", "horn", "lens",  "chalice"};
+/* clang-format off */
+static const char *const adjectives[] = {
+    "iron", "dark", "mist", "void", "sun", "moon", "storm", "frost", "ember", "ash", "rune", "bone",
+    "gold", "jade", "onyx", "dusk", "dawn", "wild", "grim", "holy",
+};
+static const char *const nouns[] = {
+    "blade", "shield", "helm", "ring", "amulet", "staff", "bow", "axe", "cloak", "boots", "orb", "tome",
+    "crown", "spear", "dagger", "gauntlet", "belt", "horn", "lens", "chalice",
+};
 static const char *const subjects[] = {
-    "code",   "pdf",    "docker", "test",   "api",      "react",  "python", "rust",   "sql",    "git",    "security",
-    "data",   "cloud",  "aws",    "deploy", "frontend", "backend", "design", "docs",  "commit", "issue",  "release",
-    "browser", "email", "excel",  "slack",  "kubernetes", "terraform", "typescript", "golang", "mobile", "ios", "android",
-    "machine-learning", "prompt", "agent",  "workflow", "research", "seo", "marketing", "legal",  "finance", "game",
-    "unity",  "shader", "audio",  "video",  "image",    "canvas", "theme",  "brand",  "linux",  "network", "database"};
+    "code", "pdf", "docker", "test", "api", "react", "python", "rust", "sql", "git", "security", "data",
+    "cloud", "aws", "deploy", "frontend", "backend", "design", "docs", "commit", "issue", "release",
+    "browser", "email", "excel", "slack", "kubernetes", "terraform", "typescript", "golang", "mobile",
+    "ios", "android", "machine-learning", "prompt", "agent", "workflow", "research", "seo", "marketing",
+    "legal", "finance", "game", "unity", "shader", "audio", "video", "image", "canvas", "theme",
+    "brand", "linux", "network", "database",
+};
 static const char *const doings[] = {
-    "reviewer", "tools", "builder", "writer", "helper", "expert", "generator", "analyzer", "runner", "architect",
-    "debugger", "optimizer", "manager", "guide", "patterns", "testing", "engineer", "planner", "checker", "creator",
-    "auditor", "migrator", "formatter", "assistant", "specialist", "scanner", "monitor", "converter", "summarizer", "linter"};
+    "reviewer", "tools", "builder", "writer", "helper", "expert", "generator", "analyzer", "runner",
+    "architect", "debugger", "optimizer", "manager", "guide", "patterns", "testing", "engineer",
+    "planner", "checker", "creator", "auditor", "migrator", "formatter", "assistant", "specialist",
+    "scanner", "monitor", "converter", "summarizer", "linter",
+};
+/* clang-format on */
 
 static str make_name(bool usual, char *out, size_t cap)
 {
     int n;
     if (!usual) {
-        n = snprintf(out, cap, "%s-%s-%c%c%05u", adjectives[rnd(COUNT_OF(adjectives))], nouns[rnd(COUNT_OF(nouns))],
-                     (char)('a' + rnd(26)), (char)('a' + rnd(26)), (unsigned)rnd(100000));
+        n = snprintf(out, cap, "%s-%s-%c%c%05u", adjectives[rnd(COUNT_OF(adjectives))],
+                     nouns[rnd(COUNT_OF(nouns))], (char)('a' + rnd(26)), (char)('a' + rnd(26)),
+                     (unsigned)rnd(100000));
     } else {
         /* a few combinations make most of the names */
-        const char *a = subjects[rnd(rnd(COUNT_OF(subjects)) + 1)], *b = doings[rnd(rnd(COUNT_OF(doings)) + 1)];
+        const char *a = subjects[rnd(rnd(COUNT_OF(subjects)) + 1)],
+                   *b = doings[rnd(rnd(COUNT_OF(doings)) + 1)];
         const char *c = subjects[rnd(COUNT_OF(subjects))];
         switch (rnd(10)) {
         case 0:
@@ -103,17 +117,20 @@ static names make_names(size_t n, bool usual)
     for (size_t i = 0; i < n; i++) {
         char text[128];
         ns.name[i] = arena_dup(&ns.texts, make_name(usual, text, sizeof(text)));
-        int id_n = snprintf(text, sizeof(text), "cat_%016llx%08x", (unsigned long long)rnd(UINT64_MAX), (unsigned)i);
+        int id_n =
+            snprintf(text, sizeof(text), "cat_%016llx%08x", (unsigned long long)rnd(UINT64_MAX), (unsigned)i);
         ns.id[i] = arena_dup(&ns.texts, str_of(text, (size_t)id_n));
         bytes += ns.name[i].n;
     }
-    printf("names %zu (%s), mean length %.1f, ids of 28 bytes\n", n, usual ? "usual" : "unique", (double)bytes / (double)n);
+    printf("names %zu (%s), mean length %.1f, ids of 28 bytes\n", n, usual ? "usual" : "unique",
+           (double)bytes / (double)n);
     return ns;
 }
 
 static search_doc doc_of(const names *ns, size_t i)
 {
-    return (search_doc){ns->id[i], ns->name[i], 1700000000000 + (int64_t)(i * 7919 % 1000003), 0, (uint8_t)(i % 6)};
+    return (search_doc){ns->id[i], ns->name[i], 1700000000000 + (int64_t)(i * 7919 % 1000003), 0,
+                        (uint8_t)(i % 6)};
 }
 
 /* ---- ours ---- */
@@ -134,9 +151,11 @@ static void load(search *s, const names *ns)
     uint64_t text = 0, bytes = search_measure(s).bytes;
     for (size_t i = 0; i < ns->n; i++)
         text += ns->name[i].n + ns->id[i].n;
-    printf("larder: given in %.2f s, sorted and built in %.2f s (from no order); %.1f MB, %.1f bytes a document besides "
-           "its name and id\n", (t1 - t0) / 1e3, (t2 - t1) / 1e3, (double)bytes / 1e6,
-           ((double)bytes - (double)text) / (double)ns->n);
+    printf(
+        "larder: given in %.2f s, sorted and built in %.2f s (from no order); %.1f MB, %.1f bytes a document besides "
+        "its name and id\n",
+        (t1 - t0) / 1e3, (t2 - t1) / 1e3, (double)bytes / 1e6,
+        ((double)bytes - (double)text) / (double)ns->n);
 }
 
 static int compare_doubles(const void *a, const void *b)
@@ -212,6 +231,36 @@ static void exact_names(search *s, const names *ns)
     arena_done(&a);
 }
 
+/* Pieces of names, one to eight bytes long, in every order: what the loop keeps, and what it is spared. */
+static void holds_of_the_loop(search *s, const names *ns)
+{
+    arena a;
+    arena_init(&a, 0);
+    double longest = 0, all = 0;
+    size_t on_loop = 0;
+    for (size_t i = 0; i < PIECES; i++) {
+        str name = ns->name[rnd(ns->n)];
+        search_page page;
+        search_query q = {
+            .text = str_head(str_from(name, rnd(name.n)), 1 + rnd(8)),
+            .order = (search_order)rnd(SEARCH_BY_UPDATED + 1),
+            .types = rnd(4) == 0 ? 1 + rnd(63) : 0,
+            .skip = rnd(4) == 0 ? rnd(1000) : 0,
+            .limit = 50,
+        };
+        double t = now_ms();
+        on_loop += search_find(s, &q, &a, &page) == 0;
+        t = now_ms() - t;
+        all += t;
+        longest = t > longest ? t : longest;
+        arena_reset(&a);
+    }
+    printf(
+        "larder: %d random pieces: %.1f %% answered on the loop; it was held %.3f ms at most, %.4f on average\n",
+        PIECES, 100.0 * (double)on_loop / PIECES, longest, all / PIECES);
+    arena_done(&a);
+}
+
 static void changes(search *s, const names *ns)
 {
     double t0 = now_ms(), worst = 0, merging = 0;
@@ -232,8 +281,10 @@ static void changes(search *s, const names *ns)
             ;
         search_build_free(b);
     }
-    printf("larder: %d documents changed: %.2f us each, the longest %.0f us; and %.2f us of a worker's; %zu segments now\n",
-           PUTS, (now_ms() - t0 - merging) * 1e3 / PUTS, worst * 1e3, merging * 1e3 / PUTS, search_measure(s).segments);
+    printf(
+        "larder: %d documents changed: %.2f us each, the longest %.0f us; %.2f us of a worker; %zu segments\n",
+        PUTS, (now_ms() - t0 - merging) * 1e3 / PUTS, worst * 1e3, merging * 1e3 / PUTS,
+        search_measure(s).segments);
 }
 
 /* ---- SQLite ---- */
@@ -273,8 +324,8 @@ static void fill_sqlite(const names *ns)
     double t1 = now_ms();
     sql("CREATE VIRTUAL TABLE f USING fts5(name, content='n', content_rowid='id', tokenize='trigram');"
         "INSERT INTO f(f) VALUES('rebuild'); INSERT INTO f(f) VALUES('optimize')");
-    printf("sqlite %s: table in %.2f s, trigram index in %.2f s; %.1f MB\n\n", sqlite3_libversion(), (t1 - t0) / 1e3,
-           (now_ms() - t1) / 1e3, (double)sqlite3_memory_used() / 1e6);
+    printf("sqlite %s: table in %.2f s, trigram index in %.2f s; %.1f MB\n\n", sqlite3_libversion(),
+           (t1 - t0) / 1e3, (now_ms() - t1) / 1e3, (double)sqlite3_memory_used() / 1e6);
 }
 
 static int64_t rows(sqlite3_stmt *st, const char *text, bool counts)
@@ -300,7 +351,8 @@ static void ask_theirs(void *arg)
     rows(t->page, t->text, false);
 }
 
-static double theirs(sqlite3_stmt *count, sqlite3_stmt *page, const char *text, size_t rounds, int64_t *ret_total)
+static double theirs(sqlite3_stmt *count, sqlite3_stmt *page, const char *text, size_t rounds,
+                     int64_t *ret_total)
 {
     their_query q = {count, page, text, 0};
     double t = measure(ask_theirs, &q, rounds);
@@ -310,15 +362,18 @@ static double theirs(sqlite3_stmt *count, sqlite3_stmt *page, const char *text, 
 
 static void compare(search *s, bool usual)
 {
-    static const char *const unique_queries[] = {"gau", "-fr", "q42", "blade", "zx123", "qqqq", "mon-ax", "storm",
-                                                 "d-b", "on-", "iron-b", "dagger", "b1234", "99", "x"};
-    static const char *const usual_queries[] = {"pdf", "code", "reviewer", "rev", "e-r", "docker", "kuber", "qqq",
-                                                "ios", "a1b2", "python", "ing", "t-w", "ab", "x"};
+    static const char *const unique_queries[] = {"gau",    "-fr",    "q42",   "blade", "zx123",
+                                                 "qqqq",   "mon-ax", "storm", "d-b",   "on-",
+                                                 "iron-b", "dagger", "b1234", "99",    "x"};
+    static const char *const usual_queries[] = {"pdf",    "code",  "reviewer", "rev", "e-r",
+                                                "docker", "kuber", "qqq",      "ios", "a1b2",
+                                                "python", "ing",   "t-w",      "ab",  "x"};
     sqlite3_stmt *fts_count = prepare("SELECT count(*) FROM f WHERE f MATCH ?");
     sqlite3_stmt *fts_page = prepare("SELECT rowid FROM f WHERE f MATCH ? LIMIT 50");
     sqlite3_stmt *like_count = prepare("SELECT count(*) FROM n WHERE name LIKE ?");
     sqlite3_stmt *like_page = prepare("SELECT id FROM n WHERE name LIKE ? LIMIT 50");
-    printf("%-10s %9s %10s %10s %10s %8s  %s\n", "query", "total", "larder", "fts5", "LIKE", "ratio", "where");
+    printf("%-10s %9s %10s %10s %10s %8s  %s\n", "query", "total", "larder", "fts5", "LIKE", "ratio",
+           "where");
     for (size_t i = 0; i < COUNT_OF(unique_queries); i++) {
         const char *text = usual ? usual_queries[i] : unique_queries[i];
         char phrase[64], pattern[64];
@@ -332,8 +387,9 @@ static void compare(search *s, bool usual)
         double fts = has_fts ? theirs(fts_count, fts_page, phrase, ROUNDS, &fts_total) : 0;
         double like = theirs(like_count, like_page, pattern, LIKE_ROUNDS, &like_total);
         bool agree = (int64_t)total == like_total && (!has_fts || fts_total == like_total);
-        printf("%-10s %9llu %10.4f %10.4f %10.2f %8.3f  %s%s\n", text, (unsigned long long)total, larder, fts, like,
-               larder / (has_fts ? fts : like), on_loop ? "loop" : "worker", agree ? "" : "  TOTALS DIFFER");
+        printf("%-10s %9llu %10.4f %10.4f %10.2f %8.3f  %s%s\n", text, (unsigned long long)total, larder, fts,
+               like, larder / (has_fts ? fts : like), on_loop ? "loop" : "worker",
+               agree ? "" : "  TOTALS DIFFER");
     }
     sqlite3_finalize(fts_count);
     sqlite3_finalize(fts_page);
@@ -352,8 +408,9 @@ static void other_orders(search *s, bool usual)
         double first = ours(s, q, &total, &on_loop);
         q.skip = total / 2;
         double deep = ours(s, q, &total, &deep_on_loop);
-        printf("\"%s\" by %-9s: first page %.3f ms (%s), from the middle %.3f ms (%s)\n", text, order_names[order], first,
-               on_loop ? "loop" : "worker", deep, deep_on_loop ? "loop" : "worker");
+        printf("\"%s\" by %-9s: first page %.3f ms (%s), from the middle %.3f ms (%s)\n", text,
+               order_names[order], first, on_loop ? "loop" : "worker", deep,
+               deep_on_loop ? "loop" : "worker");
     }
 }
 
@@ -366,6 +423,7 @@ int main(int argc, char **argv)
     check(s ? 0 : -ENOMEM, "new");
     load(s, &ns);
     exact_names(s, &ns);
+    holds_of_the_loop(s, &ns);
     fill_sqlite(&ns);
     compare(s, usual);
     printf("\n");

@@ -1,5 +1,5 @@
-/* What the search index must answer, the slow and obvious way: an array of documents, folded by utf8proc as a whole,
- * matched by memmem, sorted by qsort. */
+/* What the search index must answer, the slow and obvious way: an array of documents, folded by utf8proc as
+ * a whole, matched by memmem, sorted by qsort. */
 #ifndef LARDER_TESTS_SEARCH_MODEL_H
 #define LARDER_TESTS_SEARCH_MODEL_H
 
@@ -51,7 +51,8 @@ static inline void model_remove(model *m, const char *id)
 static inline void model_fold(const char *text, char out[3 * MODEL_TEXT])
 {
     uint8_t *folded = NULL;
-    utf8proc_ssize_t n = utf8proc_map((const uint8_t *)text, 0, &folded, UTF8PROC_NULLTERM | UTF8PROC_CASEFOLD);
+    utf8proc_ssize_t n =
+        utf8proc_map((const uint8_t *)text, 0, &folded, UTF8PROC_NULLTERM | UTF8PROC_CASEFOLD);
     assert_true(n >= 0 && n < 3 * MODEL_TEXT);
     memcpy(out, folded, (size_t)n + 1);
     free(folded);
@@ -100,7 +101,8 @@ static inline size_t model_query(const model *m, const char *text, const search_
     for (size_t i = 0; i < m->n; i++) {
         const model_doc *d = &m->docs[i];
         int score = model_score(d, folded);
-        if (score > 0 && (q->types == 0 || (q->types >> d->type & 1)) && (q->project == 0 || q->project == d->project))
+        if (score > 0 && (q->types == 0 || (q->types >> d->type & 1)) &&
+            (q->project == 0 || q->project == d->project))
             out[n++] = (model_hit){d, (uint8_t)score};
     }
     model_order = q->order;
@@ -109,22 +111,26 @@ static inline size_t model_query(const model *m, const char *text, const search_
 }
 
 /* The page says what the model says. */
-static inline void model_check_page(const model *m, const char *text, const search_query *q, const search_page *page)
+static inline void model_check_page(const model *m, const char *text, const search_query *q,
+                                    const search_page *page)
 {
     static model_hit hits[MODEL_MAX];
     size_t n = model_query(m, text, q, hits);
     size_t first = q->skip < n ? (size_t)q->skip : n;
     size_t wanted = n - first < q->limit ? n - first : q->limit;
     if (page->total != n || page->n != wanted)
-        fail_msg("\"%s\" order %d types %llx project %u: %llu found, %zu shown; should be %zu and %zu", text, q->order,
-                 (unsigned long long)q->types, q->project, (unsigned long long)page->total, page->n, n, wanted);
+        fail_msg("\"%s\" order %d types %llx project %u: %llu found, %zu shown; should be %zu and %zu", text,
+                 q->order, (unsigned long long)q->types, q->project, (unsigned long long)page->total, page->n,
+                 n, wanted);
     for (size_t i = 0; i < wanted; i++) {
         const model_hit *h = &hits[first + i];
         const search_hit *got = &page->hits[i];
-        if (!str_eq(got->id, str_c(h->doc->id)) || !str_eq(got->name, str_c(h->doc->name)) || got->score != h->score ||
-            got->type != h->doc->type || got->project != h->doc->project || got->updated_ms != h->doc->updated_ms)
-            fail_msg("\"%s\" order %d, hit %zu: %.*s \"%.*s\" %d; should be %s \"%s\" %d", text, q->order, first + i,
-                     STR_ARG(got->id), STR_ARG(got->name), got->score, h->doc->id, h->doc->name, h->score);
+        if (!str_eq(got->id, str_c(h->doc->id)) || !str_eq(got->name, str_c(h->doc->name)) ||
+            got->score != h->score || got->type != h->doc->type || got->project != h->doc->project ||
+            got->updated_ms != h->doc->updated_ms)
+            fail_msg("\"%s\" order %d, hit %zu: %.*s \"%.*s\" %d; should be %s \"%s\" %d", text, q->order,
+                     first + i, STR_ARG(got->id), STR_ARG(got->name), got->score, h->doc->id, h->doc->name,
+                     h->score);
     }
 }
 

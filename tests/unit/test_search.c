@@ -259,7 +259,10 @@ static void orders_and_filters_can_be_chosen(void **state)
         {SEARCH_BY_NAME, 0, 9, ""},
     };
     for (size_t i = 0; i < COUNT_OF(cases); i++) {
-        search_query q = {.text = STR("PDF"), .order = cases[i].order, .types = cases[i].types, .project = cases[i].project};
+        search_query q = {.text = STR("PDF"),
+                          .order = cases[i].order,
+                          .types = cases[i].types,
+                          .project = cases[i].project};
         find(f, q);
         assert_int_equal(f->page.n, strlen(cases[i].ids));
         assert_int_equal(f->page.total, strlen(cases[i].ids));
@@ -285,7 +288,8 @@ static void pages_are_slices_of_the_whole(void **state)
         for (size_t i = 0; i < 700; i++)
             memcpy(ids[i], f->page.hits[i].id.p, 4);
         for (uint64_t skip = 0; skip < 710; skip += 37) {
-            find(f, (search_query){.text = STR("page"), .order = (search_order)order, .skip = skip, .limit = 37});
+            find(f, (search_query){
+                        .text = STR("page"), .order = (search_order)order, .skip = skip, .limit = 37});
             assert_int_equal(f->page.total, 700);
             assert_int_equal(f->page.n, skip >= 700 ? 0 : 700 - skip < 37 ? 700 - skip : 37);
             for (size_t i = 0; i < f->page.n; i++)
@@ -585,6 +589,32 @@ static void the_loop_is_told_when_a_query_may_be_long(void **state)
     }
 }
 
+static void names_that_are_dear_to_look_at_are_paid_for(void **state)
+{
+    fixture *f = *state;
+    char name[SEARCH_NAME_MAX], text[61];
+    memset(name, 'a', sizeof(name));
+    name[sizeof(name) - 42] = 'c';
+    name[sizeof(name) - 21] = 'b'; /* twenty a before and behind it */
+    memset(text, 'a', sizeof(text));
+    text[30] = 'b'; /* thirty: each piece of this is in all names, but not the whole */
+    for (int i = 0; i < 300; i++) {
+        char id[16];
+        int n = snprintf(id, sizeof(id), "%d", i);
+        memcpy(name, id, (size_t)n);
+        search_doc doc = {.id = str_of(id, (size_t)n), .name = str_of(name, sizeof(name))};
+        assert_int_equal(search_put(f->s, &doc), 0);
+    }
+    assert_true(search_measure(f->s).segments > 300 / 5); /* made into segments before they are many */
+    search_query q = {.text = STR("aaaa"), .limit = 1};
+    assert_int_equal(search_find(f->s, &q, &f->a, &f->page), 0); /* found at once in each */
+    assert_int_equal(f->page.total, 300);
+    q.text = str_of(text, sizeof(text)); /* compared at each place in each */
+    assert_int_equal(search_find(f->s, &q, &f->a, &f->page), -E2BIG);
+    find(f, q);
+    assert_int_equal(f->page.total, 0);
+}
+
 int main(void)
 {
 #define TEST(fn) cmocka_unit_test_setup_teardown(fn, set_up, tear_down)
@@ -616,6 +646,7 @@ int main(void)
         TEST(an_id_loaded_twice_is_an_error),
         TEST(a_view_shows_what_was_there_when_it_was_made),
         TEST(the_loop_is_told_when_a_query_may_be_long),
+        TEST(names_that_are_dear_to_look_at_are_paid_for),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }

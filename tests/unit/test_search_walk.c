@@ -1,10 +1,21 @@
-/* Seeded random walks: puts, removals, loads, merges and views at random moments, every answer compared with a plain
- * model; and the same with each allocation failing once. */
+/* Seeded random walks: puts, removals, loads, merges and views at random moments, every answer compared
+ * with a plain model; and the same with each allocation failing once. */
 #include "search_model.h"
 
 static const char *const pieces[] = {
-    "a", "b", "ab", "A", "-", "_", "%", ".", "12", "x", "é", "É", "ß", "日本", "ΐ", "code", "Code", "review", "tools", "pdf",
-    "\xc3\xa9t", "kubernetes-", "reviewer", "0", "00", "machine-learning-pipeline",
+    "a",         "b",
+    "ab",        "A",
+    "-",         "_",
+    "%",         ".",
+    "12",        "x",
+    "é",         "É",
+    "ß",         "日本",
+    "ΐ",         "code",
+    "Code",      "review",
+    "tools",     "pdf",
+    "\xc3\xa9t", "kubernetes-",
+    "reviewer",  "0",
+    "00",        "machine-learning-pipeline",
 };
 
 typedef struct walk {

@@ -1,12 +1,14 @@
-/* The index: segments from oldest to newest, then the fresh documents; each id is alive in at most one place.
+/* The index: segments from oldest to newest, then the fresh documents; each id is alive in at most one
+ * place.
  *
- * Fresh documents stand in an array in order of (name, id). A query makes a segment of them, `tail`, which is dropped
- * when one of them changes; when the array is full, the tail becomes a part like the others. Merges keep the parts few:
- * each is at least MERGE_RATIO times as large as all behind it together, so a document is moved some MERGE_RATIO / 2
- * times for each power of MERGE_RATIO that the index is large. */
+ * Fresh documents stand in an array in order of (name, id). A query makes a segment of them, `tail`, which
+ * is dropped when one of them changes; when the array is full, the tail becomes a part like the others.
+ * Merges keep the parts few: each is at least MERGE_RATIO times as large as all behind it together, so a
+ * document is moved some MERGE_RATIO / 2 times for each power of MERGE_RATIO that the index is large. */
 #include "search_segment.h"
 
 #define FRESH_MAX 256
+#define FRESH_BYTES 16384 /* of names: what a tail is made of on the loop */
 #define MERGE_RATIO 8
 
 struct search {
@@ -15,13 +17,13 @@ struct search {
     size_t n_parts, parts_cap;
     uint64_t fresh_hash[FRESH_MAX]; /* of the ids, in the order of fresh[] */
     search_entry fresh[FRESH_MAX];
-    size_t n_fresh;
+    size_t n_fresh, fresh_bytes;
     search_segment *tail; /* NULL: none of the fresh, or out of date */
     search_build *build;
 };
 
-/* Work on a new part. While it lasts, what is put or removed is written down in `journal` (each id behind a byte with
- * its length), and killed in the new part before anybody can see it. */
+/* Work on a new part. While it lasts, what is put or removed is written down in `journal` (each id behind a
+ * byte with its length), and killed in the new part before anybody can see it. */
 struct search_build {
     search *s; /* NULL when it has ended well */
     search_part result;
@@ -126,7 +128,7 @@ static int flush(search *s)
     s->tail = NULL;
     for (size_t i = 0; i < s->n_fresh; i++)
         mem_free(s->fresh[i].rec);
-    s->n_fresh = 0;
+    s->n_fresh = s->fresh_bytes = 0;
     return 0;
 }
 
@@ -150,6 +152,7 @@ static bool locate(const search *s, uint64_t hash, str id, place *ret_place)
 
 static void remove_fresh(search *s, size_t at)
 {
+    s->fresh_bytes -= s->fresh[at].rec->name_n;
     mem_free(s->fresh[at].rec);
     s->n_fresh--;
     memmove(s->fresh + at, s->fresh + at + 1, (s->n_fresh - at) * sizeof(*s->fresh));
@@ -172,6 +175,7 @@ static void insert_fresh(search *s, search_entry e)
     memmove(s->fresh_hash + low + 1, s->fresh_hash + low, (s->n_fresh - low) * sizeof(*s->fresh_hash));
     s->fresh[low] = e;
     s->fresh_hash[low] = e.rec->id_hash;
+    s->fresh_bytes += e.rec->name_n;
     s->n_fresh++;
     drop_tail(s);
 }
@@ -211,15 +215,15 @@ static bool is_the_same(const search *s, place at, const search_record *r)
     }
     const search_segment *g = s->parts[at.part].seg;
     const search_row *row = &g->rows[at.doc];
-    return str_eq(search_segment_doc_name(g, at.doc), search_record_name(r)) && row->updated_ms == r->updated_ms &&
-           row->project == r->project && g->type[at.doc] == r->type;
+    return str_eq(search_segment_doc_name(g, at.doc), search_record_name(r)) &&
+           row->updated_ms == r->updated_ms && row->project == r->project && g->type[at.doc] == r->type;
 }
 
 int search_put(search *s, const search_doc *doc)
 {
     if (!is_valid(doc))
         return -EINVAL;
-    int r = s->n_fresh == FRESH_MAX ? flush(s) : 0;
+    int r = s->n_fresh == FRESH_MAX || s->fresh_bytes >= FRESH_BYTES ? flush(s) : 0;
     if (r == 0)
         r = journal_reserve(s);
     if (r < 0)
@@ -302,7 +306,8 @@ search_stats search_measure(const search *s)
     search_stats stats = {.docs = s->n_fresh, .segments = s->n_parts + (s->n_fresh > 0), .bytes = sizeof(*s)};
     for (size_t i = 0; i < s->n_parts; i++) {
         stats.docs += live_docs(s->parts[i]);
-        stats.bytes += search_segment_bytes(s->parts[i].seg) + (s->parts[i].dead ? s->parts[i].seg->n_docs / 8 : 0);
+        stats.bytes +=
+            search_segment_bytes(s->parts[i].seg) + (s->parts[i].dead ? s->parts[i].seg->n_docs / 8 : 0);
     }
     return stats;
 }
@@ -349,7 +354,8 @@ int search_load_add(search_build *b, const search_doc *doc)
     return 0;
 }
 
-/* The oldest part that is too small for what stands behind it and its own removed documents; n_parts for none. */
+/* The oldest part that is too small for what stands behind it and its own removed documents; n_parts for
+ * none. */
 static size_t merge_from(const search *s)
 {
     uint64_t behind = 0;

@@ -1,10 +1,11 @@
 /* Answering a query over some segments.
  *
  * Each segment gives its hits: ordinals of names, rising, with how the name matches. They come from the
- * shortest list of the query's trigrams and anchors, and each is looked at, as a list only says what may match. Names
- * being unique in a segment, a hit stands for a range of documents; counting them is a subtraction where neither filter
- * nor order forces a look at each. The page is then drawn by walking the segments' hits side by side in order of (name,
- * id), group by group (a score, a type); newest-first goes through a heap of as many documents as the page's end. */
+ * shortest list of the query's trigrams and anchors, and each is looked at, as a list only says what may
+ * match. Names being unique in a segment, a hit stands for a range of documents; counting them is a
+ * subtraction where neither filter nor order forces a look at each. The page is then drawn by walking the
+ * segments' hits side by side in order of (name, id), group by group (a score, a type); newest-first goes
+ * through a heap of as many documents as the page's end. */
 #include <endian.h>
 
 #include "search_finder.h"
@@ -12,11 +13,17 @@
 #define EACH_BYTE UINT64_C(0x0101010101010101)
 
 #define LISTS_CONSIDERED 64
-#define SHORT_ENOUGH 32   /* bytes: with a list like that no shorter one is looked for */
-#define LOOK_NS 20        /* estimates: looking at a name picked from a list, */
-#define SCAN_NS 10        /* at the names one after the other, */
-#define ENTRY_NS 2        /* reading a list's entry */
+#define SHORT_ENOUGH 32 /* bytes: with a list like that no shorter one is looked for */
 #define PREFETCH_AHEAD 12
+
+/* Estimates, for cold caches: looking at a name picked by a list, for each byte of that; at the names one
+ * after the other; reading a list's entry; comparing once; bytes that a search or comparison passes in a
+ * nanosecond. */
+#define LOOK_NS 40
+#define SCAN_NS 10
+#define ENTRY_NS 2
+#define COMPARE_NS 5
+#define BYTES_A_NS 8
 
 /* ---- names that may match ---- */
 typedef struct list_span {
@@ -45,8 +52,9 @@ static list_span shortest_of(const search_segment *g, const uint32_t *nos, size_
     return best;
 }
 
-/* The shortest of the lists that a matching name is in; of a long text, those of its beginning. What else could be read
- * off the others costs more than looking at the names: neighbouring trigrams mostly come together. */
+/* The shortest of the lists that a matching name is in; of a long text, those of its beginning. What else
+ * could be read off the others costs more than looking at the names: neighbouring trigrams mostly come
+ * together. */
 static list_span shortest_list(const search_segment *g, str text)
 {
     uint32_t nos[LISTS_CONSIDERED];
@@ -73,7 +81,8 @@ static int names_by_list(finder *f, source *s)
     return 0;
 }
 
-/* Two bytes: the names of all trigrams that begin with them; every place in a name but its last byte begins one. */
+/* Two bytes: the names of all trigrams that begin with them; every place in a name but its last byte begins
+ * one. */
 static int names_by_pair(finder *f, source *s)
 {
     const search_segment *g = s->seg;
@@ -122,20 +131,24 @@ static uint64_t load8(const char *p)
     return le64toh(bytes);
 }
 
-/* Eight places at once: those where the first and the last byte are right, and some that aren't, by the arithmetic that
- * finds zero bytes in a word; each is looked at. Reads up to seven bytes past the name, see search_segment.text. */
-static uint32_t match(const finder *f, str name)
+/* Eight places at once: those where the first and the last byte are right, and some that aren't, by the
+ * arithmetic that finds zero bytes in a word; each is compared. Reads up to seven bytes past the name, see
+ * search_segment.text. Names that are long, or made to compare long, are paid for as they go: with nothing
+ * left the answer is NO_MATCH. */
+static uint32_t match(finder *f, str name)
 {
     if (name.n < f->text.n)
         return NO_MATCH;
     size_t places = name.n - f->text.n + 1;
-    for (size_t i = 0; i < places; i += 8) {
+    f->ns_left -= (int64_t)(name.n / BYTES_A_NS);
+    for (size_t i = 0; i < places && f->ns_left >= 0; i += 8) {
         uint64_t wrong = (load8(name.p + i) ^ f->first) | (load8(name.p + i + f->text.n - 1) ^ f->last);
         uint64_t right = (wrong - EACH_BYTE) & ~wrong & (EACH_BYTE << 7);
         if (places - i < 8)
             right &= ((uint64_t)1 << 8 * (places - i)) - 1;
         for (; right != 0; right &= right - 1) {
             size_t at = i + (size_t)__builtin_ctzll(right) / 8;
+            f->ns_left -= COMPARE_NS + (int64_t)(f->text.n / BYTES_A_NS);
             if (memcmp(name.p + at, f->text.p, f->text.n) == 0)
                 return at > 0 ? CONTAINS : places == 1 ? EXACT : PREFIX;
         }
@@ -143,11 +156,11 @@ static uint32_t match(const finder *f, str name)
     return NO_MATCH;
 }
 
-static void look_at_names(finder *f, source *s)
+static int look_at_names(finder *f, source *s)
 {
     const search_segment *g = s->seg;
     size_t kept = 0;
-    for (size_t i = 0; i < s->n; i++) {
+    for (size_t i = 0; i < s->n && f->ns_left >= 0; i++) {
         if (i + 2 * PREFETCH_AHEAD < s->n)
             __builtin_prefetch(&g->names[s->hits[i + 2 * PREFETCH_AHEAD]]);
         if (i + PREFETCH_AHEAD < s->n)
@@ -157,15 +170,14 @@ static void look_at_names(finder *f, source *s)
         kept += how != NO_MATCH;
     }
     s->n = kept;
+    return f->ns_left >= 0 ? 0 : -E2BIG;
 }
 
 /* ---- the query ---- */
 static int find_names(finder *f, source *s)
 {
     int r = f->text.n == 1 ? all_names(f, s) : f->text.n == 2 ? names_by_pair(f, s) : names_by_list(f, s);
-    if (r == 0)
-        look_at_names(f, s);
-    return r;
+    return r < 0 ? r : look_at_names(f, s);
 }
 
 static int find_all(finder *f, const search_part *parts, size_t n, const search_segment *newest)

@@ -1,4 +1,5 @@
-/* One query under way: what search_find.c (which names match) and search_page.c (which documents are shown) share. */
+/* One query under way: what search_find.c (which names match) and search_page.c (which documents are shown)
+ * share. */
 #ifndef LARDER_SEARCH_FINDER_H
 #define LARDER_SEARCH_FINDER_H
 
@@ -23,12 +24,12 @@ typedef struct finder {
     const search_query *q;
     str text;             /* folded */
     uint64_t first, last; /* eight times its first byte, and its last */
-    int64_t ns_left;
+    int64_t ns_left;      /* of the estimate the query may cost */
     arena scratch;
     source *src;
     size_t n_src;
-    uint64_t totals[SEARCH_TYPES]; /* of documents by group: a match, a type, or all in 0, as the order wants it */
-    uint64_t docs; /* of all hits, wanted or not */
+    uint64_t totals[SEARCH_TYPES]; /* of documents, by group: a match, a type, or 0 for all */
+    uint64_t hits, docs;           /* of all sources; documents wanted or not */
     arena *out;
     search_hit *page;
     size_t page_n, page_full;
@@ -37,10 +38,9 @@ typedef struct finder {
 /* Takes the estimate off what is left; -E2BIG when that isn't enough. */
 static inline int finder_spend(finder *f, uint64_t times, int64_t ns)
 {
-    uint64_t cost;
-    if (__builtin_mul_overflow(times, (uint64_t)ns, &cost) || cost > (uint64_t)f->ns_left)
+    if (times > (uint64_t)(f->ns_left / ns))
         return -E2BIG;
-    f->ns_left -= (int64_t)cost;
+    f->ns_left -= (int64_t)times * ns;
     return 0;
 }
 

@@ -1,15 +1,18 @@
 /* The lists of a segment: which names have a trigram, which have an anchor.
  *
- * Trigrams are of byte classes, of which there are few enough that each can have a list of its own. The names a short
- * text is in are found by them. A long text's trigrams may all be frequent (think of numbers): for it there are anchors.
+ * Trigrams are of byte classes, of which there are few enough that each can have a list of its own. The end
+ * of a name counts as a byte: so its last two bytes begin a trigram like all others. The names a short text
+ * is in are found by them. A long text's trigrams may all be frequent (think of numbers): for it there are
+ * anchors.
  *
- * An anchor is the smaller of the hashes of two 8-byte grams that begin side by side. Every 9 bytes in a row have one,
- * and only they say which: so the anchors of a text are anchors of whatever contains it. As neighbours often share
- * theirs, they are fewer than the grams.
+ * An anchor is the smaller of the hashes of two 8-byte grams that begin side by side. Every 9 bytes in a
+ * row have one, and only they say which: so the anchors of a text are anchors of whatever contains it. As
+ * neighbours often share theirs, they are fewer than the grams.
  *
- * In small segments several trigrams share a list, and anchors do always: a list can give names too many. To make the
- * lists, every name is read twice: the first time the bytes of each list are counted, the second time they are written,
- * each list at its own place of one block. Temporary memory is eight bytes per list. */
+ * In small segments several trigrams share a list, and anchors do always: a list can give names too many.
+ * To make the lists, every name is read twice: the first time the bytes of each list are counted, the
+ * second time they are written, each list at its own place of one block. Temporary memory is eight bytes
+ * per list. */
 #include "search_segment.h"
 
 #define LIST_BITS_MIN 6u
@@ -22,11 +25,13 @@ _Static_assert(TRIGRAM_CLASSES == 1 << CLASS_BITS, "every class has a number");
 #define GRAM 8
 #define ANCHOR_BITS_MAX 20u
 
-/* Folding makes a name at most three times as long; it has a trigram and less than one anchor for each byte. */
+/* Folding makes a name at most three times as long; it has a trigram and less than one anchor for each
+ * byte. */
 #define NAME_LISTS_MAX ((size_t)2 * 3 * SEARCH_NAME_MAX)
 
-/* a-z, 0-9 and what is usual in names have classes of their own; capitals, which folded names don't have, those of
- * their small letters; other ASCII characters share three, the bytes of other code points the rest. */
+/* a-z, 0-9 and what is usual in names have classes of their own; capitals, which folded names don't have,
+ * those of their small letters; other ASCII characters share three, the bytes of other code points the
+ * rest. */
 /* clang-format off */
 static const uint8_t byte_class[256] = {
     43, 44, 45, 43, 44, 45, 43, 44, 45, 43, 44, 45, 43, 44, 45, 43,

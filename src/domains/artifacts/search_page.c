@@ -1,8 +1,12 @@
 /* From hits to documents: counting them, and drawing one page in the order asked for. */
 #include "search_finder.h"
 
-/* Estimates: looking at a document's columns; moving it through the heap. */
+/* Estimates, for cold caches: going to a hit's documents; looking at the columns of each; finding out which of
+ * two sources comes first; offering a document to the heap of dates; keeping it there. */
+#define HIT_NS 20
 #define DOC_NS 3
+#define STEP_NS 25
+#define OFFER_NS 8
 #define HEAP_NS 150
 
 static const uint8_t scores[] = {100, 80, 60};
@@ -54,16 +58,10 @@ static uint32_t count_dead(const search_dead *dead, uint32_t from, uint32_t end)
     return n;
 }
 
-/* Documents of the hit, which has some in the group, from `doc` on. */
-static uint64_t count_in_group(const finder *f, const source *s, uint32_t hit, uint32_t doc, unsigned group)
+static int spend_for_docs(finder *f, uint64_t hits, uint64_t docs)
 {
-    uint64_t n = 0;
-    uint32_t end = end_doc(s, hit);
-    if (takes_whole_hits(f))
-        return end - doc - count_dead(s->dead, doc, end);
-    for (; doc < end; doc++)
-        n += is_wanted(f, s, doc) && group_of(f, s, hit, doc) == group;
-    return n;
+    int r = finder_spend(f, hits, HIT_NS);
+    return r < 0 ? r : finder_spend(f, docs, DOC_NS);
 }
 
 int search_count(finder *f, const source *s)
@@ -71,9 +69,10 @@ int search_count(finder *f, const source *s)
     uint64_t docs = 0;
     for (size_t i = 0; i < s->n; i++)
         docs += end_doc(s, s->hits[i]) - first_doc(s, s->hits[i]);
-    int r = takes_whole_hits(f) ? 0 : finder_spend(f, docs, DOC_NS);
+    int r = takes_whole_hits(f) ? 0 : spend_for_docs(f, s->n, docs);
     if (r < 0)
         return r;
+    f->hits += s->n;
     f->docs += docs;
     for (size_t i = 0; i < s->n; i++) {
         uint32_t hit = s->hits[i], doc = first_doc(s, hit), end = end_doc(s, hit);
@@ -107,7 +106,8 @@ static int emit(finder *f, const source *s, uint32_t hit, uint32_t doc)
 
 static int name_cmp(const source *a, uint32_t a_hit, const source *b, uint32_t b_hit)
 {
-    return str_cmp(search_segment_name(a->seg, a_hit & HIT_NAME), search_segment_name(b->seg, b_hit & HIT_NAME));
+    return str_cmp(search_segment_name(a->seg, a_hit & HIT_NAME),
+                   search_segment_name(b->seg, b_hit & HIT_NAME));
 }
 
 static int id_cmp(const source *a, uint32_t a_doc, const source *b, uint32_t b_doc)
@@ -131,7 +131,8 @@ static bool settle(const finder *f, source *s, unsigned group)
     return false;
 }
 
-/* The source whose document comes first, settled; NULL when none is left. *ret_alone: no other has the same name. */
+/* The source whose document comes first, settled; NULL when none is left. *ret_alone: no other has the same
+ * name. */
 static source *first_source(const finder *f, unsigned group, bool *ret_alone)
 {
     source *first = NULL;
@@ -147,26 +148,40 @@ static source *first_source(const finder *f, unsigned group, bool *ret_alone)
     return first;
 }
 
+/* Passes over documents of the source's hit, at most `skip` that count; how many are left to skip. */
+static uint64_t pass_over(const finder *f, source *s, unsigned group, uint64_t skip)
+{
+    uint32_t hit = s->hits[s->at], end = end_doc(s, hit);
+    if (takes_whole_hits(f) && !s->dead) {
+        uint32_t n = skip < end - s->doc ? (uint32_t)skip : end - s->doc;
+        s->doc += n;
+        return skip - n;
+    }
+    for (; skip > 0 && s->doc < end; s->doc++)
+        skip -= is_wanted(f, s, s->doc) && group_of(f, s, hit, s->doc) == group;
+    return skip;
+}
+
+static int spend_for_walk(finder *f, uint64_t skip)
+{
+    int r = takes_whole_hits(f) ? 0 : spend_for_docs(f, f->hits, f->docs);
+    return r < 0 ? r : finder_spend(f, skip, f->n_src > 1 ? (int64_t)f->n_src * STEP_NS : DOC_NS);
+}
+
 static int walk_group(finder *f, unsigned group, uint64_t skip)
 {
     bool alone = true;
     source *s;
-    int r = takes_whole_hits(f) ? 0 : finder_spend(f, f->docs, DOC_NS);
+    int r = spend_for_walk(f, skip);
     for (s = f->src; s < f->src + f->n_src; s++)
         s->at = s->doc = 0;
     while (r == 0 && f->page_n < f->page_full && (s = first_source(f, group, &alone))) {
-        uint32_t hit = s->hits[s->at];
-        uint64_t rest = alone && skip > 0 ? count_in_group(f, s, hit, s->doc, group) : 0;
-        if (rest > 0 && rest <= skip) {
-            skip -= rest;
-            s->doc = end_doc(s, hit);
-            continue;
+        if (skip > 0) {
+            uint64_t n = alone ? skip : 1;
+            skip = skip - n + pass_over(f, s, group, n);
+        } else {
+            r = emit(f, s, s->hits[s->at], s->doc++);
         }
-        if (skip > 0)
-            skip--;
-        else
-            r = emit(f, s, hit, s->doc);
-        s->doc++;
     }
     return r;
 }
@@ -245,7 +260,9 @@ static void first_by_date(const finder *f, dated *heap, size_t n)
 static int page_by_date(finder *f)
 {
     size_t n = (size_t)f->q->skip + f->page_full; /* at most the total */
-    int r = finder_spend(f, f->docs, DOC_NS);
+    int r = finder_spend(f, f->hits, HIT_NS);
+    if (r == 0)
+        r = finder_spend(f, f->docs, OFFER_NS);
     if (r == 0)
         r = finder_spend(f, n, HEAP_NS);
     if (r < 0)

@@ -27,8 +27,9 @@ uint64_t search_segment_bytes(const search_segment *g)
 {
     size_t lists = search_lists_count(g);
     size_t texts = g->names[g->n_names].text_at + g->rows[g->n_docs].id_at;
-    return sizeof(*g) + texts + g->n_names * sizeof(*g->names) + g->n_docs * (sizeof(*g->rows) + sizeof(*g->type)) +
-           g->n_slots * sizeof(*g->slots) + lists * sizeof(*g->list_at) + g->list_at[lists];
+    return sizeof(*g) + texts + g->n_names * sizeof(*g->names) +
+           g->n_docs * (sizeof(*g->rows) + sizeof(*g->type)) + g->n_slots * sizeof(*g->slots) +
+           lists * sizeof(*g->list_at) + g->list_at[lists];
 }
 
 static void dead_unref(search_dead *d)
@@ -52,8 +53,8 @@ void search_part_unref(search_part *p)
     *p = (search_part){0};
 }
 
-/* Makes p->dead one that nobody else reads. Others can only let go of it meanwhile, as only the owner of `p` hands it
- * out: a count of 1 stays 1. */
+/* Makes p->dead one that nobody else reads. Others can only let go of it meanwhile, as only the owner of
+ * `p` hands it out: a count of 1 stays 1. */
 static int own_dead(search_part *p)
 {
     if (p->dead && atomic_load_explicit(&p->dead->refs, memory_order_acquire) == 1)

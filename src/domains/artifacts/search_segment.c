@@ -1,7 +1,7 @@
 /* Making segments, and looking ids up in them.
  *
- * Documents are added in order, coming from sorted records or from the heads of older segments; then the lists are made,
- * and the table over ids. */
+ * Documents are added in order, coming from sorted records or from the heads of older segments; then the
+ * lists are made, and the table over ids. */
 #include "search_segment.h"
 
 /* ---- adding documents ---- */
@@ -154,7 +154,8 @@ int search_segment_build(const search_entry *sorted, size_t n, search_segment **
     int r = builder_init(&b, n, n, text_bytes, id_bytes);
     for (size_t i = 0; r == 0 && i < n; i++) {
         const search_record *rec = sorted[i].rec;
-        search_doc doc = {search_record_id(rec), search_record_name(rec), rec->updated_ms, rec->project, rec->type};
+        search_doc doc = {search_record_id(rec), search_record_name(rec), rec->updated_ms, rec->project,
+                          rec->type};
         str text = search_fold(doc.name, &folded);
         r = folded.err;
         if (r == 0)

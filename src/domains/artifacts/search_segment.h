@@ -1,8 +1,9 @@
 /* Segments of the search index: immutable, shared by reference count, made by any thread.
  *
- * A segment holds its documents in order of (name, id) under ordinals from 0, equal names once, with the ordinals of
- * names as second numbering; `doc_at` leads from a name to the range of its documents. Lists say which names have a
- * trigram or an anchor. They can give names too many, never too few, and who reads one looks at the name. */
+ * A segment holds its documents in order of (name, id) under ordinals from 0, equal names once, with the
+ * ordinals of names as second numbering; `doc_at` leads from a name to the range of its documents. Lists
+ * say which names have a trigram or an anchor. They can give names too many, never too few, and who reads
+ * one looks at the name. */
 #ifndef LARDER_SEARCH_SEGMENT_H
 #define LARDER_SEARCH_SEGMENT_H
 
@@ -33,13 +34,13 @@ typedef struct search_segment {
     char *text;         /* TEXT_PAD bytes more than the names' */
     search_name *names; /* n_names, and one that says where the last ends */
     char *ids;
-    search_row *rows;   /* n_docs, and one more for the same reason */
+    search_row *rows; /* n_docs, and one more for the same reason */
     uint8_t *type;
     uint32_t *slots; /* hash table over ids: document + 1, 0 for a free slot */
     uint32_t n_slots;
     unsigned trigram_bits, anchor_bits; /* log2 of how many lists there are of each kind */
-    uint32_t *list_at; /* search_lists_count + 1 places in `lists` */
-    uint8_t *lists;    /* ordinals of names rising, as varints of what lies between */
+    uint32_t *list_at;                  /* search_lists_count + 1 places in `lists` */
+    uint8_t *lists;                     /* ordinals of names rising, as varints of what lies between */
 } search_segment;
 
 /* Documents of one segment that are removed. Copied before a change when somebody else holds it too. */
@@ -83,11 +84,13 @@ static inline str search_record_id(const search_record *r)
     return str_of(r->text + r->name_n, r->id_n);
 }
 size_t search_record_size(const search_doc *doc);
-search_entry search_record_init(search_record *r, const search_doc *doc, uint64_t id_hash); /* r has the size above */
-int search_entry_cmp(const search_entry *a, const search_entry *b);                        /* by name, then id */
-int search_sort(search_entry *e, size_t n);                                                /* -ENOMEM */
+/* Fills `r`, of the size above. */
+search_entry search_record_init(search_record *r, const search_doc *doc, uint64_t id_hash);
+int search_entry_cmp(const search_entry *a, const search_entry *b); /* by name, then id */
+int search_sort(search_entry *e, size_t n);                         /* -ENOMEM */
 
-/* The folded text: `text` itself when folding changes nothing, else in `scratch`, whose err says why it is null. */
+/* The folded text: `text` itself when folding changes nothing, else in `scratch`, whose err says why it is
+ * null. */
 str search_fold(str text, buf *scratch);
 
 /* -ENOMEM, -EFBIG, -EEXIST (an id twice). The entries are sorted. */
@@ -97,7 +100,8 @@ int search_segment_merge(const siphash_key *key, const search_part *in, size_t n
 search_segment *search_segment_ref(search_segment *g);
 void search_segment_unref(search_segment *g); /* NULL is fine */
 uint64_t search_segment_bytes(const search_segment *g);
-uint32_t search_segment_find(const search_segment *g, uint64_t id_hash, str id); /* its document, or NOWHERE */
+/* The document of the id, or NOWHERE. */
+uint32_t search_segment_find(const search_segment *g, uint64_t id_hash, str id);
 
 str search_segment_doc_name(const search_segment *g, uint32_t doc);
 
@@ -139,8 +143,9 @@ static inline str search_segment_folded(const search_segment *g, uint32_t name)
 #define TRIGRAM_CLASSES 64
 int search_lists_make(search_segment *g); /* -ENOMEM, -EFBIG; the names are there */
 uint32_t search_lists_count(const search_segment *g);
-/* Numbers of the lists of a text's trigrams, and of its anchors; no more than `max`, which leaves out some. A text's
- * lists are also those of whatever contains it, but for `as_name`: then its end counts as a byte too. */
+/* Numbers of the lists of a text's trigrams, and of its anchors; no more than `max`, which leaves out some.
+ * A text's lists are also those of whatever contains it, but for `as_name`: then its end counts as a byte
+ * too. */
 size_t search_trigram_lists(const search_segment *g, str text, bool as_name, uint32_t *nos, size_t max);
 size_t search_anchor_lists(const search_segment *g, str text, uint32_t *nos, size_t max);
 /* The list of the trigrams that begin with the two bytes and go on with a byte of the class. */
