@@ -151,11 +151,10 @@ static void load(search *s, const names *ns)
     uint64_t text = 0, bytes = search_measure(s).bytes;
     for (size_t i = 0; i < ns->n; i++)
         text += ns->name[i].n + ns->id[i].n;
-    printf(
-        "larder: given in %.2f s, sorted and built in %.2f s (from no order); %.1f MB, %.1f bytes a document besides "
-        "its name and id\n",
-        (t1 - t0) / 1e3, (t2 - t1) / 1e3, (double)bytes / 1e6,
-        ((double)bytes - (double)text) / (double)ns->n);
+    printf("larder: given in %.2f s, sorted and built in %.2f s (from no order)\n"
+           "larder: %.1f MB, %.1f bytes a document besides its name and id\n",
+           (t1 - t0) / 1e3, (t2 - t1) / 1e3, (double)bytes / 1e6,
+           ((double)bytes - (double)text) / (double)ns->n);
 }
 
 static int compare_doubles(const void *a, const void *b)
@@ -255,9 +254,8 @@ static void holds_of_the_loop(search *s, const names *ns)
         longest = t > longest ? t : longest;
         arena_reset(&a);
     }
-    printf(
-        "larder: %d random pieces: %.1f %% answered on the loop; it was held %.3f ms at most, %.4f on average\n",
-        PIECES, 100.0 * (double)on_loop / PIECES, longest, all / PIECES);
+    printf("larder: %d random pieces: %.1f %% on the loop, held %.3f ms at most, %.4f on average\n", PIECES,
+           100.0 * (double)on_loop / PIECES, longest, all / PIECES);
     arena_done(&a);
 }
 
@@ -281,10 +279,9 @@ static void changes(search *s, const names *ns)
             ;
         search_build_free(b);
     }
-    printf(
-        "larder: %d documents changed: %.2f us each, the longest %.0f us; %.2f us of a worker; %zu segments\n",
-        PUTS, (now_ms() - t0 - merging) * 1e3 / PUTS, worst * 1e3, merging * 1e3 / PUTS,
-        search_measure(s).segments);
+    printf("larder: %d documents changed: %.2f us each, %.0f us at most; %.2f us of a worker; %zu segments\n",
+           PUTS, (now_ms() - t0 - merging) * 1e3 / PUTS, worst * 1e3, merging * 1e3 / PUTS,
+           search_measure(s).segments);
 }
 
 /* ---- SQLite ---- */

@@ -1,8 +1,8 @@
 /* From hits to documents: counting them, and drawing one page in the order asked for. */
 #include "search_finder.h"
 
-/* Estimates, for cold caches: going to a hit's documents; looking at the columns of each; finding out which of
- * two sources comes first; offering a document to the heap of dates; keeping it there. */
+/* Estimates, for cold caches: going to a hit's documents; looking at the columns of each; finding out which
+ * of two sources comes first; offering a document to the heap of dates; keeping it there. */
 #define HIT_NS 20
 #define DOC_NS 3
 #define STEP_NS 25
