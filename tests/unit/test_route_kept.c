@@ -58,7 +58,7 @@ static void whatever_of_the_basis_changes_makes_it_another_reply(void **state)
     for (size_t i = 0; i < sizeof(b) / sizeof(uint64_t); i++) {
         reply_basis other = b;
         uint64_t *number = (uint64_t *)(void *)&other + i;
-        *number += KEPT_SLOTS; /* the same slot, also for the target's hash */
+        *number += KEPT_SLOTS; /* the same set, also for the target's hash */
         assert_false(kept_find(k, &other, TARGET, &body));
     }
     reply_basis next = b;

@@ -1,11 +1,11 @@
 /* kept: replies that were written before, given again while nothing they were made of has changed.
  *
  * A reply is found by its target and its basis: the numbers that name the content of everything its row says it depends
- * on. A row that gets an ETag gets this too. What changes a keyspace gives it another number, so nothing is ever taken out
- * because it is wrong; it is only pushed out.
+ * on. A row that gets an ETag gets this too. What changes a keyspace gives it another number, so nothing is ever taken
+ * out because it is wrong; it is only pushed out.
  *
- * Bounds: KEPT_SLOTS replies and KEPT_BYTES in all, no body above KEPT_BODY_MAX. A reply is kept when it is made the second
- * time: who asks for everything once costs no memory. */
+ * Bounds: KEPT_SLOTS replies and KEPT_BYTES in all, no body above KEPT_BODY_MAX. A reply is kept when it is made the
+ * second time: who asks for everything once costs no memory. */
 #ifndef LARDER_ROUTE_KEPT_H
 #define LARDER_ROUTE_KEPT_H
 
