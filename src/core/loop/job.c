@@ -18,6 +18,7 @@ static void on_done(uv_work_t *uv, int status)
     job_request *request = CONTAINER_OF(uv, job_request, uv);
     job *j = request->job;
     request->loop->jobs--;
+    loop_mark(request->loop);
     mem_free(request);
     j->impl = NULL;
     j->done(j, status == UV_ECANCELED ? -ECANCELED : 0); /* may free the job */

@@ -40,25 +40,44 @@ static unsigned lag_bucket(uint64_t us)
     return i < LOOP_LAG_BUCKETS ? i : LOOP_LAG_BUCKETS - 1;
 }
 
-/* Called between the turn's callbacks and the wait. What uv counts as idle is the time spent waiting. */
-static void book_turn(loop *l)
+/* Called where one hold ends and the next begins. What uv counts as idle is the time spent waiting. */
+static void book(loop *l, uint64_t now)
 {
-    uint64_t now = uv_hrtime(), idle = uv_metrics_idle_time(&l->uv);
-    uint64_t us = (now - l->turn_began - (idle - l->idle_before)) / 1000;
-    l->turn_began = now;
+    uint64_t idle = l->waited ? uv_metrics_idle_time(&l->uv) : l->idle_before;
+    uint64_t us = (now - l->held_from - (idle - l->idle_before)) / 1000;
+    l->held_from = now;
     l->idle_before = idle;
+    l->waited = false;
 
     l->lag.buckets[lag_bucket(us)]++;
-    l->lag.turns++;
+    l->lag.holds++;
     l->lag.total_us += us;
     if (us > l->lag.max_us)
         l->lag.max_us = us;
 }
 
+/* Called between the turn's callbacks and the wait. */
+static void book_turn(loop *l)
+{
+    book(l, uv_hrtime());
+    l->waited = true;
+    l->marked = false;
+}
+
+/* The first of a turn ends no other's hold, but takes over what the wait itself cost. */
+int64_t loop_mark(loop *l)
+{
+    int64_t now = clk_mono_ns(l->clock);
+    if (l->real_time && l->marked)
+        book(l, (uint64_t)now);
+    l->marked = true;
+    return now;
+}
+
 /* Time outside loop_run is nobody's turn. */
 static void begin_turns(loop *l)
 {
-    l->turn_began = uv_hrtime();
+    l->held_from = uv_hrtime();
     l->idle_before = uv_metrics_idle_time(&l->uv);
 }
 
@@ -161,6 +180,7 @@ static void on_wake(uv_async_t *h)
     while (oldest) {
         post *p = oldest;
         oldest = p->next; /* p is its owner's again in fn */
+        loop_mark(l);
         p->fn(p);
     }
 }

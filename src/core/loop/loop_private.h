@@ -24,7 +24,8 @@ struct loop {
 
     uv_prepare_t prepare;
     uv_check_t check;
-    uint64_t turn_began, idle_before; /* ns */
+    uint64_t held_from, idle_before; /* ns */
+    bool waited, marked; /* since the last booking; in this turn */
     loop_lag lag;
 
     uv_async_t wake;

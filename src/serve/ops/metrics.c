@@ -280,7 +280,7 @@ static const metric METRICS[] = {
     {"larder_http_buffered_bytes", "gauge", "Replies that wait for their clients.", buffered},
     {"larder_http_received_bytes_total", "counter", "Bytes received.", bytes_in},
     {"larder_http_sent_bytes_total", "counter", "Bytes sent.", bytes_out},
-    {"larder_loop_lag_seconds", "histogram", "How long a turn of the loop was held by callbacks.", loop_lag_samples},
+    {"larder_loop_lag_seconds", "histogram", "How long one callback held the loop.", loop_lag_samples},
     {"larder_store_commits_total", "counter", "Durable commits.", commits},
     {"larder_store_failed_commits_total", "counter", "Commits that failed.", failed_commits},
     {"larder_store_operations_total", "counter", "Write operations applied.", store_ops},

@@ -434,7 +434,7 @@ void http_conn_take_turn(http_conn *c)
 {
     if (c->state != CONN_READING || c->out.n > 0 || c->in.n == 0)
         return;
-    c->server->turn_ns = clk_mono_ns(loop_clk(c->server->loop));
+    c->server->turn_ns = loop_mark(c->server->loop);
     work_on(c, c->in.p + c->in_at, c->in.n - c->in_at);
 }
 
@@ -463,7 +463,6 @@ static void on_readable(http_conn *c)
         return;
     }
     s->stats.bytes_in += (uint64_t)n;
-    s->turn_ns = clk_mono_ns(loop_clk(s->loop));
     work_on(c, s->in, (size_t)n);
 }
 
@@ -478,6 +477,7 @@ static void on_writable(http_conn *c)
 static void on_event(net_conn *net, unsigned events, int err)
 {
     http_conn *c = CONTAINER_OF(net, http_conn, net);
+    c->server->turn_ns = loop_mark(c->server->loop);
     if (err) {
         http_conn_abort(c);
         return;
