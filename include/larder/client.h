@@ -73,6 +73,7 @@ struct client_call {              /* zeroed, then filled: */
     str body;
     bool idempotent; /* may be retried though it is no GET or HEAD */
     unsigned retries;
+    bool keeps_quota; /* the caller minds the server's limits himself: 429 is given to him, not asked again */
     int64_t connect_ms, first_byte_ms, total_ms; /* 0: the client's defaults */
     size_t max_body;                             /* bytes after decompression; 0: the client's default */
     bool raw_body;                               /* do not ask for, nor undo, Content-Encoding (archives) */

@@ -1,13 +1,14 @@
 /* github: the few operations of GitHub's REST API that Larder needs (API version 2022-11-28), and its quota.
  *
  * Words
- *   credential   the token of a request, or none; known by its fingerprint, the first 8 bytes of the token's SHA-256 in hex,
- *                or "anonymous". Tokens are copied into the operation, wiped when it is done, never logged or stored.
+ *   credential   the token of a request, or none; known by its fingerprint, the first 8 bytes of the token's SHA-256 in
+ *                hex, or "anonymous". Tokens are copied into the operation, wiped when it is done, never logged or
+ *                stored.
  *   quota        requests left per credential until a reset, read from X-RateLimit-* of every answer. With none left an
  *                operation ends as GITHUB_RATE_LIMITED without asking. Answers 304 cost nothing.
  *
- * An operation is one struct of the caller's: fill the `in` part, start it, on_done runs exactly once, later, also after
- * github_cancel. github_op_done frees the `out` part. */
+ * An operation is one struct of the caller's: fill the `in` part, start it, on_done runs exactly once, later, also
+ * after github_cancel. github_op_done frees the `out` part. */
 #ifndef LARDER_GITHUB_H
 #define LARDER_GITHUB_H
 
@@ -16,9 +17,11 @@
 typedef struct github github;
 typedef struct github_op github_op;
 
-#define GITHUB_RESULTS(X)                                                                                     \
-    X(OK, "ok") X(NOT_MODIFIED, "not modified") X(NOT_FOUND, "not found") X(UNAUTHORIZED, "unauthorized")     \
-    X(RATE_LIMITED, "rate limited") X(FAILED, "failed") X(CANCELLED, "cancelled")
+#define GITHUB_RESULTS(X)                                                                                         \
+    X(OK, "ok")                                                                                                   \
+    X(NOT_MODIFIED, "not modified")                                                                               \
+    X(NOT_FOUND, "not found") X(UNAUTHORIZED, "unauthorized") X(RATE_LIMITED, "rate limited") X(FAILED, "failed") \
+        X(CANCELLED, "cancelled")
 typedef enum github_result {
 #define GITHUB_RESULT_ENUM(id, text) GITHUB_##id,
     GITHUB_RESULTS(GITHUB_RESULT_ENUM)
@@ -51,42 +54,43 @@ typedef struct github_tree { /* GET /repos/O/R/git/trees/SHA?recursive=1, parsed
 struct github_op {
     /* in; texts are copied by the starting call */
     str owner, repo;
-    str ref;    /* commit, readme: a branch, tag or SHA; tree, archive: a SHA */
-    str token;  /* null: the configured one, if any */
-    str etag;   /* repository, commit: ask conditionally; null: don't */
-    int (*on_piece)(github_op *op, str piece); /* archive: the next bytes of the tar.gz; negative ends it. See github_pause */
+    str ref;   /* commit, readme: a branch, tag or SHA; tree, archive: a SHA */
+    str token; /* null: the configured one, if any */
+    str etag;  /* repository, commit: ask conditionally; null: don't */
+    /* archive: the next bytes of the tar.gz; negative ends it. See github_pause */
+    int (*on_piece)(github_op *op, str piece);
     void (*on_done)(github_op *op);
     void *user;
     /* out */
     github_result result;
-    str why;           /* for people, without secrets: "GitHub API: repository not found"; null when OK */
-    int status;        /* HTTP status, 0 when none */
-    int64_t retry_at;  /* RATE_LIMITED: wall ms from when it is worth asking again */
-    str new_etag;      /* what to ask with next time; null when none */
+    str why;          /* for people, without secrets: "GitHub API: repository not found"; null when OK */
+    int status;       /* HTTP status, 0 when none */
+    int64_t retry_at; /* RATE_LIMITED: wall ms from when it is worth asking again */
+    str new_etag;     /* what to ask with next time; null when none */
     github_repository repository;
     github_commit commit;
     github_tree tree;
-    str readme;        /* GET /repos/O/R/readme, raw: any bytes */
-    arena arena;       /* backs the out part */
-    void *impl;        /* the room's own */
+    str readme;  /* GET /repos/O/R/readme, raw: any bytes */
+    arena arena; /* backs the out part */
+    void *impl;  /* the room's own */
 };
 
 typedef struct github_options {
-    const char *api_url;  /* https://api.github.com, or a stand-in; no trailing slash */
-    str token;            /* configured; null for none; copied */
-    size_t max_entries;   /* of a tree */
+    const char *api_url; /* https://api.github.com, or a stand-in; no trailing slash */
+    str token;           /* configured; null for none; copied */
+    size_t max_entries;  /* of a tree */
     size_t max_archive_bytes;
 } github_options;
 int github_new(loop *l, client *c, const github_options *o, github **ret_github);
 int github_set_options(github *g, const github_options *o); /* for operations started from now on */
-void github_free(github *g); /* after client_close: no operation is under way */
+void github_free(github *g);                                /* after client_close: no operation is under way */
 
 int github_get_repository(github *g, github_op *op); /* all starters: -ENOMEM, -EINVAL: on_done will not run */
 int github_get_commit(github *g, github_op *op);
 int github_get_tree(github *g, github_op *op);
 int github_get_archive(github *g, github_op *op);
 int github_get_readme(github *g, github_op *op); /* at `ref` */
-void github_pause(github_op *op); /* archive: no pieces until github_resume */
+void github_pause(github_op *op);                /* archive: no pieces until github_resume */
 void github_resume(github_op *op);
 void github_cancel(github_op *op);
 void github_op_done(github_op *op);
@@ -99,6 +103,7 @@ typedef struct github_quota {
     char credential[GITHUB_FINGERPRINT_LEN + 1];
     int64_t limit, remaining; /* -1 not known yet */
     int64_t reset_at;         /* wall ms */
+    int64_t blocked_until;    /* wall ms: a secondary limit holds until then; 0: none */
 } github_quota;
 size_t github_quotas(const github *g, const github_quota **ret_rows); /* at most 64, the longest unused forgotten */
 

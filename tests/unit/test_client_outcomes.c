@@ -287,6 +287,24 @@ static void other_answers_and_other_methods_are_not_repeated(void **state)
     }
 }
 
+static void who_keeps_account_of_limits_gets_them_at_once(void **state)
+{
+    (void)state;
+    world w;
+    fetch f;
+    world_open(&w, NULL);
+    SCRIPT(&w, SAY(STATUS("503", "")), SAY(STATUS("429", "Retry-After: 1\r\n")), SAY(OK5));
+    fetch_init(&f, &w, "/");
+    f.call.retries = 3;
+    f.call.keeps_quota = true;
+    fetch_start(&f, &w);
+    wait_for_end(&f, &w);
+    assert_int_equal(f.call.status, 429);
+    assert_int_equal(f.call.attempts, 2);
+    fetch_done(&f);
+    world_close(&w);
+}
+
 static void pauses_grow_and_are_never_the_same_for_all(void **state)
 {
     (void)state;
@@ -603,6 +621,7 @@ int main(void)
         cmocka_unit_test(answers_that_may_get_better_are_asked_for_again),
         cmocka_unit_test(the_last_answer_is_given_when_tries_run_out),
         cmocka_unit_test(other_answers_and_other_methods_are_not_repeated),
+        cmocka_unit_test(who_keeps_account_of_limits_gets_them_at_once),
         cmocka_unit_test(pauses_grow_and_are_never_the_same_for_all),
         cmocka_unit_test(retry_after_is_honoured),
         cmocka_unit_test(a_retry_after_past_the_deadline_gives_the_answer_at_once),

@@ -1,4 +1,4 @@
-/* One operation is one call of the client: prepare (URL, headers, credential), ask unless the quota is known to be used up,
+/* One operation is one call of the client: prepare (URL, headers, credential), ask unless it is known to be no use,
  * classify the answer, parse the body on a worker, tell the caller. */
 #include "github_private.h"
 
@@ -7,10 +7,18 @@
 #include "larder/hash.h"
 
 #define RETRIES 3
-#define FIRST_BYTE_MS SECONDS(30)
-#define TOTAL_MS MINUTES(2)
-#define ARCHIVE_TOTAL_MS MINUTES(30)
+#define FIRST_BYTE_MS SECONDS(60)
 #define SECONDARY_WAIT_MS SECONDS(60) /* a secondary limit without a time: what GitHub's guide asks for */
+#define WAIT_MAX_MS HOURS(24)         /* whatever GitHub says, then it is worth another look */
+#define MIB ((size_t)1 << 20)
+
+#define JSON_TYPE "application/vnd.github+json"
+#define RAW_TYPE "application/vnd.github.raw+json"
+static const github_kind a_repository = {"repository", JSON_TYPE, github_parse_repository, 4 * MIB, MINUTES(2)};
+static const github_kind a_commit = {"commit", JSON_TYPE, github_parse_commit, 8 * MIB, MINUTES(2)};
+static const github_kind a_tree = {"tree", JSON_TYPE, github_parse_tree, 64 * MIB, MINUTES(5)};
+static const github_kind a_readme = {"README", RAW_TYPE, github_parse_readme, 1 * MIB, MINUTES(2)};
+static const github_kind an_archive = {"archive", JSON_TYPE, NULL, 0, MINUTES(30)};
 
 /* ---- life ---- */
 int github_set_options(github *g, const github_options *o)
@@ -76,13 +84,6 @@ void github_fingerprint(const github *g, str token, char out[GITHUB_FINGERPRINT_
     out[GITHUB_FINGERPRINT_LEN] = '\0';
 }
 
-size_t github_max_entries(const github_op *op)
-{
-    const operation *x = op->impl;
-
-    return x->owner->o.max_entries;
-}
-
 /* ---- the end of an operation ---- */
 static void operation_free(operation *x)
 {
@@ -100,8 +101,10 @@ static void finish(operation *x)
 {
     github_op *op = x->op;
 
-    if (x->cancelled)
+    if (x->cancelled) {
         op->result = GITHUB_CANCELLED;
+        op->why = STR("cancelled");
+    }
     op->impl = NULL;
     operation_free(x);
     op->on_done(op);
@@ -118,50 +121,61 @@ static void fail(operation *x, github_result result, const char *fmt, ...)
     va_end(args);
     x->op->result = result;
     x->op->why = arena_dup(&x->op->arena, str_c(text));
+    if (!x->op->why.p)
+        x->op->why = STR("out of memory");
+}
+
+static void fail_limited(operation *x, int64_t retry_at)
+{
+    const int64_t latest = loop_now_wall_ms(x->owner->loop) + WAIT_MAX_MS;
+
+    x->op->retry_at = retry_at < latest ? retry_at : latest;
+    fail(x, GITHUB_RATE_LIMITED, "GitHub's rate limit is used up");
 }
 
 /* ---- what an answer means ---- */
-static bool says_rate_limit(const client_call *c)
-{
-    return str_find(buf_view(&c->reply), STR("rate limit")) >= 0;
-}
 
-/* 403 and 429: no quota left, a secondary limit, or simply forbidden. */
+/* 403 and 429: no quota left, a secondary limit (which holds for all who use the credential), or simply forbidden. */
 static void refused(operation *x)
 {
     const client_call *c = &x->call;
-    const int64_t now = clk_wall_ms(loop_clk(x->owner->loop));
-    const github_quota *q = quota_of(x->owner, x->fingerprint);
-    const str after = client_reply_header(c, "retry-after");
+    const int64_t now = loop_now_wall_ms(x->owner->loop);
+    const bool says_limit = str_find(buf_view(&c->reply), STR("rate limit")) >= 0;
+    github_quota *q = github_quota_of(x->owner, x->credential);
     int64_t seconds;
 
-    if (str_to_i64(after, &seconds) == 0 && seconds >= 0 && seconds < 86400)
-        x->op->retry_at = now + seconds * 1000;
-    else if (q->remaining == 0 && q->reset_at > now)
-        x->op->retry_at = q->reset_at;
-    else if (c->status == 429 || says_rate_limit(c))
-        x->op->retry_at = now + SECONDARY_WAIT_MS;
-    else {
-        fail(x, GITHUB_UNAUTHORIZED, "GitHub refused access to the %s (403): the token may not read it", x->what);
-        return;
+    if (str_to_i64(client_reply_header(c, "retry-after"), &seconds) == 0) {
+        seconds = seconds < 1 ? 1 : seconds;
+        q->blocked_until = now + (seconds < WAIT_MAX_MS / 1000 ? seconds * 1000 : WAIT_MAX_MS);
     }
-    fail(x, GITHUB_RATE_LIMITED, "GitHub's rate limit is used up");
+    if (github_quota_blocks(q, now) == 0 && (c->status == 429 || says_limit))
+        q->blocked_until = now + SECONDARY_WAIT_MS;
+    const int64_t until = github_quota_blocks(q, now);
+    if (until > 0)
+        fail_limited(x, until);
+    else
+        fail(x, GITHUB_UNAUTHORIZED, "GitHub refused access to the %s (403): the token may not read it", x->kind->what);
 }
 
 static void classify(operation *x)
 {
     const client_call *c = &x->call;
+    const char *what = x->kind->what;
     github_op *op = x->op;
 
     op->status = c->status;
-    op->result = GITHUB_OK;
-    if (c->failure != CLIENT_NONE) {
-        fail(x, GITHUB_FAILED, "GitHub could not be asked for the %s: " STR_FMT, x->what, STR_ARG(c->why));
+    if (c->failure == CLIENT_CANCELLED) {
+        x->cancelled = true;
         return;
     }
-    quota_learn(x->owner, x->fingerprint, c);
+    if (c->failure != CLIENT_NONE) {
+        fail(x, GITHUB_FAILED, "GitHub could not be asked for the %s: " STR_FMT, what, STR_ARG(c->why));
+        return;
+    }
+    github_quota_learn(github_quota_of(x->owner, x->credential), c);
     switch (c->status) {
     case 200:
+        op->result = GITHUB_OK;
         op->new_etag = arena_dup(&op->arena, client_reply_header(c, "etag"));
         return;
     case 304:
@@ -170,7 +184,7 @@ static void classify(operation *x)
     case 404:
     case 410:
     case 422: /* "No commit found for SHA" */
-        fail(x, GITHUB_NOT_FOUND, "GitHub: the %s was not found", x->what);
+        fail(x, GITHUB_NOT_FOUND, "GitHub: the %s was not found", what);
         return;
     case 401:
         fail(x, GITHUB_UNAUTHORIZED, "GitHub does not accept the token (401)");
@@ -186,7 +200,7 @@ static void classify(operation *x)
         fail(x, GITHUB_FAILED, "GitHub: the repository is not available for legal reasons (451)");
         return;
     default:
-        fail(x, GITHUB_FAILED, "GitHub answered %d when asked for the %s", c->status, x->what);
+        fail(x, GITHUB_FAILED, "GitHub answered %d when asked for the %s", c->status, what);
     }
 }
 
@@ -194,7 +208,7 @@ static void parse_work(job *j)
 {
     operation *x = CONTAINER_OF(j, operation, job);
 
-    x->parsed = x->parse(x->op, buf_view(&x->call.reply));
+    x->parsed = x->kind->parse(x->op, buf_view(&x->call.reply), x->max_entries);
 }
 
 static void on_parsed(job *j, int status)
@@ -202,10 +216,11 @@ static void on_parsed(job *j, int status)
     operation *x = CONTAINER_OF(j, operation, job);
     const int r = status < 0 ? status : x->parsed;
 
+    x->parses = false;
     if (r == -EPROTO)
-        fail(x, GITHUB_FAILED, "GitHub's answer for the %s is not what was expected", x->what);
+        fail(x, GITHUB_FAILED, "GitHub's answer for the %s is not what was expected", x->kind->what);
     else if (r < 0)
-        fail(x, GITHUB_FAILED, "GitHub's answer for the %s could not be read: %s", x->what, err_text(r));
+        fail(x, GITHUB_FAILED, "GitHub's answer for the %s could not be read: %s", x->kind->what, err_text(r));
     finish(x);
 }
 
@@ -215,10 +230,11 @@ static void on_answer(client_call *call)
 
     x->calls = false;
     classify(x);
-    if (x->op->result != GITHUB_OK || !x->parse || x->cancelled) {
+    if (x->op->result != GITHUB_OK || !x->kind->parse || x->cancelled) {
         finish(x);
         return;
     }
+    x->parses = true;
     const int r = loop_job(x->owner->loop, &x->job, parse_work, on_parsed);
     if (r < 0)
         on_parsed(&x->job, r);
@@ -232,11 +248,12 @@ static int on_body(client_call *call, str piece)
 }
 
 /* ---- the beginning of an operation ---- */
+
 static int set_headers(operation *x)
 {
     size_t n = 0;
 
-    x->headers[n++] = (client_header){STR("Accept"), str_c(x->accept)};
+    x->headers[n++] = (client_header){STR("Accept"), str_c(x->kind->accept)};
     x->headers[n++] = (client_header){STR("X-GitHub-Api-Version"), STR("2022-11-28")};
     if (x->op->etag.p) {
         x->headers[n] = (client_header){STR("If-None-Match"), arena_dup(&x->arena, x->op->etag)};
@@ -254,7 +271,7 @@ static int set_secret(operation *x)
 {
     const str token = x->op->token.n ? x->op->token : x->owner->o.token;
 
-    github_fingerprint(x->owner, x->op->token, x->fingerprint);
+    github_fingerprint(x->owner, x->op->token, x->credential);
     if (!token.n)
         return 0;
     x->secret = mem_alloc(token.n + sizeof("Bearer "));
@@ -283,25 +300,62 @@ static int set_url(operation *x, const char *before, str part, const char *after
     return x->call.url.p ? 0 : -ENOMEM;
 }
 
+/* A name that would lead to another place of the API. */
+static bool is_dots(str name)
+{
+    return str_eq(name, STR(".")) || str_eq(name, STR(".."));
+}
+
+/* The same for branches and tags; git allows none of these. */
+static bool leads_astray(str ref)
+{
+    str segment;
+
+    if (str_starts(ref, STR("/")) || str_ends(ref, STR("/")))
+        return true;
+    while (str_cut(&ref, '/', &segment))
+        if (segment.n == 0 || is_dots(segment))
+            return true;
+    return false;
+}
+
+/* True when the result is known without asking. */
+static bool is_known(operation *x)
+{
+    const github_op *op = x->op;
+    const int64_t blocked =
+        github_quota_blocks(github_quota_of(x->owner, x->credential), loop_now_wall_ms(x->owner->loop));
+
+    if (is_dots(op->owner) || is_dots(op->repo) || leads_astray(op->ref))
+        fail(x, GITHUB_NOT_FOUND, "GitHub: the %s was not found", x->kind->what);
+    else if (blocked > 0)
+        fail_limited(x, blocked);
+    return op->result != GITHUB_OK;
+}
+
 static void on_timer(timer *t)
 {
     finish(CONTAINER_OF(t, operation, timer));
 }
 
-/* With no quota left, the answer is known. */
-static bool is_used_up(operation *x)
+static void prepare_call(operation *x)
 {
-    const github_quota *q = quota_of(x->owner, x->fingerprint);
+    const github_op *op = x->op;
+    const bool streams = x->kind->parse == NULL;
 
-    if (q->remaining != 0 || q->reset_at <= clk_wall_ms(loop_clk(x->owner->loop)))
-        return false;
-    x->op->retry_at = q->reset_at;
-    fail(x, GITHUB_RATE_LIMITED, "GitHub's rate limit is used up");
-    return true;
+    x->call.retries = RETRIES;
+    x->call.keeps_quota = true;
+    x->call.first_byte_ms = FIRST_BYTE_MS;
+    x->call.total_ms = x->kind->total_ms;
+    x->call.max_body = streams ? x->owner->o.max_archive_bytes : x->kind->max_body;
+    x->call.raw_body = streams;
+    x->call.on_body = op->on_piece ? on_body : NULL;
+    x->call.on_done = on_answer;
+    x->call.user = x;
 }
 
-static int start(github *g, github_op *op, const char *what, int (*parse)(github_op *, str), const char *before, str part,
-                 const char *after)
+/* Asks for api_url/repos/OWNER/REPO`before``part``after`. */
+static int start(github *g, github_op *op, const github_kind *kind, const char *before, str part, const char *after)
 {
     operation *x = mem_new(operation);
 
@@ -311,24 +365,17 @@ static int start(github *g, github_op *op, const char *what, int (*parse)(github
     arena_init(&op->arena, 0);
     x->owner = g;
     x->op = op;
-    x->what = what;
-    x->parse = parse;
-    x->accept = parse == parse_readme ? "application/vnd.github.raw+json" : "application/vnd.github+json";
+    x->kind = kind;
+    x->max_entries = g->o.max_entries;
     op->impl = x;
+    op->result = GITHUB_OK;
+    prepare_call(x);
     int r = set_secret(x);
     if (r == 0)
         r = set_headers(x);
     if (r == 0)
         r = set_url(x, before, part, after);
-    x->call.retries = RETRIES;
-    x->call.first_byte_ms = FIRST_BYTE_MS;
-    x->call.total_ms = op->on_piece ? ARCHIVE_TOTAL_MS : TOTAL_MS;
-    x->call.max_body = op->on_piece ? g->o.max_archive_bytes : 0;
-    x->call.raw_body = op->on_piece != NULL;
-    x->call.on_body = op->on_piece ? on_body : NULL;
-    x->call.on_done = on_answer;
-    x->call.user = x;
-    if (r == 0 && is_used_up(x)) {
+    if (r == 0 && is_known(x)) {
         r = loop_timer_set(g->loop, &x->timer, 0, on_timer);
     } else if (r == 0) {
         r = client_start(g->client, &x->call);
@@ -337,41 +384,35 @@ static int start(github *g, github_op *op, const char *what, int (*parse)(github
     if (r < 0) {
         op->impl = NULL;
         operation_free(x);
+        arena_done(&op->arena);
     }
     return r;
 }
 
 int github_get_repository(github *g, github_op *op)
 {
-    return start(g, op, "repository", parse_repository, "", STR(""), "");
+    return start(g, op, &a_repository, "", STR(""), "");
 }
 
 int github_get_commit(github *g, github_op *op)
 {
-    return start(g, op, "commit", parse_commit, "/commits/", op->ref, "?per_page=1");
+    return start(g, op, &a_commit, "/commits/", op->ref, "?per_page=1"); /* one changed file of thousands is enough */
 }
 
 int github_get_tree(github *g, github_op *op)
 {
-    return start(g, op, "tree", parse_tree, "/git/trees/", op->ref, "?recursive=1");
+    return start(g, op, &a_tree, "/git/trees/", op->ref, "?recursive=1");
 }
 
 int github_get_archive(github *g, github_op *op)
 {
     REQUIRE(op->on_piece);
-    return start(g, op, "archive", NULL, "/tarball/", op->ref, "");
+    return start(g, op, &an_archive, "/tarball/", op->ref, "");
 }
 
 int github_get_readme(github *g, github_op *op)
 {
-    buf after = BUF_INIT;
-
-    buf_str(&after, STR("?ref="));
-    percent_encode(&after, op->ref);
-    buf_char(&after, '\0');
-    const int r = after.err ? after.err : start(g, op, "README", parse_readme, "/readme", STR(""), after.p);
-    buf_done(&after);
-    return r;
+    return start(g, op, &a_readme, "/readme?ref=", op->ref, "");
 }
 
 void github_pause(github_op *op)
@@ -399,6 +440,8 @@ void github_cancel(github_op *op)
     x->cancelled = true;
     if (x->calls)
         client_cancel(&x->call);
+    else if (x->parses)
+        loop_job_cancel(&x->job);
 }
 
 void github_op_done(github_op *op)

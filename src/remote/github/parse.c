@@ -2,57 +2,85 @@
 #include "github_private.h"
 #include "larder/json.h"
 
-/* A text of the object, copied; null when absent. */
-static str text_of(github_op *op, const json_value *v, const char *key)
+/* Copies into the operation's memory; the first failure stays in `err`. */
+typedef struct copier {
+    github_op *op;
+    int err;
+} copier;
+
+static str copy(copier *c, str s)
 {
-    return arena_dup(&op->arena, json_string(json_get(v, key)));
+    str dup = arena_dup(&c->op->arena, s);
+    if (s.p && !dup.p)
+        c->err = -ENOMEM;
+    return dup;
 }
 
-static int parse(arena *scratch, str body, const json_value **ret)
+static str copy_of(copier *c, const json_value *object, const char *key) /* null when absent */
 {
-    const int r = json_parse(scratch, body, ret, NULL);
+    return copy(c, json_string(json_get(object, key)));
+}
 
-    if (r == -EINVAL || (r == 0 && !json_is(*ret, JSON_OBJECT)))
+static int parse_object(arena *scratch, str body, const json_value **ret_root)
+{
+    const int r = json_parse(scratch, body, ret_root, NULL);
+
+    if (r == -EINVAL || (r == 0 && !json_is(*ret_root, JSON_OBJECT)))
         return -EPROTO;
     return r;
 }
 
-static int take_repository(github_op *op, const json_value *v)
-{
-    github_repository *repo = &op->repository;
-    const json_value *topics = json_get(v, "topics");
-    const str license = json_string(json_get(json_get(v, "license"), "spdx_id"));
+/* ---- repository ---- */
 
-    str *names = arena_array(&op->arena, str, json_count(topics));
+static int take_topics(copier *c, const json_value *topics)
+{
+    github_repository *repo = &c->op->repository;
+    str *names = arena_array(&c->op->arena, str, json_count(topics));
+
     if (!names)
         return -ENOMEM;
-    *repo = (github_repository){
-        .owner = text_of(op, json_get(v, "owner"), "login"),
-        .name = text_of(op, v, "name"),
-        .description = text_of(op, v, "description"),
-        .default_branch = text_of(op, v, "default_branch"),
-        .visibility = text_of(op, v, "visibility"),
-        .license = str_eq(license, STR("NOASSERTION")) ? STR_NULL : arena_dup(&op->arena, license),
-        .is_private = json_bool(json_get(v, "private")),
-        .topics = names,
-    };
     for (size_t i = 0; i < json_count(topics); i++) {
-        const str topic = arena_dup(&op->arena, json_string(json_at(topics, i)));
-        if (topic.p)
-            names[repo->n_topics++] = topic;
+        const str topic = json_string(json_at(topics, i));
+        if (topic.n > 0)
+            names[repo->n_topics++] = copy(c, topic);
     }
-    return repo->owner.p && repo->name.p && repo->default_branch.p ? 0 : -EPROTO;
+    repo->topics = names;
+    return c->err;
 }
 
-int parse_repository(github_op *op, str body)
+static int take_repository(copier *c, const json_value *v)
 {
-    SCOPED(arena_done) arena scratch;
+    const str license = json_string(json_get(json_get(v, "license"), "spdx_id"));
+    github_repository *repo = &c->op->repository;
+
+    *repo = (github_repository){
+        .owner = copy_of(c, json_get(v, "owner"), "login"),
+        .name = copy_of(c, v, "name"),
+        .description = copy_of(c, v, "description"),
+        .default_branch = copy_of(c, v, "default_branch"),
+        .visibility = copy_of(c, v, "visibility"),
+        .license = str_eq(license, STR("NOASSERTION")) ? STR_NULL : copy(c, license),
+        .is_private = json_bool(json_get(v, "private")),
+    };
+    const int r = take_topics(c, json_get(v, "topics"));
+    if (r < 0)
+        return r;
+    return repo->owner.n > 0 && repo->name.n > 0 && repo->default_branch.n > 0 ? 0 : -EPROTO;
+}
+
+int github_parse_repository(github_op *op, str body, size_t max_entries)
+{
+    SCOPED(arena_done)
+    arena scratch;
     const json_value *v;
 
+    (void)max_entries;
     arena_init(&scratch, 0);
-    const int r = parse(&scratch, body, &v);
-    return r < 0 ? r : take_repository(op, v);
+    const int r = parse_object(&scratch, body, &v);
+    return r < 0 ? r : take_repository(&(copier){op, 0}, v);
 }
+
+/* ---- commit ---- */
 
 static bool is_sha(str s)
 {
@@ -61,24 +89,31 @@ static bool is_sha(str s)
     return hex_decode(s, bytes, sizeof(bytes)) == 0;
 }
 
-int parse_commit(github_op *op, str body)
+int github_parse_commit(github_op *op, str body, size_t max_entries)
 {
-    SCOPED(arena_done) arena scratch;
+    SCOPED(arena_done)
+    arena scratch;
     const json_value *v, *commit;
+    copier c = {op, 0};
 
+    (void)max_entries;
     arena_init(&scratch, 0);
-    const int r = parse(&scratch, body, &v);
+    const int r = parse_object(&scratch, body, &v);
     if (r < 0)
         return r;
     commit = json_get(v, "commit");
-    op->commit.sha = text_of(op, v, "sha");
-    op->commit.tree_sha = text_of(op, json_get(commit, "tree"), "sha");
+    op->commit.sha = copy_of(&c, v, "sha");
+    op->commit.tree_sha = copy_of(&c, json_get(commit, "tree"), "sha");
     (void)rfc3339_parse(json_string(json_get(json_get(commit, "committer"), "date")), &op->commit.date_ms);
+    if (c.err < 0)
+        return c.err;
     return is_sha(op->commit.sha) && is_sha(op->commit.tree_sha) ? 0 : -EPROTO;
 }
 
+/* ---- tree ---- */
+
 /* False for what is no file of ours (an unknown type, a broken SHA): it is left out. */
-static bool take_file(github_op *op, const json_value *v, github_file *f)
+static bool take_file(copier *c, const json_value *v, github_file *f)
 {
     const str path = json_string(json_get(v, "path")), mode = json_string(json_get(v, "mode"));
     const str type = json_string(json_get(v, "type")), sha = json_string(json_get(v, "sha"));
@@ -95,47 +130,45 @@ static bool take_file(github_op *op, const json_value *v, github_file *f)
     else
         return false;
     memcpy(f->sha, sha.p, sizeof(f->sha));
-    f->size = json_is(size, JSON_INT) ? json_int(size) : -1;
-    f->path = arena_dup(&op->arena, path);
+    f->size = json_is(size, JSON_INT) && json_int(size) >= 0 ? json_int(size) : -1;
+    f->path = copy(c, path);
     return true;
 }
 
-int parse_tree(github_op *op, str body)
+int github_parse_tree(github_op *op, str body, size_t max_entries)
 {
-    SCOPED(arena_done) arena scratch;
-    const json_value *v, *tree;
+    SCOPED(arena_done)
+    arena scratch;
+    const json_value *v, *entries;
+    copier c = {op, 0};
     size_t n, kept = 0;
 
     arena_init(&scratch, 0);
-    const int r = parse(&scratch, body, &v);
+    const int r = parse_object(&scratch, body, &v);
     if (r < 0)
         return r;
-    tree = json_get(v, "tree");
-    if (!json_is(tree, JSON_ARRAY))
+    entries = json_get(v, "tree");
+    if (!json_is(entries, JSON_ARRAY))
         return -EPROTO;
-    n = json_count(tree);
-    op->tree.truncated = json_bool(json_get(v, "truncated"));
+    n = json_count(entries);
+    op->tree.truncated = json_bool(json_get(v, "truncated")) || n > max_entries;
+    if (n > max_entries)
+        n = max_entries;
     github_file *files = arena_array(&op->arena, github_file, n);
     if (!files)
         return -ENOMEM;
-    for (size_t i = 0; i < n; i++) {
-        if (!take_file(op, json_at(tree, i), &files[kept]))
-            continue;
-        if (!files[kept].path.p)
-            return -ENOMEM;
-        if (kept == github_max_entries(op)) {
-            op->tree.truncated = true;
-            break;
-        }
-        kept++;
-    }
+    for (size_t i = 0; i < n; i++)
+        kept += take_file(&c, json_at(entries, i), &files[kept]);
     op->tree.files = files;
     op->tree.n = kept;
-    return 0;
+    return c.err;
 }
 
-int parse_readme(github_op *op, str body)
+/* ---- README ---- */
+
+int github_parse_readme(github_op *op, str body, size_t max_entries)
 {
+    (void)max_entries;
     op->readme = arena_dup(&op->arena, body.p ? body : STR(""));
     return op->readme.p ? 0 : -ENOMEM;
 }

@@ -1,12 +1,12 @@
 /* What GitHub lets a credential ask, as its answers tell. */
 #include "github_private.h"
 
-github_quota *quota_of(github *g, const char *fingerprint)
+github_quota *github_quota_of(github *g, const char *credential)
 {
     github_quota found = {.limit = -1, .remaining = -1};
     size_t at = 0;
 
-    while (at < g->n_quotas && strcmp(g->quotas[at].credential, fingerprint) != 0)
+    while (at < g->n_quotas && strcmp(g->quotas[at].credential, credential) != 0)
         at++;
     if (at < g->n_quotas)
         found = g->quotas[at];
@@ -14,28 +14,36 @@ github_quota *quota_of(github *g, const char *fingerprint)
         g->n_quotas++;
     else
         at = 0; /* the longest unused is forgotten */
-    memcpy(found.credential, fingerprint, sizeof(found.credential));
+    memcpy(found.credential, credential, sizeof(found.credential));
     memmove(&g->quotas[at], &g->quotas[at + 1], (g->n_quotas - 1 - at) * sizeof(found));
     g->quotas[g->n_quotas - 1] = found;
     return &g->quotas[g->n_quotas - 1];
 }
 
-void quota_learn(github *g, const char *fingerprint, const client_call *call)
+static bool number_of(const client_call *call, const char *header, int64_t *ret_number)
+{
+    return str_to_i64(client_reply_header(call, header), ret_number) == 0 && *ret_number >= 0;
+}
+
+void github_quota_learn(github_quota *q, const client_call *call)
 {
     int64_t limit, remaining, reset;
 
-    if (str_to_i64(client_reply_header(call, "x-ratelimit-limit"), &limit) < 0 ||
-        str_to_i64(client_reply_header(call, "x-ratelimit-remaining"), &remaining) < 0 ||
-        str_to_i64(client_reply_header(call, "x-ratelimit-reset"), &reset) < 0 || reset < 0 || reset > INT64_MAX / 1000)
-        limit = -1;
-    github_quota *q = quota_of(g, fingerprint);
-    if (limit < 0) { /* an archive comes from a host that does not tell; the redirect to it was counted */
-        q->remaining -= q->remaining > 0 && call->status == 200;
-        return;
+    if (number_of(call, "x-ratelimit-limit", &limit) && number_of(call, "x-ratelimit-remaining", &remaining) &&
+        number_of(call, "x-ratelimit-reset", &reset) && reset <= INT64_MAX / 1000) {
+        q->limit = limit;
+        q->remaining = remaining;
+        q->reset_at = reset * 1000;
+    } else if (call->status == 200 && q->remaining > 0) {
+        q->remaining--; /* an archive comes from a host that does not tell; the redirect to it was counted */
     }
-    q->limit = limit;
-    q->remaining = remaining < 0 ? 0 : remaining;
-    q->reset_at = reset * 1000;
+}
+
+int64_t github_quota_blocks(const github_quota *q, int64_t now)
+{
+    if (q->blocked_until > now)
+        return q->blocked_until;
+    return q->remaining == 0 && q->reset_at > now ? q->reset_at : 0;
 }
 
 size_t github_quotas(const github *g, const github_quota **ret_rows)

@@ -132,9 +132,9 @@ static void follow(call *k)
 
 /* ---- answers ---- */
 
-static bool may_get_better(int status)
+static bool may_get_better(const call *k, int status)
 {
-    return status == 429 || status == 500 || status == 502 || status == 503 || status == 504;
+    return (status == 429 && !k->face->keeps_quota) || status == 500 || status == 502 || status == 503 || status == 504;
 }
 
 void client_call_answered(call *k, bool reusable)
@@ -150,6 +150,6 @@ void client_call_answered(call *k, bool reusable)
         client_conn_close(c);
     if (k->discarding)
         follow(k);
-    else if (!may_get_better(status) || !try_again(k, wait))
+    else if (!may_get_better(k, status) || !try_again(k, wait))
         client_call_finish(k, CLIENT_NONE, NULL);
 }
