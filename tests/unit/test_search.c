@@ -248,11 +248,14 @@ static void the_loop_is_told_when_a_query_may_be_long(void **state)
     fixture *f = *state;
     search_build *b = NULL;
     assert_int_equal(search_load_begin(f->s, &b), 0);
-    for (int i = 0; i < 60000; i++) {
+    for (int i = 0; i < 150000; i++) {
         char id[16], name[32];
         snprintf(id, sizeof(id), "%d", i);
         snprintf(name, sizeof(name), "same-start-%05d", i);
-        search_doc doc = {.id = str_c(id), .name = i < 30000 ? str_c(name) : STR("another")};
+        search_doc doc = {.id = str_c(id),
+                          .name = i < 30000   ? str_c(name)
+                                  : i < 50000 ? STR("few")
+                                              : STR("crowd")};
         assert_int_equal(search_load_add(b, &doc), 0);
     }
     assert_int_equal(search_build_run(b), 0);
@@ -263,16 +266,21 @@ static void the_loop_is_told_when_a_query_may_be_long(void **state)
         int r;
     } cases[] = {
         {{.text = STR("same-start-01234")}, 0},
-        {{.text = STR("another")}, 0},                /* 30,000 documents, but one name */
-        {{.text = STR("another"), .skip = 29000}, 0}, /* passed over in one step */
+        {{.text = STR("few"), .skip = 19000}, 0},
+        {{.text = STR("crowd")}, 0}, /* many documents, but one name */
+        {{.text = STR("crowd"), .skip = 99000}, 0},
         {{.text = STR("same-start")}, -E2BIG},
         {{.text = STR("s")}, -E2BIG},
         {{.text = STR("st")}, -E2BIG},
         {{.text = STR("start")}, -E2BIG},
-        {{.text = STR("another"), .types = 1}, 0},
-        {{.text = STR("another"), .order = SEARCH_BY_UPDATED}, 0},
-        {{.text = STR("another"), .order = SEARCH_BY_UPDATED, .skip = 20000}, -E2BIG},
-        {{.text = STR("another"), .order = SEARCH_BY_TYPE, .project = 1, .skip = 1}, 0},
+        {{.text = STR("few"), .types = 1}, 0},
+        {{.text = STR("crowd"), .types = 1}, -E2BIG},
+        {{.text = STR("few"), .order = SEARCH_BY_UPDATED}, 0},
+        {{.text = STR("few"), .order = SEARCH_BY_UPDATED, .skip = 15000}, -E2BIG},
+        {{.text = STR("crowd"), .order = SEARCH_BY_UPDATED}, -E2BIG},
+        {{.text = STR("few"), .order = SEARCH_BY_TYPE}, 0},
+        {{.text = STR("few"), .types = 1, .skip = 19000}, 0},
+        {{.text = STR("crowd"), .order = SEARCH_BY_TYPE, .project = 1}, -E2BIG},
     };
     for (size_t i = 0; i < COUNT_OF(cases); i++) {
         search_query q = cases[i].q;
@@ -309,6 +317,33 @@ static void names_that_are_dear_to_look_at_are_paid_for(void **state)
     assert_int_equal(f->page.total, 0);
 }
 
+static void a_query_without_memory_says_so(void **state)
+{
+    fixture *f = *state;
+    for (int i = 0; i < 3000; i++) {
+        char id[16], name[32];
+        snprintf(id, sizeof(id), "%d", i);
+        snprintf(name, sizeof(name), "some-name-%d", i);
+        put(f, id, name);
+    }
+    search_view *v = search_view_new(f->s);
+    const search_query queries[] = {
+        {.text = STR("E"), .limit = 50},
+        {.text = STR("-n"), .limit = 50, .skip = 2990},
+        {.text = STR("some-name-"), .limit = 50, .order = SEARCH_BY_TYPE},
+        {.text = STR("NAME"), .limit = 50, .order = SEARCH_BY_UPDATED, .skip = 1000},
+    };
+    for (size_t i = 0; i < COUNT_OF(queries); i++)
+        for (long nth = 0; unit_next_fault(&nth);) {
+            arena_done(&f->a);
+            f->page.total = 0;
+            int r = search_view_find(v, &queries[i], &f->a, &f->page);
+            assert_int_equal(r, mem_failed() ? -ENOMEM : 0);
+            assert_int_equal(f->page.total, mem_failed() ? 0 : 3000);
+        }
+    search_view_free(v);
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
@@ -329,6 +364,7 @@ int main(void)
         TEST(pages_are_slices_of_the_whole),
         TEST(the_loop_is_told_when_a_query_may_be_long),
         TEST(names_that_are_dear_to_look_at_are_paid_for),
+        TEST(a_query_without_memory_says_so),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }

@@ -27,6 +27,29 @@ static void fill(fixture *f, int n, const char *prefix)
     }
 }
 
+static void putting_what_is_there_changes_nothing(void **state)
+{
+    fixture *f = *state;
+    fill(f, 700, "doc-");
+    search_stats before = search_measure(f->s);
+    fill(f, 700, "doc-");
+    search_stats after = search_measure(f->s);
+    assert_memory_equal(&before, &after, sizeof(before));
+    search_doc other[] = {
+        {.id = STR("5"), .name = STR("doc-5"), .type = 1},
+        {.id = STR("699"), .name = STR("doc-699"), .project = 1},
+        {.id = STR("6"), .name = STR("doc-6"), .updated_ms = 1},
+    };
+    for (size_t i = 0; i < COUNT_OF(other); i++) {
+        assert_int_equal(search_put(f->s, &other[i]), 0);
+        find(f, (search_query){.text = other[i].name, .order = SEARCH_BY_RELEVANCE, .limit = 1});
+        assert_int_equal(f->page.hits[0].type, other[i].type);
+        assert_int_equal(f->page.hits[0].project, other[i].project);
+        assert_int_equal(f->page.hits[0].updated_ms, other[i].updated_ms);
+    }
+    assert_int_equal(search_measure(f->s).docs, 700);
+}
+
 static void merge(fixture *f)
 {
     search_build *b = NULL;
@@ -250,6 +273,7 @@ int main(void)
 {
     const struct CMUnitTest tests[] = {
         TEST(a_change_is_seen_by_the_next_query),
+        TEST(putting_what_is_there_changes_nothing),
         TEST(segments_stay_few),
         TEST(merging_drops_what_was_removed),
         TEST(merging_away_the_last_document_leaves_no_segment),

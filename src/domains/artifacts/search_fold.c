@@ -20,11 +20,7 @@ static void fold_code_point(int32_t code, buf *out)
     int32_t folded[FOLDED_MAX];
     int boundclass = UTF8PROC_BOUNDCLASS_START;
     ptrdiff_t n = utf8proc_decompose_char(code, folded, FOLDED_MAX, UTF8PROC_CASEFOLD, &boundclass);
-    if (n < 1 || n > FOLDED_MAX) {
-        folded[0] = code;
-        n = 1;
-    }
-    for (ptrdiff_t i = 0; i < n; i++) {
+    for (ptrdiff_t i = 0; i < n && i < FOLDED_MAX; i++) {
         char *at = buf_reserve(out, 4);
         if (at)
             out->n += (size_t)utf8proc_encode_char(folded[i], (uint8_t *)at);
