@@ -33,6 +33,7 @@ typedef enum access_scope {
 const char *access_scope_name(access_scope s);
 int access_scope_parse(str text, access_scope *ret_scope); /* -EINVAL */
 
+#define ACCESS_ID_LEN 12 /* of a key's id: the first hex digits of its SHA-256 */
 /* A key as stored; the keyspace's key is the 32 bytes of SHA-256(secret). */
 #define ACCESS_KEY_FIELDS(X, S)                                                                              \
     X(S, str,  id,         REQUIRED, 0, 0, NONE, "what list shows and revoke takes: 12 hex digits of the hash") \
@@ -69,23 +70,25 @@ int access_new(store *s, clk *clock, const access_options *o, access_control **r
 void access_set_options(access_control *a, const access_options *o);
 void access_free(access_control *a);
 
-typedef struct access_client access_client; /* a row of the limits' table; counted references */
-typedef struct access_grant {
-    access_client *client;  /* null when the row has no limits */
-    bool has_key, unlimited;
-    uint8_t identity[16];   /* of the client: the key's id, or an address */
+typedef struct access_client access_client; /* a row of the limits' table */
+typedef struct access_grant { /* all zero: nobody has been asked */
+    access_client *client;  /* whose request is under way; NULL when nothing is counted */
+    bool has_key;
+    uint8_t identity[16];   /* of the client: the bytes of its key's id and more of them, or its address */
     uint32_t scopes;        /* bits */
     int64_t per_minute, per_hour, concurrent; /* the client's limits; INT64_MAX for none */
-    int64_t limit, remaining, reset_s; /* for X-RateLimit-*; reset in Unix seconds */
-    int64_t retry_after_s;  /* when refused by limits */
-    const char *why;        /* which limit refused it: "minute", "hour" or "concurrent" */
+    int64_t limit, remaining, reset_s; /* for X-RateLimit-*: the tightest window; limit 0: none. Reset in Unix seconds */
+    int64_t maximum, retry_after_s;    /* when refused by limits: what they allow; when to come again, at least 1 */
+    const char *why;                   /* of what: "requests per minute", "requests per hour", "concurrent requests" */
 } access_grant;
-/* Authorization: Bearer KEY, or X-API-Key. 0; -EACCES no or unknown key; -EPERM scope missing. `open`: no key needed (but a
- * given wrong one still fails). Fills grant->has_key, scopes. */
+/* Authorization: Bearer KEY, or X-API-Key; other schemes are none of ours. 0; -EACCES no or unknown key; -EPERM scope missing;
+ * the store's errors. `open`: no key needed (but a given wrong one still fails). Fills the grant in any case: without a
+ * valid key the client is the address. */
 int access_admit(access_control *a, const http_request *req, store_view *v, access_scope need, bool open, access_grant *ret_grant);
 bool access_is_open(const access_control *a, access_scope need); /* by mode: SOURCES_* and METRICS may be, PUBLIC is */
-/* Counts the request against its client: 0, or -EDQUOT with retry_after_s and why. Call access_leave once per 0. */
-int access_enter(access_control *a, const http_request *req, access_grant *g);
+/* Counts the request against the client that access_admit found: 0, or -EDQUOT with why, maximum and retry_after_s (such a
+ * request is not counted), or -ENOMEM. After a 0, access_leave once (again does no harm). */
+int access_enter(access_control *a, access_grant *g);
 void access_leave(access_control *a, access_grant *g);
 /* The client's address: the socket's, or, when that is a trusted proxy, the right-most address in X-Forwarded-For that is
  * not itself a trusted proxy. */

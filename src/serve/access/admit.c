@@ -32,7 +32,7 @@ void access_free(access_control *a)
         HASH_DEL(a->clients, c);
         mem_free(c);
     }
-    mem_wipe(a, sizeof(*a));
+    mem_wipe(&a->sip, sizeof(a->sip));
     mem_free(a);
 }
 
@@ -86,13 +86,14 @@ bool access_is_open(const access_control *a, access_scope need)
     return mode == ACCESS_OPEN;
 }
 
+/* Null when no key is given. Authorization of another scheme may be meant for a proxy in front of us. */
 static str presented(const http_request *req)
 {
-    const str bearer = http_header_of(req, HTTP_H_AUTHORIZATION);
+    const str authorization = http_header_of(req, HTTP_H_AUTHORIZATION);
 
-    if (str_starts_nocase(bearer, STR("Bearer ")))
-        return str_trim(str_from(bearer, 7));
-    return bearer.p ? bearer : http_header_of(req, HTTP_H_X_API_KEY);
+    if (str_starts_nocase(authorization, STR("Bearer ")))
+        return str_trim(str_from(authorization, 7));
+    return http_header_of(req, HTTP_H_X_API_KEY);
 }
 
 static int64_t limit_of(int64_t own, int64_t servers)
@@ -111,9 +112,7 @@ int access_admit(access_control *a, const http_request *req, store_view *v, acce
     if (r < 0) {
         const net_addr addr = access_client_addr(a, req);
         memcpy(g->identity, addr.ip, sizeof(g->identity));
-        if (r != -EACCES)
-            return r;
-        return open && !secret.p ? 0 : -EACCES;
+        return open && !secret.p ? 0 : r;
     }
     g->has_key = true;
     memcpy(g->identity, k->id, sizeof(k->id));
@@ -121,7 +120,6 @@ int access_admit(access_control *a, const http_request *req, store_view *v, acce
     g->per_minute = limit_of(k->per_minute, a->o.per_minute);
     g->per_hour = limit_of(k->per_hour, a->o.per_hour);
     g->concurrent = limit_of(k->concurrent, a->o.concurrent);
-    g->unlimited = g->per_minute == INT64_MAX && g->per_hour == INT64_MAX && g->concurrent == INT64_MAX;
     if (open || (g->scopes & (1u << SCOPE_ADMIN)) || (need < SCOPE_COUNT && (g->scopes & (1u << need))))
         return 0;
     return -EPERM;

@@ -142,8 +142,8 @@ int access_key_each(store_view *v, arena *a, void (*fn)(void *arg, const access_
 }
 
 /* ---- the table of known keys ---- */
-/* A slot is found by half of the secret's keyed hash and confirmed, in constant time, by the other half: the table holds neither
- * the secret nor its SHA-256. It is direct-mapped: two keys that meet in a slot take turns, at the price of a look-up. */
+/* A slot is found by the secret's keyed hash and confirmed by it in constant time: the table holds neither the secret nor its
+ * SHA-256. It is direct-mapped: two keys that meet in a slot take turns, at the price of a look-up. */
 static known_key *slot_of(access_control *a, const uint64_t tag[2])
 {
     return &a->known[tag[0] % KNOWN_KEYS];
