@@ -15,7 +15,8 @@ typedef struct query {
     struct {
         str raw; /* the first value that is not empty, not decoded yet */
         size_t times, empty_times;
-    } found[SCHEMA_FIELDS_MAX];
+        bool in_path;
+    } found[SCHEMA_FIELDS_MAX]; /* those of the schema's fields are set */
 } query;
 
 /* Cuts the next `name=value` off; false at the end. The name is decoded, the value is not. */
@@ -38,15 +39,35 @@ static int next_param(query *q, str *rest, str *ret_name, str *ret_raw)
     return 0;
 }
 
-static int find_params(query *q)
+/* s->n when it names none. */
+static size_t field_named(const schema *s, str name)
+{
+    size_t i = 0;
+    while (i < s->n && !str_eq(name, str_c(s->fields[i].name)))
+        i++;
+    return i;
+}
+
+static void find_in_path(query *q, const pair *path, size_t n)
+{
+    memset(q->found, 0, q->s->n * sizeof(q->found[0]));
+    for (size_t p = 0; p < n; p++) {
+        size_t i = field_named(q->s, path[p].key);
+        if (!EXPECT(i < q->s->n))
+            continue;
+        q->found[i].raw = path[p].value;
+        q->found[i].times = 1;
+        q->found[i].in_path = true;
+    }
+}
+
+static int find_in_query(query *q)
 {
     str rest = q->text, name, raw;
     int r;
     while ((r = next_param(q, &rest, &name, &raw)) > 0) {
-        size_t i = 0;
-        while (i < q->s->n && !str_eq(name, str_c(q->s->fields[i].name)))
-            i++;
-        if (i == q->s->n)
+        size_t i = field_named(q->s, name);
+        if (i == q->s->n || q->found[i].in_path)
             continue;
         if (raw.n == 0) {
             q->found[i].empty_times++;
@@ -170,10 +191,11 @@ static int fail_times(query *q, const field *f, size_t times, str rule)
 
 /* ---- values ---- */
 
-static int text_of(query *q, const field *f, str raw, str *ret_text)
+/* In a query '+' is a blank, in a path it is itself. */
+static int text_of(query *q, const field *f, str raw, bool in_path, str *ret_text)
 {
     str text;
-    int r = percent_decode(q->a, raw, true, &text);
+    int r = percent_decode(q->a, raw, !in_path, &text);
     if (r == -EINVAL || (r == 0 && !utf8_valid(text))) {
         str rule = STR("Must be percent-encoded UTF-8");
         return fail_value(q, f, str_head(raw, FIELD_ECHO_MAX), rule);
@@ -259,7 +281,7 @@ static int decode_list(query *q, const field *f, size_t n, strs *member)
     while ((r = next_param(q, &rest, &name, &raw)) > 0) {
         if (raw.n == 0 || !str_eq(name, str_c(f->name)))
             continue;
-        r = text_of(q, f, raw, &items[i]);
+        r = text_of(q, f, raw, false, &items[i]);
         if (r < 0)
             return r;
         if (!length_fits(items[i], f->each_min, f->each_max))
@@ -280,17 +302,23 @@ static int decode_param(query *q, size_t i, void *member)
         return decode_list(q, f, q->found[i].times, member);
     if (q->found[i].times > 1)
         return fail_times(q, f, q->found[i].times, STR("given once"));
-    int r = text_of(q, f, q->found[i].raw, &text);
+    int r = text_of(q, f, q->found[i].raw, q->found[i].in_path, &text);
     if (r < 0)
         return r;
     return set_value(f, text, member) ? 0 : fail_value(q, f, text, rule_of(q->a, f));
 }
 
-int schema_decode_query(const schema *s, arena *a, str text, void *out, schema_error *err)
+int schema_decode_params(const schema *s, arena *a, const pair *path, size_t n_path, str text, void *out,
+                         schema_error *err)
 {
-    query q = {.a = a, .err = err, .s = s, .text = text};
+    query q;
     schema_bits *bits = out;
-    int r = find_params(&q);
+    q.a = a;
+    q.err = err;
+    q.s = s;
+    q.text = text;
+    find_in_path(&q, path, n_path);
+    int r = find_in_query(&q);
     for (size_t i = 0; r == 0 && i < s->n; i++) {
         const field *f = &s->fields[i];
         void *member = (char *)out + f->offset;
@@ -305,4 +333,9 @@ int schema_decode_query(const schema *s, arena *a, str text, void *out, schema_e
         }
     }
     return r;
+}
+
+int schema_decode_query(const schema *s, arena *a, str text, void *out, schema_error *err)
+{
+    return schema_decode_params(s, a, NULL, 0, text, out, err);
 }
