@@ -1,8 +1,9 @@
 /* route: from a request to a handler and back. Endpoints are rows; the dispatcher does what is the same for all.
  *
- * Order: match path -> method allowed (405 with Allow; HEAD is served by GET's row; OPTIONS answers Allow) -> body cap -> key and
- * scope (401, 403) -> limits (429) -> If-None-Match against the row's keyspaces (304) -> decode path, query and body into
- * structs, naming the first bad field -> handler -> a negative result becomes the family's error body -> metrics, log.
+ * Order: body cap -> match path -> method allowed (405 with Allow; HEAD is served by GET's row; OPTIONS answers Allow) -> key ->
+ * limits (429) -> no key or scope (401, 403) -> If-None-Match against what the row's answer depends on (304) -> decode path,
+ * query and body into structs, naming the first bad field -> handler -> a negative result becomes the family's error body ->
+ * metrics, log. Requests that match no row of a family with limits count as well.
  *
  * To add an endpoint: a row in its resource's table (src/serve/api/<resource>.c) and a handler:
  *
@@ -17,7 +18,8 @@
  *         return reply_entity(c, 200, &source_schema, &found);
  *     }
  *
- * Path parameters and query parameters are decoded together into `params` (a {name} of the path must be a field of it).
+ * Path parameters and query parameters are decoded together into `params`: a {name} of the path is a REQUIRED field of it, never
+ * empty; an encoded slash in it is data. Where a path fits a row literally, rows with a {name} in that place are not tried.
  * A handler returns 0 when it replied or deferred, or a negative errno. It owns no memory: c->arena is the request's. */
 #ifndef LARDER_ROUTE_H
 #define LARDER_ROUTE_H
@@ -31,7 +33,13 @@ typedef struct call call;
 typedef struct route route;
 typedef struct router router;
 
-/* A family: a path prefix, its error bodies, and the status for input that does not fit. */
+typedef enum limit_class {
+    LIMIT_NONE,
+    LIMIT_KEY,    /* a key's requests count; anonymous ones, where the family is open, don't */
+    LIMIT_CLIENT, /* all count, by key or by address */
+} limit_class;
+
+/* A family: a path prefix (whole segments), its error bodies, and the status for input that does not fit. */
 typedef struct family {
     const char *name;    /* also the OpenAPI tag */
     const char *prefix;
@@ -41,16 +49,15 @@ typedef struct family {
     int bad_params;      /* status for path and query parameters out of bounds */
     int bad_body;        /* status for a body that is JSON but does not fit its schema; broken JSON is 400 */
     const char *not_authorised; /* 401's text */
+    limit_class limits;  /* of requests that match none of its rows */
 } family;
 void error_body_detail(json *w, int status, str text); /* {"detail": text} */
 extern const schema error_detail_schema;
 
-typedef enum limit_class {
-    LIMIT_NONE,
-    LIMIT_KEY,    /* a key's requests count; anonymous ones, where the family is open, don't */
-    LIMIT_CLIENT, /* all count, by key or by address */
-} limit_class;
-enum { BODY_OPTIONAL = 2, BODY_NONE = 0, NO_DOCUMENT = 4 /* left out of the OpenAPI document */, RAW_BODY = 8 };
+enum { /* beside schema.h's ALLOW_EXTRA, which is 1 */
+    BODY_OPTIONAL = 2,
+    NO_DOCUMENT = 4, /* left out of the OpenAPI document */
+};
 
 #define ROUTE_ETAG_KEYSPACES 4
 struct route {
@@ -60,7 +67,7 @@ struct route {
     access_scope scope;
     limit_class limits;
     const schema *params; /* NULL: none */
-    const schema *body;   /* NULL: none */
+    const schema *body;   /* NULL: what is sent is not looked at */
     const schema *reply;  /* NULL: no JSON body */
     int reply_status;     /* of success, for the document; 0 = 200 */
     int other_status;     /* one more that comes with the same body, for the document; 0 = none */
@@ -70,7 +77,7 @@ struct route {
      * not in the store (NULL: all of it is). No keyspace: no ETag. With one, an answer may be given again without the handler. */
     keyspace *etag_of[ROUTE_ETAG_KEYSPACES];
     uint64_t (*etag_version)(const void *app);
-    unsigned flags;       /* ALLOW_EXTRA, BODY_OPTIONAL, NO_DOCUMENT, RAW_BODY */
+    unsigned flags;       /* ALLOW_EXTRA, BODY_OPTIONAL, NO_DOCUMENT */
     size_t max_body;      /* 0: http.max_body_bytes */
     int (*handle)(call *c);
     const char *summary;
@@ -91,7 +98,7 @@ struct call {
     size_t headers_n;
     bool deferred, replied;
     void *user;          /* the handler's, for deferred work */
-    void (*on_gone)(call *c); /* deferred: the client has left; reply_* is then harmless but still due */
+    void (*on_gone)(call *c); /* the handler's; deferred: the client has left; the reply is still due, and dropped */
 };
 
 /* ---- replying: each exactly one per call; they return 0 so that a handler can `return reply_...` ---- */
@@ -121,11 +128,12 @@ typedef struct router_options {
     void *app;
     const route_table *tables;
     size_t n_tables;
-    const family *const *families; /* the first is the default for unknown paths */
+    const family *const *families; /* of a path the first that fits; of none, the first */
     size_t n_families;
     bool log_access; /* may change: router_set_log_access */
 } router_options;
-/* -EINVAL for tables that contradict themselves (two rows for one method and path, a {name} that is no field): caught by tests. */
+/* Rows, families and lists stay the caller's, and are needed until router_free. -EINVAL for tables that contradict themselves (two
+ * rows for one method and path, a {name} that is no field, two schemas of one name...), which a test finds out; -ENOMEM. */
 int router_new(const router_options *o, router **ret_router);
 void router_free(router *r);
 http_hooks router_hooks(router *r);
@@ -136,10 +144,11 @@ str router_document(router *r);
 /* For /metrics: one line of figures per row. Histogram bounds in ROUTE_LATENCY_US, last bucket open. */
 #define ROUTE_LATENCY_US {50, 100, 250, 500, 1000, 2500, 5000, 10000, 25000, 50000, 100000, 250000, 500000, 1000000, 2500000, 10000000}
 #define ROUTE_LATENCY_BUCKETS 17
+#define ROUTE_STATUSES 24 /* more than Larder has */
 typedef struct route_stats {
     const route *route;  /* NULL: requests that matched no row */
-    struct { int status; uint64_t n; } by_status[12]; /* ends with status 0 */
-    uint64_t latency[ROUTE_LATENCY_BUCKETS], latency_us_total, requests;
+    struct { int status; uint64_t n; } by_status[ROUTE_STATUSES]; /* ends with status 0 */
+    uint64_t latency[ROUTE_LATENCY_BUCKETS], latency_us_total; /* without refusals of what was no request */
 } route_stats;
 size_t router_stats(const router *r, const route_stats **ret_rows);
 uint64_t router_unanswered(const router *r); /* calls whose handler neither replied nor deferred; must stay 0 */

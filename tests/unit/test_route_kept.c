@@ -8,7 +8,7 @@ static const str TARGET = STR_INIT("/api/v1/cache/marketplace?limit=100");
 
 static reply_basis basis_of(str target)
 {
-    return (reply_basis){.store = 1, .generations = {2, 3}, .version = 4, .target = hash64(target.p, target.n)};
+    return (reply_basis){.seed = 1, .generations = {2, 3}, .version = 4, .target = hash64(target.p, target.n)};
 }
 
 /* As two requests do: the first is seen, the second kept. */

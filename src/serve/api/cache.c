@@ -10,6 +10,7 @@ const family family_cache = {
     .bad_params = 400,
     .bad_body = 422,
     .not_authorised = "Missing or invalid API key",
+    .limits = LIMIT_CLIENT,
 };
 
 #define SKIP_ON_LOOP 1000 /* records that are passed over without becoming a job */

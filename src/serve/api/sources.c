@@ -516,7 +516,7 @@ static const route rows_of_sources[] = {
      .params = &source_ref_schema, .reply_status = 204, .errors = "404 507", .handle = delete_source,
      .summary = "Forget a source and its catalogue"},
     {HTTP_M_POST, "/api/v1/marketplace/sources/{id}/rescan", &family_sources, SCOPE_SOURCES_WRITE, LIMIT_KEY,
-     .params = &source_ref_schema, .flags = RAW_BODY, .reply = &source_schema, .errors = "404 409 507",
+     .params = &source_ref_schema, .reply = &source_schema, .errors = "404 409 507",
      .handle = post_rescan, .summary = "Scan again; Prefer: wait=N waits for the scan and adds its counts"},
     {HTTP_M_GET, "/api/v1/marketplace/sources/{id}/artifacts", &family_sources, SCOPE_SOURCES_READ, LIMIT_KEY,
      .params = &entry_query_schema, .reply = &entry_list_schema, .errors = "400 404 422",

@@ -99,8 +99,8 @@ static void latency(const ops *o, const char *name, buf *out)
     for (size_t b = 0; b < COUNT_OF(bounds_us); b++)
         bounds[b] = (double)bounds_us[b] / 1e6;
     for (size_t i = 0; i < n; i++) {
-        if (stats[i].requests == 0)
-            continue;
+        if (stats[i].by_status[0].status == 0)
+            continue; /* never called */
         buf_reset(&labels);
         put_route(&labels, stats[i].route);
         buf_char(&labels, ',');

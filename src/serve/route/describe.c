@@ -399,14 +399,14 @@ static int write_document(json *w, const router *r, arena *a, const route *const
 
 int route_describe(const router *r, arena *a, str *ret_document)
 {
-    const route **shown = arena_array(a, const route *, r->n_stats);
+    const route **shown = arena_array(a, const route *, r->n_rows);
     size_t n = 0;
     buf out = BUF_INIT;
     json w;
 
     if (!shown)
         return -ENOMEM;
-    for (size_t i = 1; i < r->n_stats; i++)
+    for (size_t i = 1; i <= r->n_rows; i++)
         if (is_shown(r->stats[i].route))
             shown[n++] = r->stats[i].route;
     json_begin(&w, &out);

@@ -11,7 +11,19 @@ static const int64_t LATENCY_US[] = ROUTE_LATENCY_US;
 _Static_assert(COUNT_OF(LATENCY_US) + 1 == ROUTE_LATENCY_BUCKETS, "one bucket more than bounds");
 
 /* ---- figures and the access log ---- */
-static void count(route_stats *s, int status, int64_t us)
+static void count_status(route_stats *s, int status)
+{
+    size_t i = 0;
+
+    while (i < ROUTE_STATUSES && s->by_status[i].status != status && s->by_status[i].status != 0)
+        i++;
+    if (!EXPECT(i < ROUTE_STATUSES))
+        return;
+    s->by_status[i].status = status;
+    s->by_status[i].n++;
+}
+
+static void count_latency(route_stats *s, int64_t us)
 {
     size_t b = 0;
 
@@ -19,36 +31,41 @@ static void count(route_stats *s, int status, int64_t us)
         b++;
     s->latency[b]++;
     s->latency_us_total += (uint64_t)us;
-    s->requests++;
-    for (size_t i = 0; i < COUNT_OF(s->by_status); i++) {
-        if (s->by_status[i].status == 0 || i + 1 == COUNT_OF(s->by_status))
-            s->by_status[i].status = status;
-        if (s->by_status[i].status == status) {
-            s->by_status[i].n++;
-            return;
-        }
+}
+
+/* What could be a secret is left out: the query, and of a key all but its id. */
+static void log_request(const router *r, const http_request *req, int status, size_t body_bytes, int64_t us)
+{
+    const call_state *st = req->user;
+    const net_addr client = access_client_addr(r->o.access, req);
+    char addr[NET_ADDR_TEXT], key[ACCESS_ID_LEN];
+    str key_id = STR_NULL;
+
+    if (st && st->call.grant.has_key) {
+        hex_encode(st->call.grant.identity, sizeof(key) / 2, key);
+        key_id = str_of(key, sizeof(key));
     }
+    const size_t n = net_addr_format(&client, addr);
+    log_info("request", LOG_C("method", http_method_name(req->method)), LOG_STR("path", req->path), LOG_INT("status", status),
+             LOG_INT("bytes", (int64_t)body_bytes), LOG_INT("us", us), LOG_STR("client", str_of(addr, n)),
+             LOG_STR("key", key_id), LOG_STR("request_id", req->request_id));
 }
 
 static void on_replied(void *arg, http_request *req, int status, size_t body_bytes)
 {
     router *r = arg;
-    char addr[NET_ADDR_TEXT];
 
     if (!req) {
-        count(&r->stats[0], status, 0);
+        count_status(&r->stats[0], status);
         return;
     }
-    const call_state *st = req->user;
+    const call_state *st = req->user; /* NULL: refused before it got here */
+    route_stats *s = &r->stats[st ? st->stats : 0];
     const int64_t us = (clk_mono_ns(loop_clk(r->o.loop)) - req->started_ns) / 1000;
-    count(&r->stats[st ? st->stats : 0], status, us);
-    if (!r->o.log_access)
-        return;
-    const net_addr client = access_client_addr(r->o.access, req);
-    const size_t n = net_addr_format(&client, addr);
-    log_info("request", LOG_C("method", http_method_name(req->method)), LOG_STR("path", req->path), LOG_INT("status", status),
-             LOG_INT("bytes", (int64_t)body_bytes), LOG_INT("us", us), LOG_STR("client", str_of(addr, n)),
-             LOG_STR("request_id", req->request_id));
+    count_status(s, status);
+    count_latency(s, us);
+    if (r->o.log_access && log_enabled(LOG_INFO))
+        log_request(r, req, status, body_bytes, us);
 }
 
 /* ---- ETag ---- */
@@ -56,7 +73,7 @@ bool route_basis(const call *c, reply_basis *ret_basis)
 {
     const router *r = c->router;
     const route *row = c->route;
-    reply_basis b = {.store = store_id(r->o.store)};
+    reply_basis b = {.seed = r->etag_seed};
 
     if (!row->etag_of[0])
         return false;
@@ -83,34 +100,31 @@ static str etag_of(arena *a, const reply_basis *basis)
 }
 
 /* ---- the steps ---- */
+/* What is decoded may point into the texts it was read from, and those in the read buffer don't outlive a deferred call. */
+static bool keep(arena *a, str *text)
+{
+    if (text->n)
+        *text = arena_dup(a, *text);
+    return text->n == 0 || text->p;
+}
+
 static int decode_params(call *c, const match *m, schema_error *err)
 {
     const schema *s = c->route->params;
-    buf query = BUF_INIT;
+    pair path[PATH_PARAMS_MAX];
+    str query = c->req->query;
 
     if (!s)
         return 0;
     c->params = arena_zalloc(c->arena, s->size);
-    if (!c->params)
+    if (!c->params || !keep(c->arena, &query))
         return -ENOMEM;
-    if (m->n_values == 0)
-        return schema_decode_query(s, c->arena, c->req->query, c->params, err);
-    for (size_t i = 0; i < m->n_values; i++) { /* path parameters first: one decoder for both */
-        buf_str(&query, route_param_name(c->route, i));
-        buf_char(&query, '=');
-        for (size_t k = 0; k < m->values[i].n; k++) {
-            if (m->values[i].p[k] == '+' || m->values[i].p[k] == '&') /* plain characters in a path */
-                buf_str(&query, m->values[i].p[k] == '+' ? STR("%2B") : STR("%26"));
-            else
-                buf_char(&query, m->values[i].p[k]);
-        }
-        if (i + 1 < m->n_values || c->req->query.n)
-            buf_char(&query, '&');
+    for (size_t i = 0; i < m->n_values; i++) {
+        path[i] = (pair){m->node->names[i], m->values[i]};
+        if (!keep(c->arena, &path[i].value))
+            return -ENOMEM;
     }
-    buf_str(&query, c->req->query);
-    const str text = query.err ? STR_NULL : arena_dup(c->arena, buf_view(&query));
-    buf_done(&query);
-    return text.p ? schema_decode_query(s, c->arena, text, c->params, err) : -ENOMEM;
+    return schema_decode_params(s, c->arena, path, m->n_values, query, c->params, err);
 }
 
 static int decode_body(call *c, schema_error *err, int *ret_status)
@@ -118,7 +132,7 @@ static int decode_body(call *c, schema_error *err, int *ret_status)
     const schema *s = c->route->body;
     json_error broken;
 
-    *ret_status = state_of(c)->family->bad_body;
+    *ret_status = c->route->family->bad_body;
     if (!s || ((c->route->flags & BODY_OPTIONAL) && c->req->body.n == 0))
         return 0;
     int r = json_parse(c->arena, c->req->body, &c->body_json, &broken);
@@ -132,33 +146,32 @@ static int decode_body(call *c, schema_error *err, int *ret_status)
     return c->body ? schema_decode(s, c->arena, c->body_json, c->route->flags & ALLOW_EXTRA, c->body, err) : -ENOMEM;
 }
 
-static int refuse_limits(call *c)
+/* Counts the request; one too many is answered. */
+static int enter(call *c)
 {
-    const access_grant *g = &c->grant;
-    const bool is_hour = str_eq(str_c(g->why), STR("hour"));
+    access_grant *g = &c->grant;
+    const int r = access_enter(c->router->o.access, g);
 
+    if (r != -EDQUOT)
+        return r;
     route_header_number(c, STR("Retry-After"), g->retry_after_s);
-    if (str_eq(str_c(g->why), STR("concurrent")))
-        return reply_error(c, 429, "Rate limit exceeded. Maximum %lld concurrent requests per user", (long long)g->concurrent);
-    return reply_error(c, 429, "Rate limit exceeded. Maximum %lld requests per %s per user",
-                       (long long)(is_hour ? g->per_hour : g->per_minute), g->why);
+    return reply_error(c, 429, "Rate limit exceeded. Maximum %lld %s per user", (long long)g->maximum, g->why);
 }
 
 static int admit(call *c, store_view *v)
 {
     access_control *a = c->router->o.access;
     const route *row = c->route;
-    const int allowed =
-        row->scope == SCOPE_PUBLIC ? 0 : access_admit(a, c->req, v, row->scope, access_is_open(a, row->scope), &c->grant);
+    int r = 0;
 
+    if (row->scope == SCOPE_PUBLIC && row->limits == LIMIT_NONE)
+        return 0;
+    const int allowed = access_admit(a, c->req, v, row->scope, access_is_open(a, row->scope), &c->grant);
     const bool is_counted = row->limits == LIMIT_CLIENT || (row->limits == LIMIT_KEY && c->grant.has_key);
-    if (is_counted && (allowed == 0 || allowed == -EACCES || allowed == -EPERM)) {
-        const int r = access_enter(a, c->req, &c->grant);
-        if (r == -EDQUOT)
-            return refuse_limits(c);
-        if (r < 0)
-            return r;
-    }
+    if (is_counted && (allowed == 0 || allowed == -EACCES || allowed == -EPERM))
+        r = enter(c);
+    if (r < 0 || c->replied)
+        return r;
     if (allowed == -EACCES) {
         reply_header(c, STR("WWW-Authenticate"), STR("Bearer"));
         return reply_error(c, 401, "%s", state_of(c)->family->not_authorised);
@@ -191,7 +204,7 @@ static void answer_again(call *c)
         route_send_tagged(c, body);
 }
 
-/* 0: go on to the handler, unless the call has been answered. */
+/* 0: on to the handler, unless the call has been answered. */
 static int prepare(call *c, const match *m, store_view *v)
 {
     schema_error err = {0};
@@ -205,7 +218,7 @@ static int prepare(call *c, const match *m, store_view *v)
         return 0;
     r = decode_params(c, m, &err);
     if (r == -EINVAL)
-        return reply_error(c, state_of(c)->family->bad_params, STR_FMT, STR_ARG(err.text));
+        return reply_error(c, c->route->family->bad_params, STR_FMT, STR_ARG(err.text));
     if (r == 0)
         r = decode_body(c, &err, &status);
     if (r == -EINVAL)
@@ -213,7 +226,32 @@ static int prepare(call *c, const match *m, store_view *v)
     return r;
 }
 
-/* Still within on_request: the call's memory stays, whatever the handler did. */
+static int serve(call *c, const match *m, store_view *v)
+{
+    const int r = prepare(c, m, v);
+
+    return r < 0 || c->replied ? r : c->route->handle(c);
+}
+
+static int no_row(call *c, const match *m, store_view *v)
+{
+    access_control *a = c->router->o.access;
+
+    if (state_of(c)->family->limits == LIMIT_CLIENT) {
+        const int allowed = access_admit(a, c->req, v, SCOPE_PUBLIC, true, &c->grant);
+        const int r = allowed < 0 && allowed != -EACCES ? allowed : enter(c);
+        if (r < 0 || c->replied)
+            return r;
+    }
+    if (!m->node)
+        return reply_error(c, 404, "Not Found");
+    reply_header(c, STR("Allow"), m->node->allow);
+    if (c->req->method == HTTP_M_OPTIONS)
+        return reply_empty(c, 204);
+    return reply_error(c, 405, "Method Not Allowed");
+}
+
+/* Still within on_request: the call's memory stays, whatever was done with it. */
 static void answer_result(call *c, int r)
 {
     if (c->replied)
@@ -225,27 +263,6 @@ static void answer_result(call *c, int r)
         log_error("a handler gave no answer", LOG_C("route", c->route->path));
         (void)reply_errno(c, -EPROTO);
     }
-}
-
-static void run(call *c, const match *m)
-{
-    store_view *v = store_read_begin(c->router->o.store);
-
-    int r = prepare(c, m, v);
-    if (r == 0 && !c->replied)
-        r = c->route->handle(c);
-    answer_result(c, r);
-    store_read_end(v);
-}
-
-static int no_row(call *c, const match *m)
-{
-    if (!m->node)
-        return reply_error(c, 404, "Not Found");
-    reply_header(c, STR("Allow"), m->node->allow);
-    if (c->req->method == HTTP_M_OPTIONS)
-        return reply_empty(c, 204);
-    return reply_error(c, 405, "Method Not Allowed");
 }
 
 /* Field by field: clearing the room for headers would cost more than all of this. */
@@ -264,7 +281,6 @@ static void init(call_state *st, router *r, http_request *req)
     c->user = NULL;
     c->on_gone = NULL;
     st->in_request = true;
-    st->stats = 0;
 }
 
 static void on_request(void *arg, http_request *req)
@@ -282,15 +298,13 @@ static void on_request(void *arg, http_request *req)
     init(st, r, req);
     json_begin(&st->writer, req->out);
     route_match(r, req->path, &m);
-    st->call.route = m.node && method < HTTP_M_OTHER ? m.node->rows[method] : NULL;
-    if (st->call.route) {
-        st->stats = m.node->stats[method];
-        st->family = st->call.route->family;
-        run(&st->call, &m);
-    } else {
-        st->family = route_family_of(r, req->path);
-        (void)no_row(&st->call, &m);
-    }
+    call *c = &st->call;
+    c->route = m.node && method < HTTP_METHODS ? m.node->rows[method] : NULL;
+    st->stats = c->route ? m.node->stats[method] : 0;
+    st->family = c->route ? c->route->family : route_family_of(r, req->path);
+    store_view *v = store_read_begin(r->o.store);
+    answer_result(c, c->route ? serve(c, &m, v) : no_row(c, &m, v));
+    store_read_end(v);
 }
 
 static int on_head(void *arg, http_request *req, size_t *ret_max_body)
@@ -298,7 +312,7 @@ static int on_head(void *arg, http_request *req, size_t *ret_max_body)
     const router *r = arg;
     match m;
 
-    if (!r->has_body_caps || req->method >= HTTP_M_OTHER)
+    if (!r->has_body_caps || req->method >= HTTP_METHODS)
         return 0;
     route_match(r, req->path, &m);
     if (m.node && m.node->rows[req->method] && m.node->rows[req->method]->max_body)

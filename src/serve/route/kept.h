@@ -16,7 +16,7 @@
 #define KEPT_BODY_MAX ((size_t)256 << 10)
 
 typedef struct reply_basis {
-    uint64_t store, generations[ROUTE_ETAG_KEYSPACES], version, target; /* target: its hash */
+    uint64_t seed, generations[ROUTE_ETAG_KEYSPACES], version, target; /* target: its hash */
 } reply_basis;
 
 typedef struct kept kept;

@@ -64,7 +64,7 @@ static void put_limits(call *c)
 {
     const access_grant *g = &c->grant;
 
-    if (!c->route || c->route->limits == LIMIT_NONE || g->limit == 0 || g->limit == INT64_MAX)
+    if (g->limit == 0)
         return;
     route_header_number(c, STR("X-RateLimit-Limit"), g->limit);
     route_header_number(c, STR("X-RateLimit-Remaining"), g->remaining);

@@ -1,6 +1,9 @@
 /* Rows become a tree of segments once; a request walks it. */
 #include "router.h"
 
+#include "larder/hash.h"
+#include "larder/version.h"
+
 /* ---- building ---- */
 static node *child_of(router *r, node *at, str segment)
 {
@@ -35,82 +38,135 @@ str route_param_name(const route *row, size_t i)
     return STR_NULL;
 }
 
-static bool has_field(const schema *s, str name)
+static const field *field_of(const schema *s, str name)
 {
     for (size_t i = 0; s && i < s->n; i++)
         if (str_eq(str_c(s->fields[i].name), name))
-            return true;
-    return false;
+            return &s->fields[i];
+    return NULL;
+}
+
+static bool is_path_param(const field *f)
+{
+    return f && (f->flags & REQUIRED) && f->kind != FIELD_STRS;
+}
+
+static bool fits_prefix(str path, const family *f)
+{
+    const str prefix = str_c(f->prefix);
+
+    return str_starts(path, prefix) &&
+           (path.n == prefix.n || path.p[prefix.n] == '/' || (prefix.n && prefix.p[prefix.n - 1] == '/'));
+}
+
+static bool is_sound(const route *row)
+{
+    str name;
+
+    if (row->method >= HTTP_METHODS || row->method == HTTP_M_HEAD || row->method == HTTP_M_OPTIONS)
+        return false; /* these two are everybody's */
+    if (!row->handle || !row->family || !row->summary || row->scope > SCOPE_PUBLIC || row->path[0] != '/')
+        return false;
+    if (!fits_prefix(str_c(row->path), row->family) || (row->etag_of[0] && row->method != HTTP_M_GET))
+        return false;
+    for (size_t i = 0; (name = route_param_name(row, i)).p; i++)
+        if (i == PATH_PARAMS_MAX || !is_path_param(field_of(row->params, name)))
+            return false;
+    return true;
+}
+
+static int put_row(node *at, const route *row)
+{
+    str name;
+
+    if (at->rows[row->method])
+        return -EINVAL;
+    for (size_t i = 0; (name = route_param_name(row, i)).p; i++) {
+        if (at->has_rows && !str_eq(at->names[i], name))
+            return -EINVAL;
+        at->names[i] = name;
+    }
+    at->rows[row->method] = row;
+    at->has_rows = true;
+    return 0;
 }
 
 static int add_row(router *r, const route *row, size_t stats)
 {
-    str rest = str_c(row->path), segment, name;
+    str rest = str_from(str_c(row->path), 1), segment;
     node *at = &r->root;
 
-    for (size_t i = 0; (name = route_param_name(row, i)).p; i++)
-        if (i == PATH_PARAMS_MAX || !has_field(row->params, name))
-            return -EINVAL;
+    if (!is_sound(row))
+        return -EINVAL;
     while (str_cut(&rest, '/', &segment)) {
         if (segment.n == 0)
-            continue;
+            return -EINVAL;
         at = child_of(r, at, segment);
         if (!at)
             return -ENOMEM;
     }
-    if (at->rows[row->method] || !row->handle || row->method == HTTP_M_HEAD || row->method == HTTP_M_OPTIONS)
-        return -EINVAL;
-    at->rows[row->method] = row;
+    const int err = put_row(at, row);
+    if (err < 0)
+        return err;
     at->stats[row->method] = (uint16_t)stats;
-    at->has_rows = true;
     r->has_body_caps |= row->max_body != 0;
     r->stats[stats].route = row;
     return 0;
 }
 
+/* "GET, HEAD, POST, OPTIONS", for each path. */
 static int name_allowed(router *r, node *at)
 {
     buf b = BUF_INIT;
     int err = 0;
 
-    for (unsigned m = 0; at->has_rows && m < HTTP_METHODS; m++) {
-        if (!at->rows[m])
-            continue;
-        buf_printf(&b, "%s, ", http_method_name((http_method)m));
-        if (m == HTTP_M_GET)
-            buf_printf(&b, "HEAD, ");
+    for (unsigned m = 0; m < HTTP_METHODS; m++)
+        if (at->rows[m])
+            buf_printf(&b, "%s%s, ", http_method_name((http_method)m), m == HTTP_M_GET ? ", HEAD" : "");
+    if (at->has_rows) {
+        buf_str(&b, STR("OPTIONS"));
+        at->allow = b.err ? STR_NULL : arena_dup(&r->arena, buf_view(&b));
+        err = at->allow.p ? 0 : -ENOMEM;
     }
-    buf_str(&b, STR("OPTIONS"));
-    at->allow = b.err ? STR_NULL : arena_dup(&r->arena, buf_view(&b));
     buf_done(&b);
-    if (!at->allow.p)
-        return -ENOMEM;
     for (node *n = at->children; n && err == 0; n = n->next)
         err = name_allowed(r, n);
     return err == 0 && at->param ? name_allowed(r, at->param) : err;
 }
 
+static int add_rows(router *r)
+{
+    size_t n = 1;
+
+    for (size_t t = 0; t < r->o.n_tables; t++)
+        n += r->o.tables[t].n;
+    if (n > UINT16_MAX || r->o.n_families == 0)
+        return -EINVAL;
+    r->stats = arena_array(&r->arena, route_stats, n);
+    if (!r->stats)
+        return -ENOMEM;
+    for (size_t t = 0; t < r->o.n_tables; t++) {
+        for (size_t i = 0; i < r->o.tables[t].n; i++) {
+            const int err = add_row(r, &r->o.tables[t].rows[i], ++r->n_rows);
+            if (err < 0)
+                return err;
+        }
+    }
+    return name_allowed(r, &r->root);
+}
+
 int router_new(const router_options *o, router **ret_router)
 {
     router *r = mem_new(router);
-    size_t n = 0;
-    int err = 0;
 
     if (!r)
         return -ENOMEM;
     r->o = *o;
     arena_init(&r->arena, 0);
-    for (size_t t = 0; t < o->n_tables; t++)
-        n += o->tables[t].n;
-    r->n_stats = n + 1;
-    r->stats = arena_array(&r->arena, route_stats, r->n_stats);
-    err = r->stats ? kept_new(&r->kept) : -ENOMEM;
-    n = 1;
-    for (size_t t = 0; t < o->n_tables && err == 0; t++)
-        for (size_t i = 0; i < o->tables[t].n && err == 0; i++)
-            err = add_row(r, &o->tables[t].rows[i], n++);
+    r->etag_seed = store_id(o->store) ^ hash64(LARDER_VERSION, sizeof(LARDER_VERSION));
+    int err = kept_new(&r->kept);
     if (err == 0)
-        err = name_allowed(r, &r->root);
+        err = add_rows(r);
     if (err == 0)
         err = route_describe(r, &r->arena, &r->document);
     if (err < 0) {
@@ -143,7 +199,7 @@ str router_document(router *r)
 size_t router_stats(const router *r, const route_stats **ret_rows)
 {
     *ret_rows = r->stats;
-    return r->n_stats;
+    return r->n_rows + 1;
 }
 
 uint64_t router_unanswered(const router *r)
@@ -191,7 +247,7 @@ void route_match(const router *r, str path, match *ret_match)
 const family *route_family_of(const router *r, str path)
 {
     for (size_t i = 0; i < r->o.n_families; i++)
-        if (str_starts(path, str_c(r->o.families[i]->prefix)))
+        if (fits_prefix(path, r->o.families[i]))
             return r->o.families[i];
     return r->o.families[0];
 }

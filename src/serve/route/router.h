@@ -5,7 +5,6 @@
 #include "kept.h"
 
 #define PATH_PARAMS_MAX 4
-#define SEGMENTS_MAX 16
 
 /* A tree of path segments. A literal child wins over the parameter. */
 typedef struct node {
@@ -16,6 +15,7 @@ typedef struct node {
     const route *rows[HTTP_METHODS];
     uint16_t stats[HTTP_METHODS]; /* index into router.stats */
     bool has_rows;
+    str names[PATH_PARAMS_MAX]; /* of the parameters on the way here; the same for all rows */
     str allow;             /* "GET, HEAD, POST, OPTIONS" */
 } node;
 
@@ -23,11 +23,12 @@ struct router {
     router_options o;
     arena arena;
     node root;
-    route_stats *stats; /* [0]: requests that matched no row */
-    size_t n_stats;
+    route_stats *stats; /* [0]: requests that matched no row; then one for each row */
+    size_t n_rows;
     uint64_t unanswered;
     bool has_body_caps; /* some row has a max_body of its own */
     kept *kept;
+    uint64_t etag_seed; /* this store, as this version of the program tells of it */
     str document;
 };
 
@@ -63,7 +64,6 @@ void route_send(call *c, http_reply *rep); /* the one way out of this room */
 void route_send_tagged(call *c, str body); /* a body for c->etag: 200, or 304 to who has it */
 
 void route_header_number(call *c, str name, int64_t value);
-
 /* The OpenAPI document of all rows. -EINVAL when two schemas go by one name, -ENOMEM. */
 int route_describe(const router *r, arena *a, str *ret_document);
 
