@@ -5,7 +5,7 @@
 static bool folded_contains(str name, str folded_text)
 {
     buf scratch = BUF_INIT;
-    str folded = search_fold(name, &scratch);
+    str folded = str_fold(name, &scratch);
     bool found = str_find(folded, folded_text) >= 0;
     REQUIRE(scratch.err == 0 && folded.n <= 3 * name.n);
     buf_done(&scratch);
@@ -33,7 +33,7 @@ int LLVMFuzzerTestOneInput(const uint8_t *p, size_t n)
         return 0;
     search *s = search_new();
     buf scratch = BUF_INIT;
-    str folded = search_fold(text, &scratch);
+    str folded = str_fold(text, &scratch);
     uint64_t names = 0, expected = 0;
     REQUIRE(s && folded.n > 0);
     while (names < 1000 && str_cut(&rest, '\n', &name)) {

@@ -67,7 +67,7 @@ LIBRARIES = {
     "zlib.h": "wire/http wire/client remote/github domains/sources",
     "libdeflate.h": "wire/http",
     "xxhash.h": "src/core/base/hash.c",
-    "utf8proc.h": "core/base domains/artifacts",
+    "utf8proc.h": "core/base",
     "pthread.h": "core/base core/json core/loop store wire/tls",
     "netdb.h": "wire/net wire/client",
 }

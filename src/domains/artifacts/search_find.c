@@ -222,7 +222,7 @@ int search_parts_find(const search_part *parts, size_t n, const search_segment *
         return -EINVAL;
     finder f = {.q = q, .ns_left = budget_ns, .out = a};
     buf folded = BUF_INIT;
-    f.text = search_fold(q->text, &folded);
+    f.text = str_fold(q->text, &folded);
     int r = folded.err;
     arena_init(&f.scratch, 0);
     if (r == 0) {

@@ -156,7 +156,7 @@ int search_segment_build(const search_entry *sorted, size_t n, search_segment **
         const search_record *rec = sorted[i].rec;
         search_doc doc = {search_record_id(rec), search_record_name(rec), rec->updated_ms, rec->project,
                           rec->type};
-        str text = search_fold(doc.name, &folded);
+        str text = str_fold(doc.name, &folded);
         r = folded.err;
         if (r == 0)
             builder_add(&b, &doc, text);

@@ -89,10 +89,6 @@ search_entry search_record_init(search_record *r, const search_doc *doc, uint64_
 int search_entry_cmp(const search_entry *a, const search_entry *b); /* by name, then id */
 int search_sort(search_entry *e, size_t n);                         /* -ENOMEM */
 
-/* The folded text: `text` itself when folding changes nothing, else in `scratch`, whose err says why it is
- * null. */
-str search_fold(str text, buf *scratch);
-
 /* -ENOMEM, -EFBIG, -EEXIST (an id twice). The entries are sorted. */
 int search_segment_build(const search_entry *sorted, size_t n, search_segment **ret_seg);
 /* One segment of what is alive in several. */
