@@ -1,14 +1,17 @@
 /* access: who may ask, and how often.
  *
  * Words
- *   key     a secret given to a client: "lk_" and 43 characters of the base64url alphabet (258 random bits). The store keeps its SHA-256
- *           and nothing more of it; a keyed, in-memory table makes a known key cost one look-up.
+ *   key     a secret given to a client: "lk_" and 43 characters of the base64url alphabet (258 random bits).
+ *           The store keeps its SHA-256 and nothing more of it; a keyed, in-memory table makes a known key
+ *           cost one look-up.
  *   scope   what a key may do; a row in ACCESS_SCOPES. `admin` includes all.
  *   client  whose budget a request uses: its key, or its address when it has none.
- *   limits  sliding windows of a minute and an hour in small slots (never more than the limit in any window, at most one
- *           slot stricter), and requests under way at once. Clients are kept in a bounded table, the longest idle go first.
+ *   limits  sliding windows of a minute and an hour in small slots (never more than the limit in any window,
+ *           at most one slot stricter), and requests under way at once. Clients are kept in a bounded table,
+ *           the longest idle go first.
  *
- * Keys may be made and revoked by another process (`larder key`): the table is dropped when the keyspace's generation moves. */
+ * Keys may be made and revoked by another process (`larder key`): the table is dropped when the keyspace's
+ * generation moves. */
 #ifndef LARDER_ACCESS_H
 #define LARDER_ACCESS_H
 
@@ -50,7 +53,8 @@ extern keyspace access_keys_ks;
 #define ACCESS_SECRET_LEN 46
 /* A fresh secret, NUL-terminated: to be told once, and wiped. */
 void access_secret_make(char secret[ACCESS_SECRET_LEN + 1]);
-/* Stores the key of that secret; `k` gives label, scopes and limits. *ret_id is in the arena. The store's errors. */
+/* Stores the key of that secret; `k` gives label, scopes and limits. *ret_id is in the arena. The store's
+ * errors. */
 int access_key_add(store *s, clk *clock, const access_key *k, const char *secret, arena *a, str *ret_id);
 int access_key_revoke(store *s, str id); /* -ENOENT */
 int access_key_each(store_view *v, arena *a, void (*fn)(void *arg, const access_key *k), void *arg);
@@ -62,9 +66,11 @@ typedef struct access_options {
     int64_t per_minute, per_hour, concurrent; /* per client */
     const net_cidr *trusted_proxies;          /* borrowed until the next access_set_options */
     size_t n_trusted_proxies;
-    bool trust_unix;                          /* a peer on a Unix socket counts as a trusted proxy ("unix" in the list) */
+    /* a peer on a Unix socket counts as a trusted proxy ("unix" in the list) */
+    bool trust_unix;
     access_mode sources, metrics;
-    bool all_local;                           /* every listener is loopback or a Unix socket: what `auto` looks at */
+    /* every listener is loopback or a Unix socket: what `auto` looks at */
+    bool all_local;
 } access_options;
 int access_new(store *s, clk *clock, const access_options *o, access_control **ret_access);
 void access_set_options(access_control *a, const access_options *o);
@@ -77,21 +83,27 @@ typedef struct access_grant { /* all zero: nobody has been asked */
     uint8_t identity[16];   /* of the client: the bytes of its key's id and more of them, or its address */
     uint32_t scopes;        /* bits */
     int64_t per_minute, per_hour, concurrent; /* the client's limits; INT64_MAX for none */
-    int64_t limit, remaining, reset_s; /* for X-RateLimit-*: the tightest window; limit 0: none. Reset in Unix seconds */
-    int64_t maximum, retry_after_s;    /* when refused by limits: what they allow; when to come again, at least 1 */
-    const char *why;                   /* of what: "requests per minute", "requests per hour", "concurrent requests" */
+    /* for X-RateLimit-*: the tightest window; limit 0: none. Reset in Unix seconds */
+    int64_t limit, remaining, reset_s;
+    /* when refused by limits: what they allow; when to come again, at least 1 */
+    int64_t maximum, retry_after_s;
+    /* of what: "requests per minute", "requests per hour", "concurrent requests" */
+    const char *why;
 } access_grant;
-/* Authorization: Bearer KEY, or X-API-Key; other schemes are none of ours. 0; -EACCES no or unknown key; -EPERM scope missing;
- * the store's errors. `open`: no key needed (but a given wrong one still fails). Fills the grant in any case: without a
- * valid key the client is the address. */
-int access_admit(access_control *a, const http_request *req, store_view *v, access_scope need, bool open, access_grant *ret_grant);
-bool access_is_open(const access_control *a, access_scope need); /* by mode: SOURCES_* and METRICS may be, PUBLIC is */
-/* Counts the request against the client that access_admit found: 0, or -EDQUOT with why, maximum and retry_after_s (such a
- * request is not counted), or -ENOMEM. After a 0, access_leave once (again does no harm). */
+/* Authorization: Bearer KEY, or X-API-Key; other schemes are none of ours. 0; -EACCES no or unknown key;
+ * -EPERM scope missing; the store's errors. `open`: no key needed (but a given wrong one still fails). Fills
+ * the grant in any case: without a valid key the client is the address. */
+int access_admit(access_control *a, const http_request *req, store_view *v, access_scope need, bool open,
+                 access_grant *ret_grant);
+/* by mode: SOURCES_* and METRICS may be, PUBLIC is */
+bool access_is_open(const access_control *a, access_scope need);
+/* Counts the request against the client that access_admit found: 0, or -EDQUOT with why, maximum and
+ * retry_after_s (such a request is not counted), or -ENOMEM. After a 0, access_leave once (again does no
+ * harm). */
 int access_enter(access_control *a, access_grant *g);
 void access_leave(access_control *a, access_grant *g);
-/* The client's address: the socket's, or, when that is a trusted proxy, the right-most address in X-Forwarded-For that is
- * not itself a trusted proxy. */
+/* The client's address: the socket's, or, when that is a trusted proxy, the right-most address in
+ * X-Forwarded-For that is not itself a trusted proxy. */
 net_addr access_client_addr(const access_control *a, const http_request *req);
 
 #endif

@@ -1,7 +1,8 @@
-/* api: the resources, one file each in src/serve/api: a table of rows (route.h) and their handlers, nothing else. What a
- * handler decides is in its domain; what it says is in the entity's field list.
+/* api: the resources, one file each in src/serve/api: a table of rows (route.h) and their handlers, nothing
+ * else. What a handler decides is in its domain; what it says is in the entity's field list.
  *
- * To add a resource: a file with its rows and handlers, its table below, and its line in app/'s list of tables. */
+ * To add a resource: a file with its rows and handlers, its table below, and its line in app/'s list of
+ * tables. */
 #ifndef LARDER_API_H
 #define LARDER_API_H
 
@@ -16,9 +17,11 @@ typedef struct api {
     sources *sources;
     search *search;
     struct ops *ops;
-    /* While search learns the entries after a start, calls wait for it here: ready(c) runs on the loop when it has. */
+    /* While search learns the entries after a start, calls wait for it here: ready(c) runs on the loop when
+     * it has. */
     bool search_is_ready;
-    uint64_t search_version; /* another number after each change of what search finds: it lags behind the store */
+    /* another number after each change of what search finds: it lags behind the store */
+    uint64_t search_version;
     list search_waits; /* search_wait.link */
 } api;
 typedef struct search_wait {

@@ -189,8 +189,8 @@ static inline str buf_view(const buf *b)
     return (str){b->p, b->n};
 }
 
-/* Unicode case folding, code point by code point; bytes that are no UTF-8 stay. The text itself when nothing changes, else in
- * `scratch`, which is overwritten. Null: out of memory. */
+/* Unicode case folding, code point by code point; bytes that are no UTF-8 stay. The text itself when nothing
+ * changes, else in `scratch`, which is overwritten. Null: out of memory. */
 str str_fold(str text, buf *scratch);
 
 /* ---- intrusive doubly linked list: the head is a link to itself ---- */

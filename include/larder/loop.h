@@ -67,16 +67,16 @@ void loop_post(loop *l, post *p); /* any thread; a post may be under way only on
 /* fn runs on the loop; a second call for the same signal replaces the first. -ENOMEM, -EINVAL. */
 int loop_on_signal(loop *l, int signum, void (*fn)(void *arg, int signum), void *arg);
 
-/* How long the loop was held, by one callback after the other where they say so, else by all of a turn (the time between
- * two waits). For the metric larder_loop_lag_seconds. */
+/* How long the loop was held, by one callback after the other where they say so, else by all of a turn (the
+ * time between two waits). For the metric larder_loop_lag_seconds. */
 #define LOOP_LAG_BUCKETS 16
 typedef struct loop_lag {
     uint64_t buckets[LOOP_LAG_BUCKETS]; /* holds of at most 2^i * 32 us; the last one is the rest */
     uint64_t holds, total_us, max_us;
 } loop_lag;
 const loop_lag *loop_lag_of(const loop *l);
-/* A callback of its own begins: what it takes is not the one's before it. For rooms whose callbacks come many to a turn;
- * jobs and posts do it by themselves. Returns now, as clk_mono_ns. */
+/* A callback of its own begins: what it takes is not the one's before it. For rooms whose callbacks come many
+ * to a turn; jobs and posts do it by themselves. Returns now, as clk_mono_ns. */
 int64_t loop_mark(loop *l);
 
 #endif

@@ -1,6 +1,7 @@
 /* ops: how the server is doing, for people and machines: /healthz, /readyz, /metrics, /openapi.json.
  *
- * It reads other rooms through their figures only. To add a metric, add a row to the table in src/serve/ops/metrics.c. */
+ * It reads other rooms through their figures only. To add a metric, add a row to the table in
+ * src/serve/ops/metrics.c. */
 #ifndef LARDER_OPS_H
 #define LARDER_OPS_H
 

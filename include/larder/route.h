@@ -1,15 +1,17 @@
-/* route: from a request to a handler and back. Endpoints are rows; the dispatcher does what is the same for all.
+/* route: from a request to a handler and back. Endpoints are rows; the dispatcher does what is the same for
+ * all.
  *
- * Order: body cap -> match path -> method allowed (405 with Allow; HEAD is served by GET's row; OPTIONS answers Allow) -> key ->
- * limits (429) -> no key or scope (401, 403) -> If-None-Match against what the row's answer depends on (304) -> decode path,
- * query and body into structs, naming the first bad field -> handler -> a negative result becomes the family's error body ->
- * metrics, log. Requests that match no row of a family with limits count as well.
+ * Order: body cap -> match path -> method allowed (405 with Allow; HEAD is served by GET's row; OPTIONS
+ * answers Allow) -> key -> limits (429) -> no key or scope (401, 403) -> If-None-Match against what the row's
+ * answer depends on (304) -> decode path, query and body into structs, naming the first bad field -> handler
+ * -> a negative result becomes the family's error body -> metrics, log. Requests that match no row of a
+ * family with limits count as well.
  *
  * To add an endpoint: a row in its resource's table (src/serve/api/<resource>.c) and a handler:
  *
  *     { HTTP_M_GET, "/api/v1/marketplace/sources/{id}", &family_sources, SCOPE_SOURCES_READ, LIMIT_NONE,
- *       .params = &source_ref_schema, .reply = &source_schema, .etag_of = {&sources_ks}, .handle = get_source,
- *       .summary = "One source" },
+ *       .params = &source_ref_schema, .reply = &source_schema, .etag_of = {&sources_ks}, .handle =
+ *       get_source, .summary = "One source" },
  *
  *     static int get_source(call *c)
  *     {
@@ -18,9 +20,10 @@
  *         return reply_entity(c, 200, &source_schema, &found);
  *     }
  *
- * Path parameters and query parameters are decoded together into `params`: a {name} of the path is a REQUIRED field of it, never
- * empty; an encoded slash in it is data. Where a path fits a row literally, rows with a {name} in that place are not tried.
- * A handler returns 0 when it replied or deferred, or a negative errno. It owns no memory: c->arena is the request's. */
+ * Path parameters and query parameters are decoded together into `params`: a {name} of the path is a REQUIRED
+ * field of it, never empty; an encoded slash in it is data. Where a path fits a row literally, rows with a
+ * {name} in that place are not tried. A handler returns 0 when it replied or deferred, or a negative errno.
+ * It owns no memory: c->arena is the request's. */
 #ifndef LARDER_ROUTE_H
 #define LARDER_ROUTE_H
 
@@ -73,8 +76,9 @@ struct route {
     int other_status;     /* one more that comes with the same body, for the document; 0 = none */
     const char *reply_type; /* NULL = application/json */
     const char *errors;   /* further statuses, for the document: "404 409" */
-    /* What a GET's answer depends on beside its target, and nothing else: keyspaces, and a number that changes with what is
-     * not in the store (NULL: all of it is). No keyspace: no ETag. With one, an answer may be given again without the handler. */
+    /* What a GET's answer depends on beside its target, and nothing else: keyspaces, and a number that
+     * changes with what is not in the store (NULL: all of it is). No keyspace: no ETag. With one, an answer
+     * may be given again without the handler. */
     keyspace *etag_of[ROUTE_ETAG_KEYSPACES];
     uint64_t (*etag_version)(const void *app);
     unsigned flags;       /* ALLOW_EXTRA, BODY_OPTIONAL, NO_DOCUMENT */
@@ -98,21 +102,25 @@ struct call {
     size_t headers_n;
     bool deferred, replied;
     void *user;          /* the handler's, for deferred work */
-    void (*on_gone)(call *c); /* the handler's; deferred: the client has left; the reply is still due, and dropped */
+    /* the handler's; deferred: the client has left; the reply is still due, and dropped */
+    void (*on_gone)(call *c);
 };
 
 /* ---- replying: each exactly one per call; they return 0 so that a handler can `return reply_...` ---- */
-int reply_json(call *c, int status);                      /* what was written to c->w; a writer's error becomes 500 */
+/* what was written to c->w; a writer's error becomes 500 */
+int reply_json(call *c, int status);
 int reply_entity(call *c, int status, const schema *s, const void *entity);
 int reply_empty(call *c, int status);                     /* 204 */
 int reply_text(call *c, int status, str content_type, str body); /* body in arena or out */
 int reply_error(call *c, int status, const char *fmt, ...) PRINTF_LIKE(3, 4); /* the family's shape */
-void reply_header(call *c, str name, str value);          /* before the reply; few, short, and ours: never raw input */
-int reply_errno(call *c, int err); /* -ENOENT 404, -EEXIST 409, -EBUSY 409, -EINVAL 422, -ENOSPC 507, -ENOMEM 503, -ECANCELED 503, else 500 */
+/* before the reply; few, short, and ours: never raw input */
+void reply_header(call *c, str name, str value);
+/* -ENOENT 404, -EEXIST 409, -EBUSY 409, -EINVAL 422, -ENOSPC 507, -ENOMEM 503, -ECANCELED 503, else 500 */
+int reply_errno(call *c, int err);
 /* The reply comes later, on the loop: c stays valid until then. -ENOMEM. */
 int call_defer(call *c);
-/* Runs `work` on a worker, then `then` on the loop (with a deferred call): for reads that touch many records. Touch only the
- * call's arena and an own snapshot in `work`. */
+/* Runs `work` on a worker, then `then` on the loop (with a deferred call): for reads that touch many records.
+ * Touch only the call's arena and an own snapshot in `work`. */
 int call_job(call *c, void (*work)(call *c), int (*then)(call *c));
 bool prefer_wait(const http_request *req, int64_t *ret_ms); /* RFC 7240: Prefer: wait=N, at most 60 s */
 
@@ -132,8 +140,9 @@ typedef struct router_options {
     size_t n_families;
     bool log_access; /* may change: router_set_log_access */
 } router_options;
-/* Rows, families and lists stay the caller's, and are needed until router_free. -EINVAL for tables that contradict themselves (two
- * rows for one method and path, a {name} that is no field, two schemas of one name...), which a test finds out; -ENOMEM. */
+/* Rows, families and lists stay the caller's, and are needed until router_free. -EINVAL for tables that
+ * contradict themselves (two rows for one method and path, a {name} that is no field, two schemas of one
+ * name...), which a test finds out; -ENOMEM. */
 int router_new(const router_options *o, router **ret_router);
 void router_free(router *r);
 http_hooks router_hooks(router *r);
@@ -142,7 +151,8 @@ void router_set_log_access(router *r, bool on);
 str router_document(router *r);
 
 /* For /metrics: one line of figures per row. Histogram bounds in ROUTE_LATENCY_US, last bucket open. */
-#define ROUTE_LATENCY_US {50, 100, 250, 500, 1000, 2500, 5000, 10000, 25000, 50000, 100000, 250000, 500000, 1000000, 2500000, 10000000}
+#define ROUTE_LATENCY_US                                                                                      \
+    {50, 100, 250, 500, 1000, 2500, 5000, 10000, 25000, 50000, 100000, 250000, 500000, 1000000, 2500000, 10000000}
 #define ROUTE_LATENCY_BUCKETS 17
 #define ROUTE_STATUSES 24 /* more than Larder has */
 typedef struct route_stats {
@@ -151,6 +161,7 @@ typedef struct route_stats {
     uint64_t latency[ROUTE_LATENCY_BUCKETS], latency_us_total; /* without refusals of what was no request */
 } route_stats;
 size_t router_stats(const router *r, const route_stats **ret_rows);
-uint64_t router_unanswered(const router *r); /* calls whose handler neither replied nor deferred; must stay 0 */
+/* calls whose handler neither replied nor deferred; must stay 0 */
+uint64_t router_unanswered(const router *r);
 
 #endif

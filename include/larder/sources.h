@@ -1,16 +1,19 @@
 /* sources: GitHub repositories, and the catalogue of artifacts found in them.
  *
  * Words
- *   source     a repository at a ref, registered by a client; its id reads src_<owner>_<repo> (see repo_url.h)
- *   scan       learning what a source holds now: repository, commit, tree, archive -> detector -> merge into the catalogue
- *   entry      one artifact of a source: a skill, command, agent, hook, mcp server or composite, with where it was found
+ *   source     a repository at a ref, registered by a client; its id reads src_<owner>_<repo> (see
+ *              repo_url.h)
+ *   scan       learning what a source holds now: repository, commit, tree, archive -> detector -> merge into
+ *              the catalogue
+ *   entry      one artifact of a source: a skill, command, agent, hook, mcp server or composite, with where
+ *              it was found
  *   live       an entry that is neither removed nor excluded: what the marketplace and search show
  *   validator  what GitHub gave to ask "has this changed?" with: an ETag by URL and credential fingerprint
  *
- * Life of a source: create writes it with scan_status "scanning" and queues a scan; a scan that ends well merges the
- * catalogue in steps and last writes the source (success, counts, next_scan_at); one that fails only writes scan_status
- * "error" and last_error. What is "scanning" when the server starts is scanned again. Every source is rescanned after
- * sources.rescan_interval, give or take a tenth.
+ * Life of a source: create writes it with scan_status "scanning" and queues a scan; a scan that ends well
+ * merges the catalogue in steps and last writes the source (success, counts, next_scan_at); one that fails
+ * only writes scan_status "error" and last_error. What is "scanning" when the server starts is scanned again.
+ * Every source is rescanned after sources.rescan_interval, give or take a tenth.
  *
  * The entities below are stored as they are (record.h): append fields, never move them. */
 #ifndef LARDER_SOURCES_H
@@ -22,103 +25,104 @@
 
 #define SOURCE_TRUST "untrusted|basic|verified|official"
 #define SOURCE_SCAN_STATUS "pending|scanning|success|error"
+#define SOURCE_MAP_TYPES "skill|command|agent|mcp_server|hook|composite" /* as clients write them */
 #define ARTIFACT_TYPES "skill|command|agent|mcp|hook|composite"
 
 #define SOURCE_FIELDS(X, S)                                                                                            \
-    X(S, str,    id,                   REQUIRED, 0, 0, NONE, "src_<owner>_<repo>")                                     \
-    X(S, str,    repo_url,             REQUIRED, 0, 0, FORMAT("uri"), "https://github.com/<owner>/<repo>")             \
-    X(S, str,    owner,                REQUIRED, 0, 0, NONE, "repository owner")                                       \
-    X(S, str,    repo_name,            REQUIRED, 0, 0, NONE, "repository name")                                        \
-    X(S, str,    ref,                  REQUIRED, 0, 0, NONE, "branch, tag or SHA that is scanned")                     \
-    X(S, str,    root_hint,            NULLABLE, 0, 0, NONE, "folder the scan is limited to")                          \
-    X(S, choice, trust_level,          REQUIRED, 0, 0, CHOICES(SOURCE_TRUST), "how its artifacts are treated")         \
-    X(S, choice, visibility,           REQUIRED, 0, 0, CHOICES("public|private|internal"), "as GitHub says")           \
-    X(S, choice, scan_status,          REQUIRED, 0, 0, CHOICES(SOURCE_SCAN_STATUS), "the last or current scan")        \
-    X(S, i64,    artifact_count,       REQUIRED, 0, 0, NONE, "live entries")                                           \
-    X(S, time,   last_sync_at,         NULLABLE, 0, 0, NONE, "end of the last successful scan")                        \
-    X(S, str,    last_error,           NULLABLE, 0, 0, NONE, "why the last scan failed")                               \
-    X(S, time,   created_at,           REQUIRED, 0, 0, NONE, "when it was registered")                                 \
-    X(S, time,   updated_at,           REQUIRED, 0, 0, NONE, "when it last changed")                                   \
-    X(S, str,    description,          NULLABLE, 0, 500, NONE, "the user's description")                               \
-    X(S, str,    notes,                NULLABLE, 0, 2000, NONE, "internal notes")                                      \
-    X(S, bool,   enable_frontmatter_detection, REQUIRED, 0, 0, NONE, "Markdown frontmatter makes artifacts too")       \
-    X(S, pairs,  manual_map,           NULLABLE, 0, 0, NONE, "directory -> artifact type")                             \
-    X(S, str,    repo_description,     NULLABLE, 0, 0, NONE, "GitHub's description, when asked for")                   \
-    X(S, str,    repo_readme,          NULLABLE, 0, 0, NONE, "README, when asked for; cut at 50000 characters")        \
-    X(S, strs,   tags,                 REQUIRED, 0, 20, EACH(1, 50), "tags, lower case")                               \
-    X(S, counts, counts_by_type,       REQUIRED, 0, 0, NONE, "live entries by artifact type")                          \
-    X(S, bool,   indexing_enabled,     REQUIRED, 0, 0, NONE, "whether search shows its entries")                       \
-    X(S, time,   last_indexed_at,      NULLABLE, 0, 0, NONE, "when search last learnt its entries")                    \
-    X(S, i64,    new_artifact_count,   REQUIRED, 0, 0, NONE, "entries with status new")                                \
-    X(S, i64,    updated_artifact_count, REQUIRED, 0, 0, NONE, "entries with status updated")                          \
-    X(S, i64,    imported_count,       REQUIRED, 0, 0, NONE, "entries with status imported")                           \
-    X(S, bool,   single_artifact_mode, REQUIRED, 0, 0, NONE, "the whole repository is one artifact")                   \
-    X(S, str,    single_artifact_type, NULLABLE, 0, 0, NONE, "its type then")                                          \
-    X(S, bool,   deep_indexing_enabled, REQUIRED, 0, 0, NONE, "kept for clients that send it")                         \
-    X(S, str,    artifacts_root,       NULLABLE, 0, 0, NONE, "deepest folder all live entries share")                  \
-    X(S, i64,    artifact_count_from_cache, REQUIRED, 0, 0, NONE, "the same as artifact_count")                        \
-    X(S, str,    indexing_strategy,    NULLABLE, 0, 0, NONE, "how content is fetched: archive")                        \
-    X(S, str,    last_indexed_tree_sha, NULLABLE, 0, 0, NONE, "commit of the last successful scan")                    \
-    X(S, i64,    composite_member_count, REQUIRED, 0, 0, NONE, "entries that lie inside composites")                   \
-    X(S, strs,   composite_child_types, REQUIRED, 0, 0, NONE, "their types")                                           \
-    X(S, strs,   topics,               REQUIRED, 0, 0, NONE, "GitHub topics")                                          \
-    X(S, str,    license,              NULLABLE, 0, 0, NONE, "SPDX id GitHub gives")                                   \
-    X(S, time,   waiting_since,        NULLABLE, 0, 0, NONE, "the scan waits for GitHub's quota since")                \
-    X(S, time,   waiting_until,        NULLABLE, 0, 0, NONE, "and goes on then")                                       \
-    X(S, time,   next_scan_at,         NULLABLE, 0, 0, NONE, "when it is rescanned by itself")                         \
-    X(S, bool,   import_repo_description, HIDDEN, 0, 0, NONE, "fetch the description at each scan")                    \
-    X(S, bool,   import_repo_readme,   HIDDEN, 0, 0, NONE, "fetch the README at each scan")                            \
-    X(S, bool,   ref_given,            HIDDEN, 0, 0, NONE, "the client named the ref: no fallback to the default branch") \
-    X(S, str,    tree_sha,             HIDDEN, 0, 0, NONE, "tree of the last successful scan")                         \
+    X(S, str,    id,                   REQUIRED, 0, 0, NONE, "src_<owner>_<repo>") \
+    X(S, str,    repo_url,             REQUIRED, 0, 0, FORMAT("uri"), "https://github.com/<owner>/<repo>") \
+    X(S, str,    owner,                REQUIRED, 0, 0, NONE, "repository owner") \
+    X(S, str,    repo_name,            REQUIRED, 0, 0, NONE, "repository name") \
+    X(S, str,    ref,                  REQUIRED, 0, 0, NONE, "branch, tag or SHA that is scanned") \
+    X(S, str,    root_hint,            NULLABLE, 0, 0, NONE, "folder the scan is limited to") \
+    X(S, choice, trust_level,          REQUIRED, 0, 0, CHOICES(SOURCE_TRUST), "how its artifacts are treated") \
+    X(S, choice, visibility,           REQUIRED, 0, 0, CHOICES("public|private|internal"), "as GitHub says") \
+    X(S, choice, scan_status,          REQUIRED, 0, 0, CHOICES(SOURCE_SCAN_STATUS), "the last or current scan") \
+    X(S, i64,    artifact_count,       REQUIRED, 0, 0, NONE, "live entries") \
+    X(S, time,   last_sync_at,         NULLABLE, 0, 0, NONE, "end of the last successful scan") \
+    X(S, str,    last_error,           NULLABLE, 0, 0, NONE, "why the last scan failed") \
+    X(S, time,   created_at,           REQUIRED, 0, 0, NONE, "when it was registered") \
+    X(S, time,   updated_at,           REQUIRED, 0, 0, NONE, "when it last changed") \
+    X(S, str,    description,          NULLABLE, 0, 500, NONE, "the user's description") \
+    X(S, str,    notes,                NULLABLE, 0, 2000, NONE, "internal notes") \
+    X(S, bool,   enable_frontmatter_detection, REQUIRED, 0, 0, NONE, "Markdown frontmatter makes artifacts too") \
+    X(S, pairs,  manual_map,           NULLABLE, 0, 0, NONE, "directory -> artifact type") \
+    X(S, str,    repo_description,     NULLABLE, 0, 0, NONE, "GitHub's description, when asked for") \
+    X(S, str,    repo_readme,          NULLABLE, 0, 0, NONE, "README, when asked for; cut at 50000 characters") \
+    X(S, strs,   tags,                 REQUIRED, 0, 20, EACH(1, 50), "tags, lower case") \
+    X(S, counts, counts_by_type,       REQUIRED, 0, 0, NONE, "live entries by artifact type") \
+    X(S, bool,   indexing_enabled,     REQUIRED, 0, 0, NONE, "whether search shows its entries") \
+    X(S, time,   last_indexed_at,      NULLABLE, 0, 0, NONE, "when search last learnt its entries") \
+    X(S, i64,    new_artifact_count,   REQUIRED, 0, 0, NONE, "entries with status new") \
+    X(S, i64,    updated_artifact_count, REQUIRED, 0, 0, NONE, "entries with status updated") \
+    X(S, i64,    imported_count,       REQUIRED, 0, 0, NONE, "entries with status imported") \
+    X(S, bool,   single_artifact_mode, REQUIRED, 0, 0, NONE, "the whole repository is one artifact") \
+    X(S, str,    single_artifact_type, NULLABLE, 0, 0, NONE, "its type then") \
+    X(S, bool,   deep_indexing_enabled, REQUIRED, 0, 0, NONE, "kept for clients that send it") \
+    X(S, str,    artifacts_root,       NULLABLE, 0, 0, NONE, "deepest folder all live entries share") \
+    X(S, i64,    artifact_count_from_cache, REQUIRED, 0, 0, NONE, "the same as artifact_count") \
+    X(S, str,    indexing_strategy,    NULLABLE, 0, 0, NONE, "how content is fetched: archive") \
+    X(S, str,    last_indexed_tree_sha, NULLABLE, 0, 0, NONE, "commit of the last successful scan") \
+    X(S, i64,    composite_member_count, REQUIRED, 0, 0, NONE, "entries that lie inside composites") \
+    X(S, strs,   composite_child_types, REQUIRED, 0, 0, NONE, "their types") \
+    X(S, strs,   topics,               REQUIRED, 0, 0, NONE, "GitHub topics") \
+    X(S, str,    license,              NULLABLE, 0, 0, NONE, "SPDX id GitHub gives") \
+    X(S, time,   waiting_since,        NULLABLE, 0, 0, NONE, "the scan waits for GitHub's quota since") \
+    X(S, time,   waiting_until,        NULLABLE, 0, 0, NONE, "and goes on then") \
+    X(S, time,   next_scan_at,         NULLABLE, 0, 0, NONE, "when it is rescanned by itself") \
+    X(S, bool,   import_repo_description, HIDDEN, 0, 0, NONE, "fetch the description at each scan") \
+    X(S, bool,   import_repo_readme,   HIDDEN, 0, 0, NONE, "fetch the README at each scan") \
+    X(S, bool, ref_given, HIDDEN, 0, 0, NONE, "the client named the ref: no fallback to the default branch") \
+    X(S, str,    tree_sha,             HIDDEN, 0, 0, NONE, "tree of the last successful scan") \
     X(S, str,    scanned_as,           HIDDEN, 0, 0, NONE, "fingerprint of the settings of the last successful scan") \
     X(S, i64,    scan_number,          HIDDEN, 0, 0, NONE, "which scan may write: raised by each start, and by removal")
 SCHEMA_STRUCT(source, SOURCE_FIELDS);
 
 #define ENTRY_FIELDS(X, S)                                                                                             \
-    X(S, str,    id,               REQUIRED, 0, 0, NONE, "cat_ and 24 characters: the same for the same source, type and path") \
-    X(S, str,    source_id,        REQUIRED, 0, 0, NONE, "its source")                                                 \
-    X(S, choice, artifact_type,    REQUIRED, 0, 0, CHOICES(ARTIFACT_TYPES), "what it is")                              \
-    X(S, str,    name,             REQUIRED, 0, 0, NONE, "its name")                                                   \
-    X(S, str,    path,             REQUIRED, 0, 0, NONE, "where it lies in the repository")                            \
-    X(S, str,    upstream_url,     REQUIRED, 0, 0, FORMAT("uri"), "where a person can look at it")                     \
-    X(S, str,    detected_version, NULLABLE, 0, 0, NONE, "version its manifest names")                                 \
-    X(S, str,    detected_sha,     NULLABLE, 0, 0, NONE, "commit at which its present content was first seen")         \
-    X(S, time,   detected_at,      REQUIRED, 0, 0, NONE, "when that was")                                              \
-    X(S, i64,    confidence_score, REQUIRED, 0, 100, NONE, "how sure the detector is")                                 \
-    X(S, i64,    raw_score,        REQUIRED, 0, 0, NONE, "its points")                                                 \
-    X(S, counts, score_breakdown,  REQUIRED, 0, 0, NONE, "where they come from")                                       \
-    X(S, choice, status,           REQUIRED, 0, 0, CHOICES("new|updated|removed|imported|excluded"), "since it was first seen") \
-    X(S, time,   import_date,      NULLABLE, 0, 0, NONE, "when it was imported")                                       \
-    X(S, str,    import_id,        NULLABLE, 0, 0, NONE, "by which import")                                            \
-    X(S, time,   excluded_at,      NULLABLE, 0, 0, NONE, "when it was excluded")                                       \
-    X(S, str,    excluded_reason,  NULLABLE, 0, 0, NONE, "why")                                                        \
-    X(S, bool,   is_duplicate,     REQUIRED, 0, 0, NONE, "excluded for having the content of another entry")           \
-    X(S, bool,   in_collection,    REQUIRED, 0, 0, NONE, "in a local collection")                                      \
-    X(S, str,    title,            NULLABLE, 0, 200, NONE, "from its frontmatter")                                     \
-    X(S, str,    description,      NULLABLE, 0, 2000, NONE, "from its frontmatter")                                    \
-    X(S, strs,   tags,             REQUIRED, 0, 50, NONE, "from its frontmatter")                                      \
-    X(S, str,    license,          NULLABLE, 0, 0, NONE, "its own, else the repository's")                             \
-    X(S, str,    content_hash,     NULLABLE, 0, 0, NONE, "SHA-256 over its files' paths and git blob names")           \
-    X(S, time,   created_at,       REQUIRED, 0, 0, NONE, "when it was first seen")                                     \
+    X(S, str, id, REQUIRED, 0, 0, NONE, "cat_ and 24 characters: the same for the same source, type and path") \
+    X(S, str,    source_id,        REQUIRED, 0, 0, NONE, "its source") \
+    X(S, choice, artifact_type,    REQUIRED, 0, 0, CHOICES(ARTIFACT_TYPES), "what it is") \
+    X(S, str,    name,             REQUIRED, 0, 0, NONE, "its name") \
+    X(S, str,    path,             REQUIRED, 0, 0, NONE, "where it lies in the repository") \
+    X(S, str,    upstream_url,     REQUIRED, 0, 0, FORMAT("uri"), "where a person can look at it") \
+    X(S, str,    detected_version, NULLABLE, 0, 0, NONE, "version its manifest names") \
+    X(S, str,    detected_sha,     NULLABLE, 0, 0, NONE, "commit at which its present content was first seen") \
+    X(S, time,   detected_at,      REQUIRED, 0, 0, NONE, "when that was") \
+    X(S, i64,    confidence_score, REQUIRED, 0, 100, NONE, "how sure the detector is") \
+    X(S, i64,    raw_score,        REQUIRED, 0, 0, NONE, "its points") \
+    X(S, counts, score_breakdown,  REQUIRED, 0, 0, NONE, "where they come from") \
+    X(S, choice, status, REQUIRED, 0, 0, CHOICES("new|updated|removed|imported|excluded"), "since it was first seen") \
+    X(S, time,   import_date,      NULLABLE, 0, 0, NONE, "when it was imported") \
+    X(S, str,    import_id,        NULLABLE, 0, 0, NONE, "by which import") \
+    X(S, time,   excluded_at,      NULLABLE, 0, 0, NONE, "when it was excluded") \
+    X(S, str,    excluded_reason,  NULLABLE, 0, 0, NONE, "why") \
+    X(S, bool,   is_duplicate,     REQUIRED, 0, 0, NONE, "excluded for having the content of another entry") \
+    X(S, bool,   in_collection,    REQUIRED, 0, 0, NONE, "in a local collection") \
+    X(S, str,    title,            NULLABLE, 0, 200, NONE, "from its frontmatter") \
+    X(S, str,    description,      NULLABLE, 0, 2000, NONE, "from its frontmatter") \
+    X(S, strs,   tags,             REQUIRED, 0, 50, NONE, "from its frontmatter") \
+    X(S, str,    license,          NULLABLE, 0, 0, NONE, "its own, else the repository's") \
+    X(S, str,    content_hash,     NULLABLE, 0, 0, NONE, "SHA-256 over its files' paths and git blob names") \
+    X(S, time,   created_at,       REQUIRED, 0, 0, NONE, "when it was first seen") \
     X(S, time,   updated_at,       REQUIRED, 0, 0, NONE, "when it last changed")
 SCHEMA_STRUCT(entry, ENTRY_FIELDS);
 
 /* What a scan found out; kept in memory with the source's last scan and answered to `Prefer: wait`. */
 #define SCAN_RESULT_FIELDS(X, S)                                                                                       \
-    X(S, choice, status,           REQUIRED, 0, 0, CHOICES("success|error"), "how the scan ended")                     \
-    X(S, i64,    artifacts_found,  REQUIRED, 0, 0, NONE, "live entries now")                                           \
-    X(S, i64,    new_count,        REQUIRED, 0, 0, NONE, "entries seen for the first time")                            \
-    X(S, i64,    updated_count,    REQUIRED, 0, 0, NONE, "entries whose content or place in the list changed")         \
-    X(S, i64,    removed_count,    REQUIRED, 0, 0, NONE, "entries that are gone")                                      \
-    X(S, i64,    unchanged_count,  REQUIRED, 0, 0, NONE, "entries that are as they were")                              \
-    X(S, i64,    total_detected,   REQUIRED, 0, 0, NONE, "what the detector gave")                                     \
-    X(S, i64,    total_unique,     REQUIRED, 0, 0, NONE, "without duplicates")                                         \
-    X(S, i64,    duplicates_within_source, REQUIRED, 0, 0, NONE, "the duplicates")                                     \
-    X(S, i64,    duplicates_cross_source,  REQUIRED, 0, 0, NONE, "always 0: sources don't hide each other's artifacts") \
-    X(S, i64,    scan_duration_ms, REQUIRED, 0, 0, NONE, "from its start, waiting included")                           \
-    X(S, strs,   errors,           REQUIRED, 0, 0, NONE, "what went wrong or was skipped, in words")                   \
-    X(S, time,   scanned_at,       REQUIRED, 0, 0, NONE, "when it ended")                                              \
-    X(S, str,    actual_ref,       NULLABLE, 0, 0, NONE, "the ref that was scanned")                                   \
+    X(S, choice, status,           REQUIRED, 0, 0, CHOICES("success|error"), "how the scan ended") \
+    X(S, i64,    artifacts_found,  REQUIRED, 0, 0, NONE, "live entries now") \
+    X(S, i64,    new_count,        REQUIRED, 0, 0, NONE, "entries seen for the first time") \
+    X(S, i64,    updated_count,    REQUIRED, 0, 0, NONE, "entries whose content or place in the list changed") \
+    X(S, i64,    removed_count,    REQUIRED, 0, 0, NONE, "entries that are gone") \
+    X(S, i64,    unchanged_count,  REQUIRED, 0, 0, NONE, "entries that are as they were") \
+    X(S, i64,    total_detected,   REQUIRED, 0, 0, NONE, "what the detector gave") \
+    X(S, i64,    total_unique,     REQUIRED, 0, 0, NONE, "without duplicates") \
+    X(S, i64,    duplicates_within_source, REQUIRED, 0, 0, NONE, "the duplicates") \
+    X(S, i64, duplicates_cross_source, REQUIRED, 0, 0, NONE, "always 0: sources don't hide each other's artifacts") \
+    X(S, i64,    scan_duration_ms, REQUIRED, 0, 0, NONE, "from its start, waiting included") \
+    X(S, strs,   errors,           REQUIRED, 0, 0, NONE, "what went wrong or was skipped, in words") \
+    X(S, time,   scanned_at,       REQUIRED, 0, 0, NONE, "when it ended") \
+    X(S, str,    actual_ref,       NULLABLE, 0, 0, NONE, "the ref that was scanned") \
     X(S, bool,   not_modified,     REQUIRED, 0, 0, NONE, "GitHub said that nothing changed")
 SCHEMA_STRUCT(scan_result, SCAN_RESULT_FIELDS);
 
@@ -156,7 +160,8 @@ typedef struct source_page {
     int64_t total; /* -1: not counted, without filters */
 } source_page;
 bool source_filter_is_empty(const source_filter *f);
-/* In the order of ids, those above `after` (null: from the first; need not exist). Texts are copied to the arena. */
+/* In the order of ids, those above `after` (null: from the first; need not exist). Texts are copied to the
+ * arena. */
 int sources_list(store_view *v, arena *a, const source_filter *f, str after, size_t limit, source_page *ret_page);
 
 typedef enum entry_sort { ENTRY_SORT_CONFIDENCE, ENTRY_SORT_NAME, ENTRY_SORT_DATE } entry_sort;
@@ -172,16 +177,20 @@ typedef struct entry_page {
     int64_t total;
     counts by_status, by_type; /* of all that match */
 } entry_page;
-/* One source's catalogue. `after`: id of the last entry of the page before; -ENOENT when that is not known any more. */
+/* One source's catalogue. `after`: id of the last entry of the page before; -ENOENT when that is not known
+ * any more. */
 int entries_list(store_view *v, arena *a, str source_id, const entry_filter *f, entry_sort sort, bool down, str after,
                  size_t limit, entry_page *ret_page);
-int64_t entries_of_source(store_view *v, str source_id); /* rows, removed ones too: to decide between loop and job */
+/* rows, removed ones too: to decide between loop and job */
+int64_t entries_of_source(store_view *v, str source_id);
 
 /* The marketplace: live entries of all sources, by name then id. */
 int64_t entries_live(store_view *v, str type); /* null: all types */
-int entries_live_page(store_view *v, arena *a, str type, uint64_t skip, size_t limit, const entry **ret_items, size_t *ret_n);
+int entries_live_page(store_view *v, arena *a, str type, uint64_t skip, size_t limit, const entry **ret_items,
+                      size_t *ret_n);
 
-/* All live entries of indexed sources, by name: for who keeps an index of them. A negative result of fn ends it. */
+/* All live entries of indexed sources, by name: for who keeps an index of them. A negative result of fn ends
+ * it. */
 typedef struct entry_live {
     str id, name; /* until fn returns */
     unsigned type; /* artifact_type_number */
@@ -210,58 +219,62 @@ typedef struct sources_options {
     int64_t rescan_interval_ms;
     unsigned concurrency;    /* scans at once */
     size_t max_entries, max_archive_bytes;
-    /* Entries that appeared, changed or went, after they are durable; in batches of at most SOURCES_BATCH a turn. */
+    /* Entries that appeared, changed or went, after they are durable; in batches of at most SOURCES_BATCH a
+     * turn. */
     void (*on_entries)(void *arg, const entry_change *changes, size_t n);
     void (*on_reindex)(void *arg); /* a source began or ceased to be indexed: learn all entries anew */
     void *arg;
 } sources_options;
 int sources_new(const sources_options *o, sources **ret_sources);
-/* Takes over rescan_interval_ms, concurrency, max_entries and max_archive_bytes; limits are for scans begun from now on. */
+/* Takes over rescan_interval_ms, concurrency, max_entries and max_archive_bytes; limits are for scans begun
+ * from now on. */
 void sources_configure(sources *s, const sources_options *o);
 int sources_start(sources *s); /* takes up unfinished scans, sets the rescan timer */
-void sources_stop(sources *s, void (*stopped)(void *arg), void *arg); /* cancels scans; they are taken up at the next start */
+/* cancels scans; they are taken up at the next start */
+void sources_stop(sources *s, void (*stopped)(void *arg), void *arg);
 void sources_free(sources *s);
 
-/* What a client may say when it registers a source, and when it changes one. Text rules that a length does not say
- * (URL, root_hint, tags, manual_map) are in repo_url.h and applied by source_from_create and source_apply_update. */
+/* What a client may say when it registers a source, and when it changes one. Text rules that a length does
+ * not say (URL, root_hint, tags, manual_map) are in repo_url.h and applied by source_from_create and
+ * source_apply_update. */
 #define SOURCE_CREATE_FIELDS(X, S)                                                                                     \
-    X(S, str,    repo_url,      REQUIRED, 1, 500, FORMAT("uri"), "https://github.com/<owner>/<repo>")                  \
-    X(S, str,    ref,           OPTIONAL, 1, 250, NONE, "branch, tag or SHA; default main, else the default branch")   \
-    X(S, str,    root_hint,     OPTIONAL | NULLABLE, 0, 500, NONE, "folder to limit the scan to")                                 \
-    X(S, str,    access_token,  OPTIONAL | NULLABLE, 1, 500, NONE, "for this scan; never stored")                                 \
-    X(S, raw,    manual_map,    OPTIONAL | NULLABLE, 0, 0, NONE, "directory -> type, or type -> directories")                     \
-    X(S, choice, trust_level,   OPTIONAL, 0, 0, CHOICES_DEFAULT(SOURCE_TRUST, "basic"), "how its artifacts are treated") \
-    X(S, str,    description,   OPTIONAL | NULLABLE, 0, 500, NONE, "the user's description")                                      \
-    X(S, str,    notes,         OPTIONAL | NULLABLE, 0, 2000, NONE, "internal notes")                                             \
-    X(S, bool,   enable_frontmatter_detection, OPTIONAL, 0, 0, NONE, "Markdown frontmatter makes artifacts too")       \
-    X(S, bool,   indexing_enabled, OPTIONAL | NULLABLE, 0, 0, NONE, "whether search shows its entries; default true")             \
-    X(S, bool,   import_repo_description, OPTIONAL, 0, 0, NONE, "take over GitHub's description and topics")           \
-    X(S, bool,   import_repo_readme, OPTIONAL, 0, 0, NONE, "take over the README")                                     \
-    X(S, strs,   tags,          OPTIONAL | NULLABLE, 0, 0, NONE, "at most 20 tags of 1 to 50 characters")                         \
-    X(S, bool,   single_artifact_mode, OPTIONAL, 0, 0, NONE, "the whole repository (or root_hint) is one artifact")    \
-    X(S, choice, single_artifact_type, OPTIONAL | NULLABLE, 0, 0, CHOICES("skill|command|agent|mcp_server|hook|composite"), "its type then") \
+    X(S, str,    repo_url,      REQUIRED, 1, 500, FORMAT("uri"), "https://github.com/<owner>/<repo>") \
+    X(S, str,    ref,           OPTIONAL, 1, 250, NONE, "branch, tag or SHA; default main, else the default branch") \
+    X(S, str,    root_hint,     OPTIONAL | NULLABLE, 0, 500, NONE, "folder to limit the scan to") \
+    X(S, str,    access_token,  OPTIONAL | NULLABLE, 1, 500, NONE, "for this scan; never stored") \
+    X(S, raw,    manual_map,    OPTIONAL | NULLABLE, 0, 0, NONE, "directory -> type, or type -> directories") \
+    X(S, choice, trust_level, OPTIONAL, 0, 0, CHOICES_DEFAULT(SOURCE_TRUST, "basic"), "how its artifacts are treated") \
+    X(S, str,    description,   OPTIONAL | NULLABLE, 0, 500, NONE, "the user's description") \
+    X(S, str,    notes,         OPTIONAL | NULLABLE, 0, 2000, NONE, "internal notes") \
+    X(S, bool,   enable_frontmatter_detection, OPTIONAL, 0, 0, NONE, "Markdown frontmatter makes artifacts too") \
+    X(S, bool,   indexing_enabled, OPTIONAL | NULLABLE, 0, 0, NONE, "whether search shows its entries; default true") \
+    X(S, bool,   import_repo_description, OPTIONAL, 0, 0, NONE, "take over GitHub's description and topics") \
+    X(S, bool,   import_repo_readme, OPTIONAL, 0, 0, NONE, "take over the README") \
+    X(S, strs,   tags,          OPTIONAL | NULLABLE, 0, 0, NONE, "at most 20 tags of 1 to 50 characters") \
+    X(S, bool,   single_artifact_mode, OPTIONAL, 0, 0, NONE, "the whole repository (or root_hint) is one artifact") \
+    X(S, choice, single_artifact_type, OPTIONAL | NULLABLE, 0, 0, CHOICES(SOURCE_MAP_TYPES), "its type then") \
     X(S, bool,   deep_indexing_enabled, OPTIONAL, 0, 0, NONE, "kept for clients that send it")
 SCHEMA_STRUCT(source_create, SOURCE_CREATE_FIELDS);
 
 #define SOURCE_UPDATE_FIELDS(X, S)                                                                                     \
-    X(S, str,    ref,           OPTIONAL | NULLABLE, 1, 250, NONE, "branch, tag or SHA")                                          \
-    X(S, str,    root_hint,     OPTIONAL | NULLABLE, 0, 500, NONE, "folder to limit the scan to; empty: none")                    \
-    X(S, raw,    manual_map,    OPTIONAL | NULLABLE, 0, 0, NONE, "directory -> type; {} clears")                                  \
-    X(S, choice, trust_level,   OPTIONAL | NULLABLE, 0, 0, CHOICES(SOURCE_TRUST), "how its artifacts are treated")                \
-    X(S, str,    description,   OPTIONAL | NULLABLE, 0, 500, NONE, "the user's description")                                      \
-    X(S, str,    notes,         OPTIONAL | NULLABLE, 0, 2000, NONE, "internal notes")                                             \
-    X(S, bool,   enable_frontmatter_detection, OPTIONAL | NULLABLE, 0, 0, NONE, "Markdown frontmatter makes artifacts too")       \
-    X(S, bool,   indexing_enabled, OPTIONAL | NULLABLE, 0, 0, NONE, "whether search shows its entries")                           \
-    X(S, bool,   import_repo_description, OPTIONAL | NULLABLE, 0, 0, NONE, "true: fetch the description and topics now")          \
+    X(S, str,    ref,           OPTIONAL | NULLABLE, 1, 250, NONE, "branch, tag or SHA") \
+    X(S, str,    root_hint,     OPTIONAL | NULLABLE, 0, 500, NONE, "folder to limit the scan to; empty: none") \
+    X(S, raw,    manual_map,    OPTIONAL | NULLABLE, 0, 0, NONE, "directory -> type; {} clears") \
+    X(S, choice, trust_level,   OPTIONAL | NULLABLE, 0, 0, CHOICES(SOURCE_TRUST), "how its artifacts are treated") \
+    X(S, str,    description,   OPTIONAL | NULLABLE, 0, 500, NONE, "the user's description") \
+    X(S, str,    notes,         OPTIONAL | NULLABLE, 0, 2000, NONE, "internal notes") \
+    X(S, bool, enable_frontmatter_detection, OPTIONAL | NULLABLE, 0, 0, NONE, "frontmatter makes artifacts") \
+    X(S, bool,   indexing_enabled, OPTIONAL | NULLABLE, 0, 0, NONE, "whether search shows its entries") \
+    X(S, bool, import_repo_description, OPTIONAL | NULLABLE, 0, 0, NONE, "true: fetch the description and topics now") \
     X(S, bool,   import_repo_readme, OPTIONAL | NULLABLE, 0, 0, NONE, "true: fetch the README now, and at each scan") \
-    X(S, strs,   tags,          OPTIONAL | NULLABLE, 0, 0, NONE, "replaces all tags")                                             \
+    X(S, strs,   tags,          OPTIONAL | NULLABLE, 0, 0, NONE, "replaces all tags") \
     X(S, bool,   deep_indexing_enabled, OPTIONAL | NULLABLE, 0, 0, NONE, "kept for clients that send it")
 SCHEMA_STRUCT(source_update, SOURCE_UPDATE_FIELDS);
 
-/* A change asked for by a client. The struct, its arena and what it points to are the caller's until on_done, which runs
- * exactly once, later. Status: 0; -EEXIST, -ENOENT, -EBUSY (a scan is running); -EINVAL with `why` (what the client sent
- * does not fit), -EDESTADDRREQ (the URL is no repository's), -EREMOTEIO with why (GitHub could not be asked); -ENOSPC, -EIO,
- * -ENOMEM, -ECANCELED (shutting down). */
+/* A change asked for by a client. The struct, its arena and what it points to are the caller's until on_done,
+ * which runs exactly once, later. Status: 0; -EEXIST, -ENOENT, -EBUSY (a scan is running); -EINVAL with `why`
+ * (what the client sent does not fit), -EDESTADDRREQ (the URL is no repository's), -EREMOTEIO with why
+ * (GitHub could not be asked); -ENOSPC, -EIO, -ENOMEM, -ECANCELED (shutting down). */
 typedef struct source_task source_task;
 struct source_task {
     /* in */
@@ -289,16 +302,19 @@ struct source_task {
     bool has_description, has_readme, reindex;
     int64_t now;
 };
-void sources_create(sources *s, source_task *t); /* done: the source is stored as "scanning", its scan queued */
+/* done: the source is stored as "scanning", its scan queued */
+void sources_create(sources *s, source_task *t);
 void sources_change(sources *s, source_task *t); /* does not rescan */
 void sources_remove(sources *s, source_task *t); /* with its entries; cancels a running scan */
 void sources_rescan(sources *s, source_task *t); /* done: stored as "scanning", its scan queued */
 
-/* Waits for the end of the scan that is under way or queued for `id`; false when there is none. on_end runs once, later
- * (result NULL: it was cut off, by a stop or by the source's removal), unless sources_wait_cancel came first. */
+/* Waits for the end of the scan that is under way or queued for `id`; false when there is none. on_end runs
+ * once, later (result NULL: it was cut off, by a stop or by the source's removal), unless sources_wait_cancel
+ * came first. */
 typedef struct scan_waiter {
     list link;
-    void (*on_end)(struct scan_waiter *w, const scan_result *result); /* the result's texts live during the callback */
+    /* the result's texts live during the callback */
+    void (*on_end)(struct scan_waiter *w, const scan_result *result);
     void *user;
 } scan_waiter;
 bool sources_wait(sources *s, str id, scan_waiter *w);
@@ -307,7 +323,8 @@ void sources_wait_cancel(scan_waiter *w); /* harmless after on_end */
 typedef struct sources_stats {
     uint64_t succeeded, failed, unchanged, interrupted; /* scans that ended */
     uint64_t running, queued, waiting;                  /* scans now */
-    uint64_t skipped_files;                             /* archive members refused, with a reason in the result's errors */
+    /* archive members refused, with a reason in the result's errors */
+    uint64_t skipped_files;
 } sources_stats;
 const sources_stats *sources_stats_of(const sources *s);
 

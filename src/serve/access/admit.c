@@ -101,7 +101,8 @@ static int64_t limit_of(int64_t own, int64_t servers)
     return own < 0 ? INT64_MAX : own > 0 ? own : servers;
 }
 
-int access_admit(access_control *a, const http_request *req, store_view *v, access_scope need, bool open, access_grant *ret_grant)
+int access_admit(access_control *a, const http_request *req, store_view *v, access_scope need, bool open,
+                 access_grant *ret_grant)
 {
     access_grant *g = ret_grant;
     const str secret = presented(req);

@@ -100,8 +100,8 @@ static int revoke_apply(store_txn *t, store_op *op)
     store_item item;
     uint8_t hash[SHA256_LEN];
 
-    int err = store_walk(store_txn_view(t), &access_keys_ks, STORE_BY_KEY, str_of((const char *)r->prefix, sizeof(r->prefix)),
-                         STR_NULL, false, &c);
+    int err = store_walk(store_txn_view(t), &access_keys_ks, STORE_BY_KEY,
+                         str_of((const char *)r->prefix, sizeof(r->prefix)), STR_NULL, false, &c);
     if (err < 0)
         return err;
     const bool found = store_next(c, &item) && item.key.n == sizeof(hash);
@@ -142,8 +142,9 @@ int access_key_each(store_view *v, arena *a, void (*fn)(void *arg, const access_
 }
 
 /* ---- the table of known keys ---- */
-/* A slot is found by the secret's keyed hash and confirmed by it in constant time: the table holds neither the secret nor its
- * SHA-256. It is direct-mapped: two keys that meet in a slot take turns, at the price of a look-up. */
+/* A slot is found by the secret's keyed hash and confirmed by it in constant time: the table holds neither
+ * the secret nor its SHA-256. It is direct-mapped: two keys that meet in a slot take turns, at the price of a
+ * look-up. */
 static known_key *slot_of(access_control *a, const uint64_t tag[2])
 {
     return &a->known[tag[0] % KNOWN_KEYS];

@@ -66,7 +66,8 @@ static access_client *client_add(access_control *a, const client_id *id, unsigne
 {
     if (a->n_clients >= CLIENTS_MAX)
         forget_longest_idle(a);
-    access_client *c = a->n_clients < CLIENTS_MAX ? mem_new(access_client) : NULL; /* full of clients with requests under way */
+    /* full of clients with requests under way */
+    access_client *c = a->n_clients < CLIENTS_MAX ? mem_new(access_client) : NULL;
     if (!c)
         return NULL;
     c->id = *id;

@@ -21,8 +21,9 @@ typedef struct known_key {
     int64_t per_minute, per_hour, concurrent; /* as access_key */
 } known_key;
 
-/* A window slides by slots: what falls out of it is taken from the sum. One slot more than the window has, for the newest is not
- * over yet: so no window of that length, wherever it begins, holds more than the limit. */
+/* A window slides by slots: what falls out of it is taken from the sum. One slot more than the window has,
+ * for the newest is not over yet: so no window of that length, wherever it begins, holds more than the
+ * limit. */
 #define WINDOW_SLOTS 61
 typedef struct window {
     uint32_t slot[WINDOW_SLOTS];
@@ -58,7 +59,8 @@ struct access_control {
 };
 
 uint32_t access_scope_bits(const access_key *k);
-/* Constant-time against the table; -EACCES when there is no such key, the store's errors. *ret_key lives until the next call. */
+/* Constant-time against the table; -EACCES when there is no such key, the store's errors. *ret_key lives
+ * until the next call. */
 int access_find_key(access_control *a, store_view *v, str secret, const known_key **ret_key);
 
 #endif

@@ -235,7 +235,8 @@ static search_item search_item_of(const search_hit *h, const entry *e)
     };
 }
 
-/* The index says what matches; the records say where it stands. An entry that went in between is told by its name alone. */
+/* The index says what matches; the records say where it stands. An entry that went in between is told by its
+ * name alone. */
 static int write_search(call *c, store_view *v, const search_page *page)
 {
     const search_params *in = c->params;
@@ -305,12 +306,14 @@ static int find(call *c)
 {
     const search_params *in = c->params;
     api *app = c->app;
-    search_query q = {.text = in->query, .order = order_of(in->sort_by), .skip = (uint64_t)in->skip, .limit = (size_t)in->limit};
+    search_query q = {
+        .text = in->query, .order = order_of(in->sort_by), .skip = (uint64_t)in->skip, .limit = (size_t)in->limit};
     search_page page = {0};
     str type;
     int r = 0;
 
-    const bool known = (!in->type.n || artifact_type_parse(in->type, &type) == 0) && !in->project_id.n; /* no projects yet */
+    /* no projects yet */
+    const bool known = (!in->type.n || artifact_type_parse(in->type, &type) == 0) && !in->project_id.n;
     if (in->type.n && known)
         q.types = UINT64_C(1) << artifact_type_number(type);
     if (known)

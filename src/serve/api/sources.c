@@ -37,7 +37,7 @@ SCHEMA(source_query, SOURCE_QUERY_FIELDS, "Filters, all of which must match");
     X(S, i64,    limit,            OPTIONAL, 1, 100, DEFAULT("50"), "items a page") \
     X(S, str,    cursor,           OPTIONAL, 0, 200, NONE, "end_cursor of the page before") \
     X(S, str,    artifact_type,    OPTIONAL, 0, 50, NONE, "only this type") \
-    X(S, choice, status,           OPTIONAL, 0, 0, CHOICES("new|updated|removed|imported|excluded"), "only this status") \
+    X(S, choice, status, OPTIONAL, 0, 0, CHOICES("new|updated|removed|imported|excluded"), "only this status") \
     X(S, i64,    min_confidence,   OPTIONAL, 0, 100, DEFAULT("0"), "at least this sure") \
     X(S, i64,    max_confidence,   OPTIONAL, 0, 100, DEFAULT("100"), "at most this sure") \
     X(S, bool,   include_below_threshold, OPTIONAL, 0, 0, NONE, "also entries below confidence 30") \
@@ -165,7 +165,8 @@ static void reply_failure(change *ch)
         (void)not_found(c, t->id);
         break;
     case -EEXIST:
-        (void)reply_error(c, 409, "Source with repository URL '" STR_FMT "' already exists", STR_ARG(t->create->repo_url));
+        (void)reply_error(c, 409, "Source with repository URL '" STR_FMT "' already exists",
+                          STR_ARG(t->create->repo_url));
         break;
     case -EBUSY:
         (void)reply_error(c, 409, "Source '" STR_FMT "' is already scanning", STR_ARG(t->id));
@@ -511,13 +512,14 @@ static const route rows_of_sources[] = {
      .handle = get_source, .summary = "One source"},
     {HTTP_M_PATCH, "/api/v1/marketplace/sources/{id}", &family_sources, SCOPE_SOURCES_WRITE, LIMIT_KEY,
      .params = &source_ref_schema, .body = &source_update_schema, .flags = ALLOW_EXTRA, .reply = &source_schema,
-     .errors = "400 404 422 500 507", .handle = patch_source, .summary = "Change a source; it is not rescanned by that"},
+     .errors = "400 404 422 500 507", .handle = patch_source,
+     .summary = "Change a source; it is not rescanned by that"},
     {HTTP_M_DELETE, "/api/v1/marketplace/sources/{id}", &family_sources, SCOPE_SOURCES_WRITE, LIMIT_KEY,
      .params = &source_ref_schema, .reply_status = 204, .errors = "404 507", .handle = delete_source,
      .summary = "Forget a source and its catalogue"},
     {HTTP_M_POST, "/api/v1/marketplace/sources/{id}/rescan", &family_sources, SCOPE_SOURCES_WRITE, LIMIT_KEY,
-     .params = &source_ref_schema, .reply = &source_schema, .errors = "404 409 507",
-     .handle = post_rescan, .summary = "Scan again; Prefer: wait=N waits for the scan and adds its counts"},
+     .params = &source_ref_schema, .reply = &source_schema, .errors = "404 409 507", .handle = post_rescan,
+     .summary = "Scan again; Prefer: wait=N waits for the scan and adds its counts"},
     {HTTP_M_GET, "/api/v1/marketplace/sources/{id}/artifacts", &family_sources, SCOPE_SOURCES_READ, LIMIT_KEY,
      .params = &entry_query_schema, .reply = &entry_list_schema, .errors = "400 404 422",
      .etag_of = {&sources_ks, &entries_ks}, .handle = list_entries, .summary = "A source's catalogue"},

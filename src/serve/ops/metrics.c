@@ -45,10 +45,10 @@ static void put_labelled(buf *out, const char *name, const char *label, str valu
     put_value(out, v);
 }
 
-/* A histogram's lines: cumulative buckets of bounds in units of `scale` per whole, then +Inf, sum and count. `labels` stands before
- * le, without braces ("route=\"x\","), or is empty. */
-static void put_histogram(buf *out, const char *name, str labels, const double *bounds, size_t n, const uint64_t *buckets,
-                          double sum)
+/* A histogram's lines: cumulative buckets of bounds in units of `scale` per whole, then +Inf, sum and count.
+ * `labels` stands before le, without braces ("route=\"x\","), or is empty. */
+static void put_histogram(buf *out, const char *name, str labels, const double *bounds, size_t n,
+                          const uint64_t *buckets, double sum)
 {
     uint64_t total = 0;
 
@@ -251,7 +251,8 @@ static void cpu(const ops *o, const char *name, buf *out)
     (void)o;
     if (getrusage(RUSAGE_SELF, &u) == 0)
         buf_printf(out, "%s %.6f\n", name,
-                   (double)(u.ru_utime.tv_sec + u.ru_stime.tv_sec) + (double)(u.ru_utime.tv_usec + u.ru_stime.tv_usec) / 1e6);
+                   (double)(u.ru_utime.tv_sec + u.ru_stime.tv_sec) +
+                       (double)(u.ru_utime.tv_usec + u.ru_stime.tv_usec) / 1e6);
 }
 
 static void resident(const ops *o, const char *name, buf *out)
@@ -270,7 +271,8 @@ static void resident(const ops *o, const char *name, buf *out)
 /* ---- the table ---- */
 static const metric METRICS[] = {
     {"larder_http_requests_total", "counter", "Requests answered, by route and status.", requests},
-    {"larder_http_request_duration_seconds", "histogram", "From a request's first byte to its reply, by route.", latency},
+    {"larder_http_request_duration_seconds", "histogram", "From a request's first byte to its reply, by route.",
+     latency},
     {"larder_http_unanswered_total", "counter", "Handlers that gave no answer; a bug when not 0.", unanswered},
     {"larder_http_connections", "gauge", "Open client connections.", connections},
     {"larder_http_connections_accepted_total", "counter", "Connections accepted.", accepted},
@@ -302,7 +304,8 @@ static const metric METRICS[] = {
 int ops_write_metrics(const ops *o, buf *out)
 {
     for (size_t i = 0; i < COUNT_OF(METRICS); i++) {
-        buf_printf(out, "# HELP %s %s\n# TYPE %s %s\n", METRICS[i].name, METRICS[i].help, METRICS[i].name, METRICS[i].kind);
+        buf_printf(out, "# HELP %s %s\n# TYPE %s %s\n", METRICS[i].name, METRICS[i].help, METRICS[i].name,
+                   METRICS[i].kind);
         METRICS[i].samples(o, METRICS[i].name, out);
     }
     return out->err;

@@ -83,7 +83,8 @@ static const route rows_of_ops[] = {
     {HTTP_M_GET, "/readyz", &family_ops, SCOPE_PUBLIC, LIMIT_NONE, .reply = &ready_schema, .other_status = 503,
      .handle = get_ready, .summary = "The server can do its work"},
     {HTTP_M_GET, "/metrics", &family_ops, SCOPE_METRICS, LIMIT_NONE,
-     .reply_type = "text/plain; version=0.0.4; charset=utf-8", .handle = get_metrics, .summary = "Figures for Prometheus"},
+     .reply_type = "text/plain; version=0.0.4; charset=utf-8", .handle = get_metrics,
+     .summary = "Figures for Prometheus"},
     {HTTP_M_GET, "/openapi.json", &family_ops, SCOPE_PUBLIC, LIMIT_NONE, .handle = get_document,
      .summary = "This interface, as OpenAPI 3.1"},
 };

@@ -73,7 +73,8 @@ static void put_reference(json *w, const schema *s)
 
     buf_printf(&path, "#/components/schemas/%s", s->name);
     json_object(w);
-    json_pair_str(w, "$ref", path.err ? STR("#") : buf_view(&path)); /* without memory the document fails as well */
+    /* without memory the document fails as well */
+    json_pair_str(w, "$ref", path.err ? STR("#") : buf_view(&path));
     json_end(w);
     buf_done(&path);
 }
@@ -123,7 +124,8 @@ static void put_headers(json *w, const route *row, int status)
     if (has_etag)
         put_header(w, STR("ETag"), STR("string"), STR("for If-None-Match"));
     if (row->limits != LIMIT_NONE) {
-        put_header(w, STR("X-RateLimit-Limit"), STR("integer"), STR("requests a window takes; absent where there is no limit"));
+        put_header(w, STR("X-RateLimit-Limit"), STR("integer"),
+                   STR("requests a window takes; absent where there is no limit"));
         put_header(w, STR("X-RateLimit-Remaining"), STR("integer"), STR("how many are left"));
         put_header(w, STR("X-RateLimit-Reset"), STR("integer"), STR("when there will be more, in Unix seconds"));
     }
@@ -143,7 +145,8 @@ static void open_response(json *w, const route *row, int status)
         json_key(w, str_c(digits));
     }
     json_object(w);
-    json_pair_str(w, "description", status == DEFAULT_STATUS ? STR("Any other failure") : str_c(http_status_text(status)));
+    json_pair_str(w, "description",
+                  status == DEFAULT_STATUS ? STR("Any other failure") : str_c(http_status_text(status)));
     if (status != DEFAULT_STATUS)
         put_headers(w, row, status);
 }
@@ -366,9 +369,10 @@ static void put_head(json *w, const router *r)
     json_object(w);
     json_pair_str(w, "title", STR("Larder"));
     json_pair_str(w, "version", STR(LARDER_VERSION));
-    json_pair_str(w, "description",
-                  STR("Keeps caches fresh and says how fresh they are. HEAD is answered wherever GET is. Where the operator "
-                      "opens a family, its operations need no key; a wrong one is refused all the same."));
+    json_pair_str(
+        w, "description",
+        STR("Keeps caches fresh and says how fresh they are. HEAD is answered wherever GET is. Where the operator "
+            "opens a family, its operations need no key; a wrong one is refused all the same."));
     json_end(w);
     json_key(w, STR("tags"));
     json_array(w);

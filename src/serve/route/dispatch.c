@@ -1,7 +1,7 @@
-/* What is the same for every endpoint, in this order: match, method, key and scope, limits, If-None-Match, decoding, handler.
- * Where the client or this server still has the answer, the last two are left out.
- * The read scope that the key was looked up in stays open until the handler returns, so that the ETag and the answer speak
- * of the same snapshot. */
+/* What is the same for every endpoint, in this order: match, method, key and scope, limits, If-None-Match,
+ * decoding, handler. Where the client or this server still has the answer, the last two are left out.
+ * The read scope that the key was looked up in stays open until the handler returns, so that the ETag and the
+ * answer speak of the same snapshot. */
 #include "router.h"
 
 #include "larder/hash.h"
@@ -46,9 +46,9 @@ static void log_request(const router *r, const http_request *req, int status, si
         key_id = str_of(key, sizeof(key));
     }
     const size_t n = net_addr_format(&client, addr);
-    log_info("request", LOG_C("method", http_method_name(req->method)), LOG_STR("path", req->path), LOG_INT("status", status),
-             LOG_INT("bytes", (int64_t)body_bytes), LOG_INT("us", us), LOG_STR("client", str_of(addr, n)),
-             LOG_STR("key", key_id), LOG_STR("request_id", req->request_id));
+    log_info("request", LOG_C("method", http_method_name(req->method)), LOG_STR("path", req->path),
+             LOG_INT("status", status), LOG_INT("bytes", (int64_t)body_bytes), LOG_INT("us", us),
+             LOG_STR("client", str_of(addr, n)), LOG_STR("key", key_id), LOG_STR("request_id", req->request_id));
 }
 
 static void on_replied(void *arg, http_request *req, int status, size_t body_bytes)
@@ -100,7 +100,8 @@ static str etag_of(arena *a, const reply_basis *basis)
 }
 
 /* ---- the steps ---- */
-/* What is decoded may point into the texts it was read from, and those in the read buffer don't outlive a deferred call. */
+/* What is decoded may point into the texts it was read from, and those in the read buffer don't outlive a
+ * deferred call. */
 static bool keep(arena *a, str *text)
 {
     if (text->n)

@@ -91,7 +91,8 @@ void route_send_tagged(call *c, str body)
     route_send(c, &rep);
 }
 
-/* A later reply was read from a later snapshot: the tag stands for it only if nothing was written in between. */
+/* A later reply was read from a later snapshot: the tag stands for it only if nothing was written in
+ * between. */
 static bool etag_holds(call *c)
 {
     const call_state *st = state_of(c);
@@ -199,8 +200,8 @@ int reply_errno(call *c, int err)
         send_error(c, ERRNO_MAP[i].status, str_c(ERRNO_MAP[i].text));
         return 0;
     }
-    log_error("a request failed", LOG_C("route", c->route ? c->route->path : "-"), LOG_STR("request", c->req->request_id),
-              LOG_ERR(err));
+    log_error("a request failed", LOG_C("route", c->route ? c->route->path : "-"),
+              LOG_STR("request", c->req->request_id), LOG_ERR(err));
     send_error(c, 500, STR("Internal server error"));
     return 0;
 }
