@@ -143,6 +143,8 @@ typedef struct config_sources {
  * file can't be read (-ENOENT, -EACCES...), with *why too. */
 int config_load(config *c, const config_sources *from, str *why);
 void config_done(config *c);
+/* Reads github.token_file, where there is one, into github_token: for who asks GitHub. Errors as config_load's. */
+int config_load_token(config *c, str *why);
 
 /* A configuration file that says the same, and in comments where each value comes from. Secrets are left out. */
 void config_show(const config *c, buf *out);

@@ -21,9 +21,14 @@ static int command_config_show(cli *c)
     return r < 0 ? cli_fail("%s", err_text(r)) : EXIT_DONE;
 }
 
+/* All but the token's file was checked as it was loaded. */
 static int command_config_check(cli *c)
 {
-    if (c->config.warning.p) /* it was checked as it was loaded */
+    str why;
+
+    if (config_load_token(&c->config, &why) < 0)
+        return cli_fail(STR_FMT, STR_ARG(why));
+    if (c->config.warning.p)
         fprintf(stderr, "larder: " STR_FMT "\n", STR_ARG(c->config.warning));
     puts("configuration: ok");
     return EXIT_DONE;

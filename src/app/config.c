@@ -72,7 +72,7 @@ str config_suggestion(arena *a, str name)
         const str candidates[] = {str_c(config_options[i].name), section_of(config_options[i].name)};
         for (size_t k = 0; k < COUNT_OF(candidates) && candidates[k].n > 0; k++) {
             const size_t d = distance(name, candidates[k]);
-            if (d < least && d < candidates[k].n) {
+            if (d > 0 && d < least && d < candidates[k].n) {
                 least = d;
                 best = candidates[k];
             }
@@ -86,16 +86,26 @@ int config_set(config *c, config_id option, const str *texts, size_t n, config_o
 {
     const config_option *o = &config_options[option];
     const str none = STR("");
+    const bool is_none = n == 0 && !o->kind->is_list;
+    config_value v = {.c = c, .o = o, .texts = is_none ? &none : texts, .n = is_none ? 1 : n};
 
-    *bad = 0;
-    const int r = o->kind->is_list ? o->kind->read(c, o, texts, n, config_member(c, option), bad, why)
-                                   : o->kind->read(c, o, n ? texts : &none, 1, config_member(c, option), bad, why);
+    const int r = o->kind->read(&v, config_member(c, option));
+    *bad = v.bad;
     if (r == 0)
         c->origin[option] = from;
+    else
+        *why = v.why;
     return r;
 }
 
 /* ---- the sources ---- */
+/* For a failure without a text. */
+static int no_memory(str *why)
+{
+    *why = str_c(err_text(-ENOMEM));
+    return -ENOMEM;
+}
+
 static int load_defaults(config *c, str *why)
 {
     size_t bad;
@@ -227,37 +237,32 @@ static int read_token(const char *path, char text[1024], size_t *ret_n, mode_t *
     return r;
 }
 
-static int load_token(config *c, str *why)
+int config_load_token(config *c, str *why)
 {
-    const char *path = c->github_token_file.p;
+    const char *path = c->github_token_file.p, *what = NULL;
     char text[1024];
     size_t n = 0, bad;
     mode_t mode = 0;
 
     if (c->github_token_file.n == 0)
         return 0;
-    if (c->github_token.n) {
-        *why = STR("github.token and github.token_file are both set");
-        return -EINVAL;
-    }
     int r = read_token(path, text, &n, &mode);
-    if (r < 0) {
-        *why = arena_printf(&c->arena, "github.token_file: %s: %s", path, err_text(r));
-        return r;
-    }
     str token = str_trim(str_of(text, n));
-    if (token.n == 0 || n == sizeof(text)) {
-        *why = arena_printf(&c->arena, "github.token_file: %s: %s", path, n ? "too long for a token" : "is empty");
-        return -EINVAL;
+    if (r == 0 && (token.n == 0 || n == sizeof(text))) {
+        what = token.n ? "too long for a token" : "is empty";
+        r = -EINVAL;
     }
-    token = arena_dup(&c->arena, token);
+    if (r == 0) {
+        token = arena_dup(&c->arena, token);
+        r = token.p ? config_set(c, OPTION_github_token, &token, 1, FROM_TOKEN_FILE, &bad, why) : -ENOMEM;
+        what = r == -EINVAL ? "has characters that no token has" : NULL;
+    }
     mem_wipe(text, sizeof(text));
-    r = token.p ? config_set(c, OPTION_github_token, &token, 1, FROM_TOKEN_FILE, &bad, why) : -ENOMEM;
-    if (r == -EINVAL)
-        *why = arena_printf(&c->arena, "github.token_file: %s: has characters that no token has", path);
     if (r == 0 && (mode & 077))
         c->warning = arena_printf(&c->arena, "github.token_file: %s: others may read it (mode %03o)", path, mode);
-    return r;
+    if (r < 0)
+        *why = arena_printf(&c->arena, "github.token_file: %s: %s", path, what ? what : err_text(r));
+    return r < 0 && !why->p ? no_memory(why) : r;
 }
 
 int config_load(config *c, const config_sources *from, str *why)
@@ -272,13 +277,11 @@ int config_load(config *c, const config_sources *from, str *why)
         r = load_environment(c, from->environment, why);
     if (r == 0)
         r = load_sets(c, from->sets, from->n_sets, why);
-    if (r == 0)
-        r = load_token(c, why);
-    if (r < 0 && !why->p) { /* no memory for a better text */
-        r = -ENOMEM;
-        *why = str_c(err_text(r));
+    if (r == 0 && c->github_token.n && c->github_token_file.n) {
+        *why = STR("github.token and github.token_file are both set");
+        r = -EINVAL;
     }
-    return r;
+    return r < 0 && !why->p ? no_memory(why) : r;
 }
 
 void config_done(config *c)

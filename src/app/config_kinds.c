@@ -4,18 +4,21 @@
 #define SHOWN 200 /* bytes of a wrong value that the complaint repeats */
 
 /* ---- complaints ---- */
-static int is_no(config *c, const config_option *o, str text, const char *expected, str *why)
+static int is_no(config_value *v, str text, const char *expected)
 {
-    *why = arena_printf(&c->arena, "%s: '" STR_FMT "' is %s", o->name, STR_ARG(str_head(text, SHOWN)), expected);
+    v->why =
+        arena_printf(&v->c->arena, "%s: '" STR_FMT "' is %s", v->o->name, STR_ARG(str_head(text, SHOWN)), expected);
     return -EINVAL;
 }
 
-static int check_length(config *c, const config_option *o, size_t n, const char *unit, str *why)
+static int check_length(config_value *v, size_t n, const char *unit)
 {
+    const config_option *o = v->o;
+
     if ((int64_t)n >= o->min && (int64_t)n <= o->max)
         return 0;
-    *why = arena_printf(&c->arena, "%s: has %zu %s, allowed are %lld to %lld", o->name, n, unit, (long long)o->min,
-                        (long long)o->max);
+    v->why = arena_printf(&v->c->arena, "%s: has %zu %s, allowed are %lld to %lld", o->name, n, unit, (long long)o->min,
+                          (long long)o->max);
     return -EINVAL;
 }
 
@@ -46,11 +49,12 @@ static int size_parse(str text, int64_t *ret_bytes)
     while (digits < text.n && text.p[digits] >= '0' && text.p[digits] <= '9')
         digits++;
     const str unit = str_trim(str_from(text, digits));
-    if (str_to_i64(str_head(text, digits), &n) < 0)
-        return -EINVAL;
+    const int r = str_to_i64(str_head(text, digits), &n);
+    if (r < 0)
+        return r;
     for (size_t i = 0; i < COUNT_OF(UNITS); i++)
         if (str_eq_nocase(unit, UNITS[i].name))
-            return __builtin_mul_overflow(n, UNITS[i].bytes, ret_bytes) ? -EINVAL : 0;
+            return __builtin_mul_overflow(n, UNITS[i].bytes, ret_bytes) ? -ERANGE : 0;
     return -EINVAL;
 }
 
@@ -83,26 +87,28 @@ static void show_span(const config_option *o, const void *member, buf *out)
     buf_str(out, str_c(text));
 }
 
-static int read_number(config *c, const config_option *o, const str *texts, size_t n, void *member, size_t *bad,
-                       str *why)
+static int read_number(config_value *v, void *member)
 {
+    const config_option *o = v->o;
+    const str text = v->texts[0];
     buf range = BUF_INIT;
-    int64_t value;
+    int64_t n = 0;
 
-    (void)n, (void)bad;
-    if (o->kind->parse(texts[0], &value) < 0)
-        return is_no(c, o, texts[0], o->kind->expected, why);
-    if (value >= o->min && value <= o->max) {
-        *(int64_t *)member = value;
+    const int r = o->kind->parse(text, &n);
+    if (r == 0 && n >= o->min && n <= o->max) {
+        *(int64_t *)member = n;
         return 0;
     }
+    if (r < 0 && r != -ERANGE)
+        return is_no(v, text, o->kind->expected);
+    buf_str(&range, STR("out of range, allowed is "));
     o->kind->show(o, &o->min, &range);
     buf_str(&range, STR(" to "));
     o->kind->show(o, &o->max, &range);
-    *why = arena_printf(&c->arena, "%s: " STR_FMT " is out of range, allowed is " STR_FMT, o->name, STR_ARG(texts[0]),
-                        STR_ARG(buf_view(&range)));
+    buf_char(&range, '\0');
+    const int err = range.err ? range.err : is_no(v, text, range.p);
     buf_done(&range);
-    return -EINVAL;
+    return err;
 }
 
 static bool same_number(const void *a, const void *b)
@@ -124,13 +130,12 @@ const config_kind config_kind_span = {.read = read_number,
                                       .expected = "no duration, such as 30s or 6h"};
 
 /* ---- flags and choices ---- */
-static int read_flag(config *c, const config_option *o, const str *texts, size_t n, void *member, size_t *bad, str *why)
+static int read_flag(config_value *v, void *member)
 {
-    const bool on = str_eq(texts[0], STR("true"));
+    const bool on = str_eq(v->texts[0], STR("true"));
 
-    (void)n, (void)bad;
-    if (!on && !str_eq(texts[0], STR("false")))
-        return is_no(c, o, texts[0], "neither true nor false", why);
+    if (!on && !str_eq(v->texts[0], STR("false")))
+        return is_no(v, v->texts[0], "neither true nor false");
     *(bool *)member = on;
     return 0;
 }
@@ -146,20 +151,18 @@ static bool same_flag(const void *a, const void *b)
     return *(const bool *)a == *(const bool *)b;
 }
 
-static int read_choice(config *c, const config_option *o, const str *texts, size_t n, void *member, size_t *bad,
-                       str *why)
+static int read_choice(config_value *v, void *member)
 {
-    str rest = str_c(o->choices), choice;
+    str rest = str_c(v->o->choices), choice;
 
-    (void)n, (void)bad;
     for (unsigned i = 0; str_cut(&rest, '|', &choice); i++) {
-        if (str_eq(choice, texts[0])) {
+        if (str_eq(choice, v->texts[0])) {
             *(unsigned *)member = i;
             return 0;
         }
     }
-    const str expected = arena_printf(&c->arena, "none of %s", o->choices);
-    return expected.p ? is_no(c, o, texts[0], expected.p, why) : -ENOMEM;
+    const str expected = arena_printf(&v->c->arena, "none of %s", v->o->choices);
+    return expected.p ? is_no(v, v->texts[0], expected.p) : -ENOMEM;
 }
 
 static void show_choice(const config_option *o, const void *member, buf *out)
@@ -196,56 +199,52 @@ static bool is_printable_ascii(str text)
     return true;
 }
 
-static int read_path(config *c, const config_option *o, const str *texts, size_t n, void *member, size_t *bad, str *why)
+static int read_path(config_value *v, void *member)
 {
-    (void)n, (void)bad;
-    if (has_control(texts[0]) || !utf8_valid(texts[0]))
-        return is_no(c, o, texts[0], "no path: it has control characters, or is not UTF-8", why);
-    const int r = check_length(c, o, texts[0].n, "bytes", why);
+    if (has_control(v->texts[0]) || !utf8_valid(v->texts[0]))
+        return is_no(v, v->texts[0], "no path: it has control characters, or is not UTF-8");
+    const int r = check_length(v, v->texts[0].n, "bytes");
     if (r == 0)
-        *(str *)member = texts[0];
+        *(str *)member = v->texts[0];
     return r;
 }
 
 /* Only what a request is put together from: no query, no fragment. */
-static int read_url(config *c, const config_option *o, const str *texts, size_t n, void *member, size_t *bad, str *why)
+static int read_url(config_value *v, void *member)
 {
-    str url = texts[0], rest;
+    str url = v->texts[0], rest;
 
-    (void)n, (void)bad;
     rest = str_from(url, str_starts(url, STR("https://")) ? 8 : str_starts(url, STR("http://")) ? 7 : url.n);
     if (rest.n == 0 || rest.p[0] == '/' || !is_printable_ascii(url) || str_chr(url, '?') >= 0 || str_chr(url, '#') >= 0)
-        return is_no(c, o, url, "no http:// or https:// address", why);
-    const int r = check_length(c, o, url.n, "bytes", why);
+        return is_no(v, url, "no http:// or https:// address");
+    const int r = check_length(v, url.n, "bytes");
     if (r < 0)
         return r;
     while (str_ends(url, STR("/")))
         url.n--;
-    url = arena_dup(&c->arena, url);
+    url = arena_dup(&v->c->arena, url);
     if (!url.p)
         return -ENOMEM;
     *(str *)member = url;
     return 0;
 }
 
-static int read_secret(config *c, const config_option *o, const str *texts, size_t n, void *member, size_t *bad,
-                       str *why)
+static int read_secret(config_value *v, void *member)
 {
-    (void)n, (void)bad;
-    if (!is_printable_ascii(texts[0])) {
-        *why = arena_printf(&c->arena, "%s: has characters that no token has", o->name);
+    if (!is_printable_ascii(v->texts[0])) {
+        v->why = arena_printf(&v->c->arena, "%s: has characters that no token has", v->o->name);
         return -EINVAL;
     }
-    const int r = check_length(c, o, texts[0].n, "bytes", why);
+    const int r = check_length(v, v->texts[0].n, "bytes");
     if (r == 0)
-        *(str *)member = texts[0];
+        *(str *)member = v->texts[0];
     return r;
 }
 
-/* Of a valid sequence of `len` bytes. */
+/* Of a valid sequence of 2 to 4 bytes. */
 static unsigned code_point(const char *p, size_t len)
 {
-    unsigned cp = len == 1 ? (unsigned char)p[0] : (unsigned char)p[0] & (0x7fu >> len);
+    unsigned cp = (unsigned char)p[0] & (0x7fu >> len);
 
     for (size_t i = 1; i < len; i++)
         cp = cp << 6 | ((unsigned char)p[i] & 0x3f);
@@ -310,33 +309,30 @@ static bool same_list(const str *a, size_t n, const str *b, size_t m)
     return n == m;
 }
 
-static const str *keep(config *c, const str *texts, size_t n)
+static const str *keep(const config_value *v)
 {
-    str *kept = arena_array(&c->arena, str, n);
+    str *kept = arena_array(&v->c->arena, str, v->n);
 
-    for (size_t i = 0; kept && i < n; i++)
-        kept[i] = texts[i];
+    for (size_t i = 0; kept && i < v->n; i++)
+        kept[i] = v->texts[i];
     return kept;
 }
 
-static int read_addresses(config *c, const config_option *o, const str *texts, size_t n, void *member, size_t *bad,
-                          str *why)
+static int read_addresses(config_value *v, void *member)
 {
-    static const char EXPECTED[] = "no address to listen on: host:port, [v6]:port or unix:PATH";
-    const str *kept = keep(c, texts, n);
-    net_listen *v = arena_array(&c->arena, net_listen, n);
-    int r = kept && v ? check_length(c, o, n, "addresses", why) : -ENOMEM;
+    net_listen *parsed = arena_array(&v->c->arena, net_listen, v->n);
+    const config_addresses m = {keep(v), parsed, v->n};
+    int r = m.texts && parsed ? check_length(v, v->n, "addresses") : -ENOMEM;
 
-    for (size_t i = 0; r == 0 && i < n; i++) {
-        *bad = i;
-        if (has_control(texts[i]) || !utf8_valid(texts[i]))
-            return is_no(c, o, texts[i], EXPECTED, why);
-        r = net_listen_parse(&c->arena, texts[i], &v[i]);
+    for (size_t i = 0; r == 0 && i < v->n; i++) {
+        const str text = v->texts[i];
+        v->bad = i;
+        r = has_control(text) || !utf8_valid(text) ? -EINVAL : net_listen_parse(&v->c->arena, text, &parsed[i]);
         if (r == -EINVAL)
-            return is_no(c, o, texts[i], EXPECTED, why);
+            return is_no(v, text, "no address to listen on: host:port, [v6]:port or unix:PATH");
     }
     if (r == 0)
-        *(config_addresses *)member = (config_addresses){kept, v, n};
+        *(config_addresses *)member = m;
     return r;
 }
 
@@ -355,23 +351,21 @@ static bool same_addresses(const void *a, const void *b)
     return same_list(m->texts, m->n, n->texts, n->n);
 }
 
-static int read_networks(config *c, const config_option *o, const str *texts, size_t n, void *member, size_t *bad,
-                         str *why)
+static int read_networks(config_value *v, void *member)
 {
-    config_networks m = {.texts = keep(c, texts, n), .n = n};
-    net_cidr *nets = arena_array(&c->arena, net_cidr, n);
-    const int r = m.texts && nets ? check_length(c, o, n, "networks", why) : -ENOMEM;
+    net_cidr *nets = arena_array(&v->c->arena, net_cidr, v->n);
+    config_networks m = {.texts = keep(v), .n = v->n, .nets = nets};
+    const int r = m.texts && nets ? check_length(v, v->n, "networks") : -ENOMEM;
 
-    for (size_t i = 0; r == 0 && i < n; i++) {
-        *bad = i;
-        if (str_eq(texts[i], STR("unix")))
+    for (size_t i = 0; r == 0 && i < v->n; i++) {
+        v->bad = i;
+        if (str_eq(v->texts[i], STR("unix")))
             m.has_unix = true;
-        else if (net_cidr_parse(texts[i], &nets[m.n_nets]) == 0)
+        else if (net_cidr_parse(v->texts[i], &nets[m.n_nets]) == 0)
             m.n_nets++;
         else
-            return is_no(c, o, texts[i], "no address, no network (10.0.0.0/8) and not `unix`", why);
+            return is_no(v, v->texts[i], "no address, no network (10.0.0.0/8) and not `unix`");
     }
-    m.nets = nets;
     if (r == 0)
         *(config_networks *)member = m;
     return r;

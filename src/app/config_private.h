@@ -6,12 +6,20 @@
 
 #define CONFIG_LIST_MAX 256 /* elements of any list */
 
-/* A kind's functions take the option's member as a pointer to its C type. */
+/* A value on its way in. */
+typedef struct config_value {
+    config *c;
+    const config_option *o;
+    const str *texts; /* in c's arena */
+    size_t n;         /* 1 where the option is no list */
+    size_t bad;       /* out, on -EINVAL: which of the texts is wrong, and why ("KEY: ...") */
+    str why;
+} config_value;
+
+/* `member` points to the kind's C type. */
 struct config_kind {
     bool is_list;
-    /* From n texts in c's arena; n is 1 where it is no list. -EINVAL with *why and the text's number in *bad;
-     * -ENOMEM. */
-    int (*read)(config *c, const config_option *o, const str *texts, size_t n, void *member, size_t *bad, str *why);
+    int (*read)(config_value *v, void *member);                         /* -EINVAL, -ENOMEM */
     void (*show)(const config_option *o, const void *member, buf *out); /* as YAML */
     bool (*same)(const void *a, const void *b);
     int (*parse)(str text, int64_t *ret_value); /* of numbers, and what else they could have been: "no integer" */

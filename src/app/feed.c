@@ -32,8 +32,8 @@ static void on_freed(job *j, int status)
         check_stopped(f);
     else if (f->reload)
         begin_load(f);
-    else
-        begin_merge(f); /* what came meanwhile */
+    else if (f->status == 0) /* else it would fail again, and again */
+        begin_merge(f);      /* of what came meanwhile */
 }
 
 static void work_free(job *j)
@@ -72,6 +72,7 @@ static void on_again(timer *t)
 static void load_later(feed *f, int why)
 {
     log_error("search could not learn the entries, and tries again", LOG_ERR(why));
+    feed_release(f); /* who waited hears that it takes longer */
     if (loop_timer_set(f->app->loop, &f->again, AGAIN_MS, on_again) < 0)
         log_error("search stays as it is: no memory for a timer", LOG_ERR(-ENOMEM));
 }

@@ -78,9 +78,9 @@ int server_make_trust(const config *c, arena *a, tls_trust **ret_trust, str *why
     return r;
 }
 
-static void raise_file_limit(int64_t connections)
+void server_raise_file_limit(const config *c)
 {
-    const rlim_t want = (rlim_t)connections + OTHER_FILES;
+    const rlim_t want = (rlim_t)c->http_max_connections + OTHER_FILES;
     struct rlimit lim;
 
     if (getrlimit(RLIMIT_NOFILE, &lim) < 0 || lim.rlim_cur >= want)
@@ -90,12 +90,11 @@ static void raise_file_limit(int64_t connections)
         log_warn("fewer files may be open than http.max_connections asks for", LOG_INT("limit", lim.rlim_cur));
 }
 
-void server_set_process(const config *c)
+void server_set_log(const config *c)
 {
     log_setup((log_level)c->log_level, (log_format)c->log_format);
     if (c->warning.p)
         log_warn("configuration", LOG_STR("warning", c->warning));
-    raise_file_limit(c->http_max_connections);
 }
 
 /* ---- again ---- */
@@ -134,7 +133,8 @@ static int apply(server *s, const config *fresh, arena *a, str *why)
         *why = str_c(err_text(r));
         return r;
     }
-    server_set_process(fresh);
+    server_set_log(fresh);
+    server_raise_file_limit(fresh);
     client_set_trust(s->client, trust);
     tls_trust_unref(s->trust);
     s->trust = trust;
@@ -149,6 +149,8 @@ static int reload(server *s, config *fresh, str *why)
 {
     s->cli->from.environment = environ; /* it may have moved */
     int r = config_load(fresh, &s->cli->from, why);
+    if (r == 0)
+        r = config_load_token(fresh, why);
     if (r == 0)
         r = apply(s, fresh, &fresh->arena, why);
     return r;

@@ -273,9 +273,11 @@ static int start(server *s)
         r = listen_all(s, urls);
     if (r == 0)
         r = sources_start(s->api.sources);
-    if (r == 0)
-        announce(urls, s->config->listen.n);
-    return r;
+    if (r < 0)
+        return r;
+    server_raise_file_limit(s->config);
+    announce(urls, s->config->listen.n);
+    return 0;
 }
 
 /* ---- life ---- */
@@ -310,16 +312,19 @@ static void done(server *s)
 
 int command_serve(cli *c)
 {
-    server *s = mem_new(server);
     int status = EXIT_DONE;
+    str why;
 
+    if (config_load_token(&c->config, &why) < 0)
+        return cli_fail(STR_FMT, STR_ARG(why));
+    server *s = mem_new(server);
     if (!s)
         return cli_fail("out of memory");
     s->cli = c;
     s->config = &c->config;
     arena_init(&s->arena, 0);
     log_set_time(wall_ms);
-    server_set_process(s->config);
+    server_set_log(s->config);
     const int r = start(s);
     if (r < 0) {
         status = cli_fail("cannot start: " STR_FMT, STR_ARG(s->why.p ? s->why : str_c(err_text(r))));

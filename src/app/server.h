@@ -34,7 +34,8 @@ access_options server_access_options(const server *s, const config *c); /* borro
 github_options server_github_options(const config *c);                  /* borrows its texts */
 sources_options server_sources_options(const server *s, const config *c);
 int server_make_trust(const config *c, arena *a, tls_trust **ret_trust, str *why);
-void server_set_process(const config *c); /* the log, and how many files may be open */
+void server_set_log(const config *c);
+void server_raise_file_limit(const config *c); /* as far as http.max_connections asks, and the system allows */
 
 /* SIGHUP: reads the configuration again and takes over what can change. All of it, or, when something is wrong,
  * nothing. */

@@ -3,10 +3,11 @@ import json
 import os
 import re
 import signal
+import subprocess
 
 import pytest
 import yaml
-from program import CACHE, SOURCES, environment, run, until
+from program import BINARY, CACHE, SOURCES, environment, run, until
 
 KEYS = '''listen data_dir log.level log.format log.access http.max_header_bytes http.max_body_bytes
     http.header_timeout http.body_timeout http.idle_timeout http.max_connections http.trusted_proxies
@@ -152,6 +153,22 @@ def test_a_bad_variable_is_refused_and_named(check):
     assert done.returncode == 1 and 'LARDER_LOG_LEVEL' in done.stderr
 
 
+def test_a_variable_that_looks_like_an_option_s_is_one(check):
+    done = check('{}', env=environment(LARDER_HTTP_IDLE_TIMOUT='5s'))
+    assert done.returncode == 1 and 'LARDER_HTTP_IDLE_TIMOUT' in done.stderr
+    assert check('{}', env=environment(LARDER_BIN='x', LARDER_HOME='y')).returncode == 0
+
+
+def test_what_show_prints_is_a_configuration(larder, check):
+    one = larder({'limits.requests_per_minute': 17, 'http.trusted_proxies': ['unix', '10.0.0.0/8'],
+                  'github.token': 'tok-4711', 'data_dir': 'dät"a\\'}, start=False)
+    text = run('config', 'show', '-c', one.config_file, '--set', 'log.level=debug').stdout
+    assert check(text).returncode == 0
+    shown = dict(flat(yaml.safe_load(text)))
+    assert shown['http.trusted_proxies'] == ['unix', '10.0.0.0/8'] and shown['data_dir'] == 'dät"a\\'
+    assert shown['log.level'] == 'debug' and 'github.token' not in shown
+
+
 def test_secrets_are_not_shown(larder, tmp_path):
     token_file = tmp_path / 'token'
     token_file.write_text('tok-from-file-4711\n')
@@ -206,6 +223,101 @@ def test_sighup_a_hundred_times_leaks_nothing(larder):
         assert one.get('/healthz').status == 200
 
 
+def test_sighup_reads_the_files_again_that_options_name(larder, tmp_path):
+    token = tmp_path / 'token'
+    token.write_text('one')
+    token.chmod(0o600)
+    one = larder({'github.token_file': str(token)})
+    token.write_text('two')
+    one.signal(signal.SIGHUP)
+    until(lambda: 'github.token' in one.errors, 'the change')
+    token.unlink()
+    one.signal(signal.SIGHUP)
+    until(lambda: str(token) in one.errors, 'the complaint')
+    assert one.get('/healthz').status == 200
+
+
+# ---- starts that fail ---------------------------------------------------------------------------
+def refused(one, *words):
+    """It ends with status 1, and the one line about why holds these words."""
+    one.start(wait=False)
+    assert one.wait_exit() == 1
+    said = [line for line in one.errors.splitlines() if line.startswith('larder: ')]
+    assert len(said) == 1 and all(str(word) in said[0] for word in words), one.errors
+    assert not one.output
+    one.check_clean()
+
+
+def test_a_port_that_is_taken(larder):
+    one = larder()
+    where = '127.0.0.1:%d' % one.port
+    refused(larder({'listen': [where]}, start=False), where, 'in use')
+    refused(larder({'listen': ['127.0.0.1:0', where]}, start=False), where, 'in use')
+    assert one.get('/healthz').status == 200
+
+
+def test_a_data_dir_that_another_server_has(larder):
+    one = larder()
+    refused(larder({'data_dir': one.data}, start=False), one.data, 'another server')
+    assert one.get('/healthz').status == 200
+    one.restart()
+
+
+def test_a_data_dir_that_cannot_be(larder, tmp_path):
+    (tmp_path / 'file').write_text('x')
+    for where in (tmp_path / 'file', tmp_path / 'file' / 'below', tmp_path / 'no' / 'such' / 'folder'):
+        refused(larder({'data_dir': str(where)}, start=False), where)
+
+
+def test_a_first_key_that_cannot_be_told(larder):
+    one = larder(start=False)
+    os.makedirs(os.path.join(one.data, 'admin.key'))
+    refused(one, os.path.join(one.data, 'admin.key'))
+    os.rmdir(os.path.join(one.data, 'admin.key'))
+    one.start()
+    assert one.get(CACHE + '/status', key=one.admin_key).status == 200
+
+
+def test_a_store_that_is_none(larder):
+    one = larder(start=False)
+    os.makedirs(one.data)
+    with open(os.path.join(one.data, 'data.mdb'), 'wb') as f:
+        f.write(b'x' * 100000)
+    refused(one, one.data)
+
+
+@pytest.mark.parametrize('text', [None, '', 'no certificate'])
+def test_certificates_that_are_none(larder, tmp_path, text):
+    path = tmp_path / 'ca.pem'
+    if text is not None:
+        path.write_text(text)
+    refused(larder({'github.ca_file': str(path)}, start=False), 'github.ca_file', path)
+
+
+def test_serving_goes_on_with_standard_output_closed(larder):
+    """And nothing of ours goes into whatever file has got its number."""
+    one = larder({'log.access': True}, start=False)
+    one.process = subprocess.Popen(['sh', '-c', 'exec "$@" >&-', 'sh', BINARY, 'serve', '-c', one.config_file],
+                                   stderr=open(one.err, 'ab'), env=one.env)
+    url = until(lambda: re.search(r'listening=(http://\S+)', one.errors), 'the line that says it listens').group(1)
+    one.listeners = [url]
+    assert one.get('/healthz', key=None).status == 200
+    with open(one.out, 'ab'):
+        one.stop()
+    one.command('check')
+
+
+def test_commands_fail_when_their_output_is_lost(larder):
+    one = larder()
+    with open('/dev/full', 'w', encoding='ascii') as full:
+        for args in (('key', 'new', '--label', 'lost'), ('key', 'list'), ('config', 'show'), ('--help',)):
+            more = () if args == ('--help',) else ('-c', one.config_file)
+            done = subprocess.run([BINARY, *args, *more], stdout=full, stderr=subprocess.PIPE, env=one.env, text=True,
+                                  check=False)
+            assert done.returncode == 1 and len(done.stderr.splitlines()) == 1, args
+    assert 'lost' not in one.command('key', 'list').stdout, 'a key that nobody knows was kept'
+
+
 # ---- commands ----------------------------------------------------------------------------------
 @pytest.mark.parametrize('command', COMMANDS, ids=' '.join)
 def test_help_is_everywhere(command):
@@ -235,7 +347,7 @@ def test_version_says_which():
 
 def test_check_works_with_and_without_a_server(larder):
     one = larder()
-    one.command('check')
+    assert re.match(r'check: ok: \d+ access_keys, 0 sources, 0 entries', one.command('check').stdout)
     one.stop()
     one.command('check')
 
