@@ -229,8 +229,19 @@ tests/node_modules/.up-to-date: tests/package.json tests/package-lock.json tests
 
 # ---- the rest --------------------------------------------------------------------------------------------------------
 
-bench: deps-bench $(PROGRAM) ## our figures beside the yardsticks', one table
-	@bench/run.sh
+# Each bench/*.c is a program of its own; they see the private headers, for a seeder writes what scans write.
+BENCH_BIN := $(patsubst bench/%.c,$(OUT)/bench/%,$(sort $(wildcard bench/*.c)))
+
+$(OBJ)/bench/%.o: EXTRA_CPPFLAGS := -Isrc
+$(OBJ)/bench/%.o: | deps-bench
+$(OUT)/bench/%: $(OBJ)/bench/%.o $(LIB)
+	@mkdir -p $(@D)
+	@$(if $(Q),echo "  LINK  $@")
+	$(Q)$(CC) $(LDFLAGS) $^ $(LIBS) $(BENCH_LIBS) -o $@
+$(OUT)/bench/search_bench: BENCH_LIBS := -lsqlite3
+
+bench: deps-bench deps-test $(PROGRAM) $(BENCH_BIN) ## our figures beside the yardsticks', one table; T=quick: in 4 minutes
+	@bench/run.sh $(T)
 
 cover: deps-test ## which lines the unit tests reach, file by file
 	@rm -f build/cover/*.profraw
