@@ -227,9 +227,9 @@ typedef struct sources_options {
 } sources_options;
 int sources_new(const sources_options *o, sources **ret_sources);
 /* Takes over rescan_interval_ms, concurrency, max_entries and max_archive_bytes; limits are for scans begun
- * from now on. */
+ * from now on, the interval for those that end from now on. */
 void sources_configure(sources *s, const sources_options *o);
-int sources_start(sources *s); /* takes up unfinished scans, sets the rescan timer */
+int sources_start(sources *s); /* from the next turn on unfinished scans are taken up, and sources rescanned. -ENOMEM */
 /* cancels scans; they are taken up at the next start */
 void sources_stop(sources *s, void (*stopped)(void *arg), void *arg);
 void sources_free(sources *s);
@@ -291,6 +291,7 @@ struct source_task {
     str why;
     str ret_id;                  /* create: the new source's id, also with -EEXIST */
     /* the room's own */
+    list link;
     struct sources *owner;
     store_op op;
     source draft;
@@ -299,7 +300,7 @@ struct source_task {
     struct scan *scan;
     void (*on_checked)(source_task *t, int status, str why); /* manual_map against the tree */
     github_op github;
-    bool has_description, has_readme, reindex;
+    bool has_description, has_readme, reindex, cancelled;
     int64_t now;
 };
 /* done: the source is stored as "scanning", its scan queued */
@@ -307,6 +308,8 @@ void sources_create(sources *s, source_task *t);
 void sources_change(sources *s, source_task *t); /* does not rescan */
 void sources_remove(sources *s, source_task *t); /* with its entries; cancels a running scan */
 void sources_rescan(sources *s, source_task *t); /* done: stored as "scanning", its scan queued */
+/* The client has left: GitHub is not waited for any more. on_done still runs. */
+void sources_cancel(source_task *t);
 
 /* Waits for the end of the scan that is under way or queued for `id`; false when there is none. on_end runs
  * once, later (result NULL: it was cut off, by a stop or by the source's removal), unless sources_wait_cancel
@@ -323,8 +326,6 @@ void sources_wait_cancel(scan_waiter *w); /* harmless after on_end */
 typedef struct sources_stats {
     uint64_t succeeded, failed, unchanged, interrupted; /* scans that ended */
     uint64_t running, queued, waiting;                  /* scans now */
-    /* archive members refused, with a reason in the result's errors */
-    uint64_t skipped_files;
 } sources_stats;
 const sources_stats *sources_stats_of(const sources *s);
 

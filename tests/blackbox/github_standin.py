@@ -355,6 +355,7 @@ class Api:
     def __init__(self, standin, role, target, headers, fault):
         self.standin, self.role, self.headers, self.fault = standin, role, headers, fault
         url = urlsplit(target)
+        self.raw_query = url.query
         self.query = dict(parse_qsl(url.query, keep_blank_values=True))
         self.parts = [unquote(p, errors='surrogateescape') for p in url.path.strip('/').split('/')]
         self.accept = headers.get('accept', '')
@@ -399,7 +400,7 @@ class Api:
             rest = self.parts[3:]
             if self.visible(repo) and not current:
                 there = '%s/repositories/%d' % (self.standin.url, repo.id)
-                there = '/'.join([there] + [quote(p) for p in rest])
+                there = '/'.join([there] + [quote(p) for p in rest]) + (self.raw_query and '?' + self.raw_query)
                 return as_json({'message': 'Moved Permanently', 'url': there}, 301, Location=there)
         else:
             return refusal(404, 'Not Found')

@@ -1,7 +1,7 @@
 /* What a stepped op did to entries, remembered so that others can be told once it is durable. */
 #include "service.h"
 
-int change_log_new(change_log **ret_log)
+int change_log_new(str source_id, change_log **ret_log)
 {
     change_log *log = mem_new(change_log);
 
@@ -9,7 +9,11 @@ int change_log_new(change_log **ret_log)
         return -ENOMEM;
     arena_init(&log->arena, 0);
     list_init(&log->link);
-    log->indexed = true;
+    log->source_id = arena_dup(&log->arena, source_id);
+    if (!log->source_id.p) {
+        change_log_free(log);
+        return -ENOMEM;
+    }
     *ret_log = log;
     return 0;
 }

@@ -27,14 +27,15 @@ static void carry_over(const scan *sc, const entry *old, entry *e, struct scan_m
         e->import_id = old->import_id;
         e->in_collection = old->in_collection;
     }
-    if (e->is_duplicate) {
-        e->status = entry_status_text(ENTRY_EXCLUDED);
-        e->excluded_reason = STR("duplicate_within_source");
-        e->excluded_at = old && old->excluded_at ? old->excluded_at : sc->now;
-    } else if (was == ENTRY_IMPORTED || (was == ENTRY_EXCLUDED && !old->is_duplicate)) {
+    if (was == ENTRY_IMPORTED || (was == ENTRY_EXCLUDED && !old->is_duplicate)) { /* what a person decided stays */
         e->status = old->status;
         e->excluded_at = old->excluded_at;
         e->excluded_reason = old->excluded_reason;
+        e->is_duplicate = false;
+    } else if (e->is_duplicate) {
+        e->status = entry_status_text(ENTRY_EXCLUDED);
+        e->excluded_reason = STR("duplicate_within_source");
+        e->excluded_at = old && old->excluded_at ? old->excluded_at : sc->now;
     } else if (!old) {
         e->status = entry_status_text(ENTRY_NEW);
     } else {
@@ -62,8 +63,8 @@ static int put_found(store_txn *t, scan *sc, arena *a, const entry *found, struc
             return 0;
         e.updated_at = sc->now;
     }
-    r = entry_put(t, &e);
-    return r < 0 ? r : change_log_add(sc->changes, &e, entry_is_live(&e) && sc->src.indexing_enabled);
+    r = change_log_add(sc->changes, &e, entry_is_live(&e));
+    return r < 0 ? r : entry_put(t, &e);
 }
 
 static int merge_found(store_txn *t, scan *sc, struct scan_merge *m)
@@ -112,8 +113,8 @@ static int put_gone(store_txn *t, scan *sc, arena *a, str id, struct scan_merge 
     e.status = entry_status_text(ENTRY_REMOVED);
     e.updated_at = sc->now;
     m->removed++;
-    r = entry_put(t, &e);
-    return r < 0 ? r : change_log_add(sc->changes, &e, false);
+    r = change_log_add(sc->changes, &e, false); /* first: the put ends what the texts point to */
+    return r < 0 ? r : entry_put(t, &e);
 }
 
 static int merge_gone(store_txn *t, scan *sc, struct scan_merge *m)
@@ -265,12 +266,12 @@ static int put_source(store_txn *t, scan *sc, arena *a)
 static int finish(store_txn *t, scan *sc)
 {
     SCOPED(arena_done) arena a;
-    validator v = {.etag = sc->commit_etag, .sha = sc->sha, .tree_sha = sc->tree_sha};
+    const validator v = {.asked = sc->asked, .etag = sc->commit_etag, .sha = sc->sha, .tree_sha = sc->tree_sha};
 
     arena_init(&a, 0);
     int r = put_source(t, sc, &a);
     if (r == 0 && v.etag.p)
-        r = validator_put(t, sc->credential, sc->commit_path, &v);
+        r = validator_put(t, sc->src.id, &v);
     return r;
 }
 
@@ -307,8 +308,10 @@ int scan_merge_apply(store_txn *t, store_op *op)
         r = merge_gone(t, sc, &sc->merge);
     else if (r == 0)
         return finish(t, sc);
+    if (r < 0)
+        return r;
     op->at++;
-    return r < 0 ? r : STORE_MORE;
+    return STORE_MORE;
 }
 
 int scan_fail_apply(store_txn *t, store_op *op)

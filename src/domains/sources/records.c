@@ -348,30 +348,21 @@ bool entry_equal(const entry *a, const entry *b)
     return equal;
 }
 
-static str validator_key(str fingerprint, str url_path, uint8_t out[SHA256_LEN])
+int validator_load(store_view *v, arena *a, str source_id, str asked, validator *ret_validator)
 {
-    sha s; /* paths may be longer than a key */
+    validator found = {0};
 
-    sha256_init(&s);
-    sha256_add(&s, fingerprint.p, fingerprint.n);
-    sha256_add(&s, " ", 1);
-    sha256_add(&s, url_path.p, url_path.n);
-    sha256_end(&s, out);
-    return str_of((const char *)out, SHA256_LEN);
+    int r = load(v, &validators_ks, &validator_schema, a, source_id, &found);
+    if (r == 0 && !str_eq(found.asked, asked))
+        r = -ENOENT;
+    if (r == 0)
+        *ret_validator = found;
+    return r;
 }
 
-int validator_load(store_view *v, arena *a, str fingerprint, str url_path, validator *ret_validator)
+int validator_put(store_txn *t, str source_id, const validator *value)
 {
-    uint8_t key[SHA256_LEN];
-
-    return load(v, &validators_ks, &validator_schema, a, validator_key(fingerprint, url_path, key), ret_validator);
-}
-
-int validator_put(store_txn *t, str fingerprint, str url_path, const validator *value)
-{
-    uint8_t key[SHA256_LEN];
-
-    return put(t, &validators_ks, &validator_schema, validator_key(fingerprint, url_path, key), value);
+    return put(t, &validators_ks, &validator_schema, source_id, value);
 }
 
 /* The time at one end of an index whose keys begin with it; 0 when it is empty. */

@@ -39,13 +39,14 @@ int entry_put(store_txn *t, const entry *e);
 /* Rows of a source by type and status, from the tallies: no walk. */
 int64_t entry_tally(store_view *v, str source_id, unsigned type, entry_status status);
 
-/* Answers to "has this changed?": by credential fingerprint and what was asked. */
+/* What to ask "has this changed?" with, one for each source: of use only for the same question by the same credential. */
 #define VALIDATOR_FIELDS(X, S)                                                                  \
+    X(S, str, asked,    REQUIRED, 0, 0, NONE, "credential fingerprint and path of the question") \
     X(S, str, etag,     REQUIRED, 0, 0, NONE, "what GitHub gave")                               \
     X(S, str, sha,      NULLABLE, 0, 0, NONE, "commit: the SHA it named")                       \
     X(S, str, tree_sha, NULLABLE, 0, 0, NONE, "commit: its tree")
 SCHEMA_STRUCT(validator, VALIDATOR_FIELDS);
-int validator_load(store_view *v, arena *a, str fingerprint, str url_path, validator *ret_validator);
-int validator_put(store_txn *t, str fingerprint, str url_path, const validator *value);
+int validator_load(store_view *v, arena *a, str source_id, str asked, validator *ret_validator); /* -ENOENT: none of use */
+int validator_put(store_txn *t, str source_id, const validator *value);
 
 #endif

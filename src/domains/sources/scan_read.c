@@ -33,14 +33,26 @@ static int compare_paths(const void *a, const void *b, void *files)
     return str_cmp(f[*(const uint32_t *)a].path, f[*(const uint32_t *)b].path);
 }
 
+/* So that find_file finds them. */
+static int sort_files(scan *sc)
+{
+    sc->by_path = arena_array(&sc->arena, uint32_t, sc->n_files);
+    if (!sc->by_path)
+        return -ENOMEM;
+    for (size_t i = 0; i < sc->n_files; i++)
+        sc->by_path[i] = (uint32_t)i;
+    qsort_r(sc->by_path, sc->n_files, sizeof(*sc->by_path), compare_paths, sc->files);
+    return 0;
+}
+
 static int take_tree(scan *sc)
 {
     const github_tree *tree = &sc->tree.tree;
 
     sc->files = arena_array(&sc->arena, detect_file, tree->n);
-    sc->by_path = arena_array(&sc->arena, uint32_t, tree->n);
-    if (!sc->files || !sc->by_path)
+    if (!sc->files)
         return -ENOMEM;
+    sc->n_files = 0;
     sc->cap_files = tree->n;
     for (size_t i = 0; i < tree->n; i++) {
         const github_file *g = &tree->files[i];
@@ -50,18 +62,19 @@ static int take_tree(scan *sc)
         *f = (detect_file){.path = g->path, .is_link = g->kind == GITHUB_SYMLINK};
         if (hex_decode(str_of(g->sha, sizeof(g->sha)), f->sha, sizeof(f->sha)) < 0)
             continue;
-        sc->by_path[sc->n_files] = (uint32_t)sc->n_files;
         sc->n_files++;
     }
-    qsort_r(sc->by_path, sc->n_files, sizeof(*sc->by_path), compare_paths, sc->files);
-    return 0;
+    return sort_files(sc);
 }
 
 void scan_files_work(job *j)
 {
     scan *sc = CONTAINER_OF(j, scan, job);
 
-    sc->feed_error = take_tree(sc);
+    sc->work_status = take_tree(sc);
+    /* Of a listing that was cut nobody can say what is missing. */
+    if (sc->work_status == 0 && sc->check && !sc->tree.tree.truncated)
+        sc->work_status = source_manual_map_exists(&sc->arena, sc->check->map, sc->files, sc->n_files, &sc->why);
 }
 
 static detect_file *find_file(scan *sc, str path)
@@ -155,8 +168,10 @@ static int on_end(void *ctx, const archive_entry *e)
     if (e->kind != ARCHIVE_FILE && e->kind != ARCHIVE_LINK)
         return 0;
     if (!sc->has_tree) {
-        if (sc->n_files == sc->max_files)
+        if (sc->n_files == sc->max_files) {
+            sc->left_out++;
             return 0;
+        }
         file = add_file(sc);
         if (!file)
             return -ENOMEM;
@@ -190,33 +205,23 @@ int scan_reader_open(scan *sc)
     if (!sc->has_tree)
         sc->n_files = 0;
     sc->readme_rank = 0;
+    sc->left_out = 0;
     return archive_new(&limits, &sink, &sc->reader);
 }
 
 void scan_feed_work(job *j)
 {
     scan *sc = CONTAINER_OF(j, scan, job);
-    const int r = archive_feed(sc->reader, sc->feeding.p, sc->feeding.n);
 
-    if (r < 0)
-        sc->feed_error = r;
+    sc->work_status = archive_feed(sc->reader, sc->feeding.p, sc->feeding.n);
 }
 
 /* ---- entries ---- */
 static const frontmatter *front_of(scan *sc, const detected *d)
 {
-    const detect_file *f;
+    const detect_file *f = d->manifest.p ? find_file(sc, d->manifest) : NULL;
 
-    if (!d->manifest.p)
-        return NULL;
-    if (sc->has_tree) {
-        f = find_file(sc, d->manifest);
-        return f ? f->front : NULL;
-    }
-    for (size_t i = 0; i < sc->n_files; i++)
-        if (str_eq(sc->files[i].path, d->manifest))
-            return sc->files[i].front;
-    return NULL;
+    return f ? f->front : NULL;
 }
 
 static int make_entry(scan *sc, const detected *d, entry *e)
@@ -273,6 +278,9 @@ static void note_skipped(scan *sc)
             scan_note_error(sc, arena_printf(&sc->arena, "%llu files skipped: the path %s", (unsigned long long)n,
                                              repo_path_fault_text((repo_path_fault)f)));
     }
+    if (sc->left_out > 0)
+        scan_note_error(sc, arena_printf(&sc->arena, "%zu files left out: there are more than sources.max_entries allows",
+                                         sc->left_out));
 }
 
 static int detect(scan *sc)
@@ -288,7 +296,9 @@ static int detect(scan *sc)
     detect_result found;
 
     o.single_type = single;
-    int r = detect_artifacts(&sc->arena, sc->files, sc->n_files, &o, &found);
+    int r = sc->has_tree ? 0 : sort_files(sc);
+    if (r == 0)
+        r = detect_artifacts(&sc->arena, sc->files, sc->n_files, &o, &found);
     if (r < 0)
         return r;
     sc->entries = arena_array(&sc->arena, entry, found.n);
@@ -301,7 +311,7 @@ static int detect(scan *sc)
         sc->result.duplicates_within_source += d->is_duplicate;
         if (d->is_member && !d->is_duplicate) {
             sc->composite_members++;
-            sc->composite_types |= 1u << d->type;
+            sc->composite_types |= 1u << artifact_type_number(detect_type_name(d->type));
         }
     }
     sc->n_entries = found.n;
@@ -316,5 +326,5 @@ void scan_detect_work(job *j)
 {
     scan *sc = CONTAINER_OF(j, scan, job);
 
-    sc->feed_error = detect(sc);
+    sc->work_status = detect(sc);
 }

@@ -17,6 +17,7 @@ int sources_new(const sources_options *o, sources **ret_sources)
     s->o = *o;
     list_init(&s->queue);
     list_init(&s->active);
+    list_init(&s->tasks);
     list_init(&s->outbox);
     *ret_sources = s;
     return 0;
@@ -74,35 +75,38 @@ void scan_pump(sources *s)
 
 void sources_check_stopped(sources *s)
 {
-    if (!s->stopping || !s->stopped || s->tasks > 0 || !list_empty(&s->active) || !list_empty(&s->queue))
+    if (!s->stopped || s->marking || s->scans > 0 || !list_empty(&s->tasks))
         return;
     void (*stopped)(void *) = s->stopped;
     s->stopped = NULL;
     stopped(s->stopped_arg);
 }
 
-static void on_stop_turn(timer *t)
+static void on_stop_turn(post *p)
 {
-    sources_check_stopped(CONTAINER_OF(t, sources, rescan));
+    sources *s = CONTAINER_OF(p, sources, stop);
+
+    s->stopped = s->tell_stopped;
+    sources_check_stopped(s);
 }
 
 void sources_stop(sources *s, void (*stopped)(void *arg), void *arg)
 {
     s->stopping = true;
-    s->stopped = stopped;
-    s->stopped_arg = arg;
     loop_timer_cancel(s->o.loop, &s->deliver);
+    loop_timer_cancel(s->o.loop, &s->rescan);
+    while (!list_empty(&s->queue))
+        scan_cancel(CONTAINER_OF(s->queue.next, scan, link));
     for (list *l = s->active.next, *next; l != &s->active; l = next) {
         next = l->next;
         scan_cancel(CONTAINER_OF(l, scan, link));
-        if (list_empty(&s->active))
-            break;
     }
-    while (!list_empty(&s->queue))
-        scan_cancel(CONTAINER_OF(s->queue.next, scan, link));
-    /* Never before this call has returned. Without memory for a timer there is nothing to wait for either. */
-    if (loop_timer_set(s->o.loop, &s->rescan, 0, on_stop_turn) < 0)
-        sources_check_stopped(s);
+    for (list *l = s->tasks.next; l != &s->tasks; l = l->next)
+        sources_cancel(CONTAINER_OF(l, source_task, link));
+    s->tell_stopped = stopped;
+    s->stopped_arg = arg;
+    s->stop.fn = on_stop_turn;
+    loop_post(s->o.loop, &s->stop);
 }
 
 /* ---- rescans by time, and what a stop had cut off ---- */
@@ -112,7 +116,6 @@ typedef struct rescan_op {
     sources *owner;
     arena arena;
     int64_t now;
-    bool unfinished; /* take up those that are "scanning" already, instead of those that are due */
     str ids[DUE_AT_ONCE];
     size_t n;
     bool more;
@@ -175,10 +178,12 @@ static void queue_by_id(sources *s, store_view *v, str id)
     source src = {0};
 
     arena_init(&a, 0);
-    int r = scan_find(s, id) ? -EBUSY : source_load(v, &a, id, &src);
+    if (scan_find(s, id))
+        return;
+    const int r = source_load(v, &a, id, &src);
     if (r == 0)
-        r = scan_queue(s, &src, STR_NULL, NULL, NULL);
-    if (r < 0 && r != -EBUSY)
+        scan_queue_stored(s, &src, STR_NULL);
+    else if (r != -ENOENT)
         log_warn("cannot queue a scan", LOG_STR("source", id), LOG_ERR(r));
 }
 
@@ -187,13 +192,12 @@ static void on_rescan_marked(store_op *op, int status)
     rescan_op *r = CONTAINER_OF(op, rescan_op, op);
     sources *s = r->owner;
 
-    s->tasks--;
+    s->marking = false;
     if (status == 0 && !s->stopping) {
         store_view *v = store_read_begin(s->o.store);
         for (size_t i = 0; i < r->n; i++)
             queue_by_id(s, v, r->ids[i]);
         store_read_end(v);
-        scan_pump(s);
     } else if (status < 0 && status != -ECANCELED) {
         log_warn("cannot mark sources for their rescan", LOG_ERR(status));
     }
@@ -204,22 +208,19 @@ static void on_rescan_marked(store_op *op, int status)
     sources_check_stopped(s);
 }
 
-/* Sources that were being scanned when the server stopped are found by the index. */
-static int take_up_unfinished(sources *s)
+/* Sources that are stored as "scanning" and have no scan: the server was stopped, or there was no room for one. */
+static void take_up_missed(sources *s)
 {
     store_view *v = store_read_begin(s->o.store);
-    store_cursor *c;
+    store_cursor *c = NULL;
     store_item item;
 
-    int r = store_walk(v, &sources_ks, SOURCES_BY_SCANNING, STR_NULL, STR_NULL, false, &c);
-    if (r == 0) {
-        while (store_next(c, &item))
-            queue_by_id(s, v, item.key);
-        r = store_cursor_error(c);
-        store_cursor_end(c);
-    }
+    s->missed = store_walk(v, &sources_ks, SOURCES_BY_SCANNING, STR_NULL, STR_NULL, false, &c) < 0;
+    while (!s->missed && store_next(c, &item))
+        queue_by_id(s, v, item.key);
+    s->missed |= c && store_cursor_error(c) < 0;
+    store_cursor_end(c);
     store_read_end(v);
-    return r;
 }
 
 /* When the next source is due, looked up in the store; at most LOOK_AGAIN_MS from now. */
@@ -245,25 +246,21 @@ static void on_rescan_time(timer *t)
 {
     sources *s = CONTAINER_OF(t, sources, rescan);
     const int64_t delay = delay_to_next(s);
-    rescan_op *r;
+    rescan_op *r = NULL;
 
-    /* Should a source be "scanning" with no scan (there was no memory for one), this is where it gets it. */
-    (void)take_up_unfinished(s);
-    scan_pump(s);
-    if (delay > 0 || !store_is_writable(s->o.store)) {
-        look_again(s, delay > 0 ? delay : LOOK_AGAIN_MS);
-        return;
-    }
-    r = mem_new(rescan_op);
+    if (s->missed && s->scans < SCANS_MAX)
+        take_up_missed(s);
+    if (delay == 0 && s->scans < SCANS_MAX && store_is_writable(s->o.store))
+        r = mem_new(rescan_op);
     if (!r) {
-        look_again(s, LOOK_AGAIN_MS);
+        look_again(s, delay > 0 ? delay : LOOK_AGAIN_MS);
         return;
     }
     r->owner = s;
     r->now = loop_now_wall_ms(s->o.loop);
     arena_init(&r->arena, 0);
     r->op = (store_op){.apply = rescan_apply, .done = on_rescan_marked};
-    s->tasks++;
+    s->marking = true;
     store_submit(s->o.store, &r->op);
 }
 
@@ -275,11 +272,8 @@ static void look_again(sources *s, int64_t delay)
 
 int sources_start(sources *s)
 {
-    const int r = take_up_unfinished(s);
-
-    scan_pump(s);
-    look_again(s, 0);
-    return r;
+    s->missed = true;
+    return loop_timer_set(s->o.loop, &s->rescan, 0, on_rescan_time);
 }
 
 /* ---- waiting for a scan ---- */
@@ -299,6 +293,20 @@ void sources_wait_cancel(scan_waiter *w)
 }
 
 /* ---- telling others ---- */
+/* Whether search shows the source's entries, as it is now and not as it was when they were written. */
+static bool is_indexed(sources *s, str source_id)
+{
+    store_view *v = store_read_begin(s->o.store);
+    source src = {0};
+    arena a;
+
+    arena_init(&a, 0);
+    const bool indexed = source_load(v, &a, source_id, &src) == 0 && src.indexing_enabled;
+    arena_done(&a);
+    store_read_end(v);
+    return indexed;
+}
+
 static void on_deliver(timer *t)
 {
     sources *s = CONTAINER_OF(t, sources, deliver);
@@ -309,7 +317,10 @@ static void on_deliver(timer *t)
         return;
     log = CONTAINER_OF(s->outbox.next, change_log, link);
     n = log->n - log->given < SOURCES_BATCH ? log->n - log->given : SOURCES_BATCH;
-    if (n > 0 && s->o.on_entries)
+    const bool indexed = is_indexed(s, log->source_id);
+    for (size_t i = 0; i < n; i++)
+        log->v[log->given + i].live &= indexed;
+    if (s->o.on_entries)
         s->o.on_entries(s->o.arg, log->v + log->given, n);
     log->given += n;
     if (log->given == log->n)
@@ -333,14 +344,14 @@ void sources_deliver(sources *s, change_log *log)
 /* ---- settings ---- */
 #define DETECTOR_VERSION "1" /* raise it when the same files would give other entries */
 
-str scan_settings(arena *a, const source *s)
+str scan_settings(arena *a, const source *s, str ref)
 {
     uint8_t digest[SHA256_LEN];
     char hex[16];
     buf b = BUF_INIT;
 
     /* import_repo_readme is among them: turning it on must read the archive again. */
-    buf_printf(&b, DETECTOR_VERSION "\n" STR_FMT "\n" STR_FMT "\n%d %d %d " STR_FMT "\n", STR_ARG(s->ref), STR_ARG(s->root_hint),
+    buf_printf(&b, DETECTOR_VERSION "\n" STR_FMT "\n" STR_FMT "\n%d %d %d " STR_FMT "\n", STR_ARG(ref), STR_ARG(s->root_hint),
                s->enable_frontmatter_detection, s->import_repo_readme, s->single_artifact_mode,
                STR_ARG(s->single_artifact_type));
     for (size_t i = 0; i < s->manual_map.n; i++)

@@ -12,36 +12,40 @@
 typedef struct change_log {
     list link; /* in sources.outbox once the op is durable */
     arena arena;
+    str source_id;
     entry_change *v;
     size_t n, cap;
     size_t kept;   /* those of steps that are committed */
     uint64_t step;
     size_t given;  /* to on_entries */
-    bool indexed;  /* the source's entries are shown in search */
 } change_log;
-int change_log_new(change_log **ret_log);
+int change_log_new(str source_id, change_log **ret_log);
 void change_log_free(change_log *log);
-void change_log_step(change_log *log, uint64_t step); /* at the start of apply: forgets what a repeated step had added */
+/* At the start of apply, with op->at: what the step before added is kept, what a failed try of this one added is forgotten. */
+void change_log_step(change_log *log, uint64_t step);
 int change_log_add(change_log *log, const entry *e, bool live);
 
 struct sources {
     sources_options o;
     list queue;   /* scans not begun */
     list active;  /* scans under way, those that wait for quota too */
-    unsigned running;
-    list waiters; /* scan_waiter.link, see waiter's scan in service.c */
+    list tasks;   /* source_task.link: under way */
     list outbox;  /* change_log.link */
+    unsigned scans, running; /* of scans: queued and active; those that count against the concurrency */
     timer rescan, deliver;
     sources_stats stats;
+    bool missed;  /* a source may be stored as "scanning" without a scan: the rescan timer looks for such */
+    bool marking; /* the rescan timer's write is under way */
     bool stopping;
-    unsigned tasks; /* under way */
-    void (*stopped)(void *arg);
+    post stop;
+    void (*tell_stopped)(void *arg), (*stopped)(void *arg); /* stopped: from the turn after sources_stop on */
     void *stopped_arg;
 };
 
 /* ---- scans ---- */
 enum { SCAN_QUEUED, SCAN_REPOSITORY, SCAN_COMMIT, SCAN_TREE, SCAN_CHECKED, SCAN_ARCHIVE, SCAN_DETECT, SCAN_WRITE, SCAN_WAIT, SCAN_ENDED };
 #define SCAN_ERRORS_MAX 8
+#define SCANS_MAX 512 /* in memory at once, but for those that bring a token or are waited for; the others stay in the store */
 
 typedef struct scan {
     list link;
@@ -49,19 +53,22 @@ typedef struct scan {
     arena arena;           /* everything the scan learns; the worker's alone while a job runs */
     source src;            /* as it was at the start */
     str token;             /* wiped at the end; null: the configured one */
-    unsigned state, resume;
+    unsigned state;
+    unsigned resume;       /* QUEUED: where it goes on after a wait; SCAN_QUEUED: at the beginning */
+    unsigned waits;        /* in a row */
     bool cancelled, is_running; /* is_running: counts against the concurrency */
     source_task *check;    /* create or change waits to hear whether its manual_map fits the tree */
     list waiters;          /* scan_waiter.link */
     github_op github, tree; /* the tree's is kept: `files` points into it */
     bool asks;             /* one of them is under way */
     timer wait;
+    post cancel;           /* ends it where nothing else will */
     int64_t begun_mono, waiting_since, waiting_until;
 
     /* learnt */
     github_repository repository; /* owner null: not asked */
     str ref, sha, tree_sha, commit_etag, settings;
-    str credential, commit_path; /* what the commit's validator is kept under */
+    str asked;             /* for the commit: the validator's question */
     bool not_modified, has_tree, skip_tree;
     detect_file *files;
     size_t n_files, cap_files, max_files;
@@ -82,7 +89,9 @@ typedef struct scan {
     buf content;           /* of the file that is being read */
     job job;
     bool feeds, paused, received; /* a job runs; GitHub was paused; the last byte is here */
-    int feed_error;
+    int work_status;       /* of the last job */
+    int feed_error;        /* on the loop */
+    size_t left_out;       /* files past max_entries */
 
     /* writing */
     store_op op;
@@ -98,14 +107,27 @@ typedef struct scan {
     int64_t now, rescan_at;
 } scan;
 
-scan *scan_find(sources *s, str source_id);
-/* Queues a scan of `src` (copied). With `check`, the scan tells that task after the tree whether its manual_map fits, and then waits for
- * scan_checked. -ENOMEM. */
+scan *scan_find(sources *s, str source_id); /* the one that will write the source */
+/* Queues a scan of `src` (copied). With `check`, the scan tells that task after the tree whether its manual_map fits, and
+ * then waits for scan_checked. -ENOMEM; -ECANCELED while stopping. */
 int scan_queue(sources *s, const source *src, str token, source_task *check, scan **ret_scan);
-void scan_begin(scan *sc);   /* a queued one, or one that waited */
+/* The same for a source that is stored as "scanning"; what cannot be queued now is taken up later. */
+void scan_queue_stored(sources *s, const source *src, str token);
+void scan_begin(scan *sc);   /* a queued one */
 void scan_checked(scan *sc, bool go_on); /* the task's answer: read on, or end without a trace */
-void scan_cancel(scan *sc);
+void scan_cancel(scan *sc);  /* it ends later, and writes nothing */
 void scan_pump(sources *s);  /* begins queued scans while there is room */
+
+/* Steps of a scan, in scan.c, scan_fetch.c, scan_write.c. After those marked so it may be gone. */
+void scan_move(scan *sc, unsigned state);
+void scan_end(scan *sc, const scan_result *result);   /* gone */
+bool scan_ended_by_cancel(scan *sc);                  /* true: gone, the callback goes no further */
+void scan_set_running(scan *sc, bool on);
+void scan_ask(scan *sc, unsigned state, github_op *op, int (*starter)(github *, github_op *), void (*on_done)(github_op *));
+bool scan_answered(scan *sc, github_op *op); /* true: OK, NOT_MODIFIED or NOT_FOUND; false: dealt with, perhaps gone */
+void scan_fetch_archive(scan *sc);
+void scan_write(scan *sc);
+void scan_fail(scan *sc, str why);
 
 #define README_BYTES 262144 /* of a README that are looked at */
 /* Made valid UTF-8, and cut at 50,000 characters with a mark that says so. -ENOMEM. */
@@ -127,8 +149,10 @@ int task_change_apply(store_txn *t, store_op *op);
 int task_remove_apply(store_txn *t, store_op *op);
 int task_rescan_apply(store_txn *t, store_op *op);
 
-/* What decides, besides the commit, what a scan finds: a scan with other settings must not stop at "not modified". */
-str scan_settings(arena *a, const source *s);
+/* What decides, besides the commit, what a scan of `ref` finds: one with other settings must not stop at "not modified". */
+str scan_settings(arena *a, const source *s, str ref);
+/* A copy that needs nothing but the arena. -ENOMEM. */
+int repository_copy(arena *a, const github_repository *r, github_repository *ret_copy);
 void sources_task_end(source_task *t, int status, str why); /* on the loop */
 void sources_check_stopped(sources *s);
 void sources_deliver(sources *s, change_log *log); /* takes the log */

@@ -102,11 +102,12 @@ int task_remove_apply(store_txn *t, store_op *op)
     int r = source_load(store_txn_view(t), &a, task->id, &s);
     if (r < 0)
         return r;
-    if (op->at++ == 0) {
+    if (op->at == 0) {
         s.scan_status = STR("scanning");
         s.scanned_as = STR_NULL;
         s.scan_number++;
         r = source_put(t, &s);
+        op->at += r == 0;
         return r < 0 ? r : STORE_MORE;
     }
     entry_prefix(task->id, prefix);
@@ -118,13 +119,17 @@ int task_remove_apply(store_txn *t, store_op *op)
             continue;
         r = change_log_add(task->changes, &e, false);
         if (r == 0)
-            r = store_del(t, &entries_ks, str_of(task->changes->v[task->changes->n - 1].id.p, e.id.n));
+            r = store_del(t, &entries_ks, item.key);
         arena_reset(&a);
     }
     if (r == 0 && !more)
         r = store_cursor_error(c);
     store_cursor_end(c);
-    if (r < 0 || more)
-        return r < 0 ? r : STORE_MORE;
-    return store_del(t, &sources_ks, task->id);
+    if (r == 0 && more) {
+        op->at++;
+        return STORE_MORE;
+    }
+    if (r == 0)
+        r = store_del(t, &validators_ks, task->id);
+    return r == 0 || r == -ENOENT ? store_del(t, &sources_ks, task->id) : r;
 }

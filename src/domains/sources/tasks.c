@@ -10,7 +10,7 @@ void sources_task_end(source_task *t, int status, str why)
     t->status = status;
     t->why = why.p ? arena_dup(t->arena, why) : STR_NULL;
     github_op_done(&t->github);
-    s->tasks--;
+    list_remove(&t->link);
     t->on_done(t);
     sources_check_stopped(s);
 }
@@ -48,7 +48,15 @@ static void begin(sources *s, source_task *t)
 {
     t->owner = s;
     t->now = loop_now_wall_ms(s->o.loop);
-    s->tasks++;
+    list_push(&s->tasks, &t->link);
+}
+
+void sources_cancel(source_task *t)
+{
+    t->cancelled = true;
+    if (t->scan && t->scan->check == t)
+        scan_cancel(t->scan);
+    github_cancel(&t->github);
 }
 
 /* ---- create ---- */
@@ -116,12 +124,10 @@ static void on_created(store_op *op, int status)
     source_task *t = CONTAINER_OF(op, source_task, op);
     sources *s = t->owner;
 
-    if (t->scan) { /* it has looked at the tree and waits */
+    if (t->scan) /* it has looked at the tree and waits */
         scan_checked(t->scan, status == 0);
-    } else if (status == 0) { /* without memory the source stays "scanning", and the next start takes it up */
-        (void)scan_queue(s, &t->draft, t->create->access_token, NULL, NULL);
-        scan_pump(s);
-    }
+    else if (status == 0)
+        scan_queue_stored(s, &t->draft, t->create->access_token);
     sources_task_end(t, status, STR_NULL);
 }
 
@@ -192,7 +198,7 @@ static void on_readme(github_op *op)
 
 static void fetch_readme(source_task *t)
 {
-    if (t->update->import_repo_readme) {
+    if (t->update->import_repo_readme && !t->cancelled) {
         t->github = (github_op){.owner = t->draft.owner,
                                 .repo = t->draft.repo_name,
                                 .ref = t->draft.ref,
@@ -204,33 +210,23 @@ static void fetch_readme(source_task *t)
     submit(t, task_change_apply, on_changed, 0);
 }
 
-static int keep_repository(source_task *t, const github_repository *r)
-{
-    str *topics = arena_array(t->arena, str, r->n_topics);
-
-    if (!topics)
-        return -ENOMEM;
-    for (size_t i = 0; i < r->n_topics; i++)
-        topics[i] = arena_dup(t->arena, r->topics[i]);
-    t->draft.repo_description = arena_dup(t->arena, r->description);
-    t->draft.topics = (strs){topics, r->n_topics};
-    t->has_description = true;
-    return 0;
-}
-
 static void on_description(github_op *op)
 {
     source_task *t = op->user;
+    github_repository r;
 
-    if (op->result == GITHUB_OK)
-        (void)keep_repository(t, &op->repository);
+    if (op->result == GITHUB_OK && repository_copy(t->arena, &op->repository, &r) == 0) {
+        t->draft.repo_description = r.description;
+        t->draft.topics = (strs){r.topics, r.n_topics};
+        t->has_description = true;
+    }
     github_op_done(op);
     fetch_readme(t);
 }
 
 static void fetch_then_write(source_task *t)
 {
-    if (t->update->import_repo_description) {
+    if (t->update->import_repo_description && !t->cancelled) {
         t->github = (github_op){
             .owner = t->draft.owner, .repo = t->draft.repo_name, .on_done = on_description, .user = t};
         if (github_get_repository(t->owner->o.github, &t->github) == 0)
@@ -287,16 +283,20 @@ void sources_change(sources *s, source_task *t)
     if (r == 0) {
         v = store_read_begin(s->o.store);
         r = source_load(v, t->arena, t->id, &t->draft);
-        if (r == 0 && HAS(u, source_update, ref))
+        if (r == 0 && HAS(u, source_update, ref)) {
             t->draft.ref = u->ref;
-        if (r == 0 && t->map.n > 0) {
-            t->on_checked = on_change_checked;
-            r = scan_queue(s, &t->draft, STR_NULL, t, &t->scan);
+            t->draft.ref_given = true;
         }
         if (r == 0) { /* what is needed after the read scope */
             t->draft.owner = arena_dup(t->arena, t->draft.owner);
             t->draft.repo_name = arena_dup(t->arena, t->draft.repo_name);
             t->draft.ref = arena_dup(t->arena, t->draft.ref);
+            if (!t->draft.owner.p || !t->draft.repo_name.p || !t->draft.ref.p)
+                r = -ENOMEM;
+        }
+        if (r == 0 && t->map.n > 0) {
+            t->on_checked = on_change_checked;
+            r = scan_queue(s, &t->draft, STR_NULL, t, &t->scan);
         }
         store_read_end(v);
     }
@@ -313,19 +313,15 @@ static void on_rescan(store_op *op, int status)
 {
     source_task *t = CONTAINER_OF(op, source_task, op);
     sources *s = t->owner;
-    SCOPED(arena_done) arena a;
     source src = {0};
-    store_view *v;
 
     if (status == 0) {
-        arena_init(&a, 0);
-        v = store_read_begin(s->o.store);
-        if (source_load(v, &a, t->id, &src) == 0)
-            (void)scan_queue(s, &src, t->access_token, NULL, NULL);
+        store_view *v = store_read_begin(s->o.store);
+        if (source_load(v, t->arena, t->id, &src) == 0)
+            scan_queue_stored(s, &src, t->access_token);
+        else
+            s->missed = true;
         store_read_end(v);
-        scan_pump(s);
-    } else {
-        arena_init(&a, 0);
     }
     sources_task_end(t, status, STR_NULL);
 }
@@ -340,8 +336,10 @@ static void on_removed(store_op *op, int status)
 {
     source_task *t = CONTAINER_OF(op, source_task, op);
 
-    if (status < 0)
-        t->changes->n = t->changes->kept;
+    if (status < 0) { /* what is gone is told; the rest is found again by a scan */
+        change_log_step(t->changes, op->at);
+        t->owner->missed = true;
+    }
     sources_deliver(t->owner, t->changes);
     t->changes = NULL;
     sources_task_end(t, status, STR_NULL);
@@ -352,7 +350,7 @@ void sources_remove(sources *s, source_task *t)
     scan *sc = scan_find(s, t->id);
 
     begin(s, t);
-    const int r = change_log_new(&t->changes);
+    const int r = change_log_new(t->id, &t->changes);
     if (r < 0) {
         fail(t, r, STR_NULL);
         return;

@@ -40,13 +40,19 @@ SCHEMA(source_query, SOURCE_QUERY_FIELDS, "Filters, all of which must match");
     X(S, choice, status, OPTIONAL, 0, 0, CHOICES("new|updated|removed|imported|excluded"), "only this status") \
     X(S, i64,    min_confidence,   OPTIONAL, 0, 100, DEFAULT("0"), "at least this sure") \
     X(S, i64,    max_confidence,   OPTIONAL, 0, 100, DEFAULT("100"), "at most this sure") \
-    X(S, bool,   include_below_threshold, OPTIONAL, 0, 0, NONE, "also entries below confidence 30") \
+    X(S, bool,   include_below_threshold, OPTIONAL, 0, 0, NONE, "kept for clients that send it: no entry is below 30") \
     X(S, bool,   include_excluded, OPTIONAL, 0, 0, NONE, "also excluded entries") \
     X(S, choice, sort_by,          OPTIONAL, 0, 0, CHOICES_DEFAULT("confidence|name|date", "confidence"), "order") \
     X(S, choice, sort_order,       OPTIONAL, 0, 0, CHOICES_DEFAULT("asc|desc", "desc"), "its direction") \
     X(S, str,    search,           OPTIONAL, 0, 200, NONE, "text in the name, any case")
 SCHEMA_STRUCT(entry_query, ENTRY_QUERY_FIELDS);
 SCHEMA(entry_query, ENTRY_QUERY_FIELDS, "Filters, all of which must match");
+
+#define RESCAN_FIELDS(X, S) \
+    X(S, str,  access_token, OPTIONAL | NULLABLE, 1, 500, NONE, "for this scan; never stored") \
+    X(S, bool, force,        OPTIONAL | NULLABLE, 0, 0, NONE, "kept for clients that send it")
+SCHEMA_STRUCT(rescan, RESCAN_FIELDS);
+SCHEMA(rescan, RESCAN_FIELDS, "How to scan again");
 
 #define INFER_URL_FIELDS(X, S) \
     X(S, str, url, REQUIRED, 1, 2000, NONE, "an address copied from a browser")
@@ -147,6 +153,7 @@ typedef struct change {
     int64_t wait_ms;  /* how long the client would wait for the scan */
     scan_waiter waiter;
     timer timer;
+    bool waits;       /* the task is done */
 } change;
 
 static void reply_result(call *c, int r)
@@ -204,9 +211,15 @@ static void on_wait_over(timer *t)
     end_wait(CONTAINER_OF(t, change, timer), NULL);
 }
 
+/* Nobody waits any more. */
 static void on_gone(call *c)
 {
-    end_wait(c->user, NULL); /* nobody waits any more */
+    change *ch = c->user;
+
+    if (ch->waits)
+        end_wait(ch, NULL);
+    else
+        sources_cancel(&ch->task);
 }
 
 static void on_task(source_task *t)
@@ -230,8 +243,7 @@ static void on_task(source_task *t)
         reply_result(ch->c, reply_source(ch->c, ch->status, t->id, NULL));
         return;
     }
-    ch->c->user = ch;
-    ch->c->on_gone = on_gone;
+    ch->waits = true;
     if (loop_timer_set(app->loop, &ch->timer, ch->wait_ms, on_wait_over) < 0)
         end_wait(ch, NULL);
 }
@@ -244,6 +256,8 @@ static change *change_new(call *c, int status, bool waits)
     if (!ch || call_defer(c) < 0)
         return NULL;
     ch->c = c;
+    c->user = ch;
+    c->on_gone = on_gone;
     ch->status = status;
     ch->task.arena = c->arena;
     ch->task.on_done = on_task;
@@ -308,12 +322,15 @@ static int delete_source(call *c)
 static int post_rescan(call *c)
 {
     const source_ref *in = c->params;
+    const rescan *how = c->body;
     api *app = c->app;
     change *ch = change_new(c, 200, true);
 
     if (!ch)
         return -ENOMEM;
     ch->task.id = in->id;
+    if (how)
+        ch->task.access_token = how->access_token;
     sources_rescan(app->sources, &ch->task);
     return 0;
 }
@@ -430,17 +447,13 @@ static int list_sources(call *c)
     return reply_listing(c, &source_list_schema, fill_sources, filtered && n > WALK_ON_LOOP);
 }
 
-#define CONFIDENCE_FLOOR 30 /* what the detector itself reports; include_below_threshold lifts it */
-
 static int fill_entries(call *c, store_view *v, listing *l)
 {
     const entry_query *in = c->params;
-    const bool floor = !in->include_below_threshold && in->min_confidence < CONFIDENCE_FLOOR &&
-                       HAS(in, entry_query, min_confidence) && in->min_confidence > 0;
     entry_filter f = {
         .status = in->status,
         .search = given(in->search),
-        .min_confidence = floor ? CONFIDENCE_FLOOR : in->min_confidence,
+        .min_confidence = in->min_confidence,
         .max_confidence = in->max_confidence,
         .include_excluded = in->include_excluded,
     };
@@ -518,8 +531,9 @@ static const route rows_of_sources[] = {
      .params = &source_ref_schema, .reply_status = 204, .errors = "404 507", .handle = delete_source,
      .summary = "Forget a source and its catalogue"},
     {HTTP_M_POST, "/api/v1/marketplace/sources/{id}/rescan", &family_sources, SCOPE_SOURCES_WRITE, LIMIT_KEY,
-     .params = &source_ref_schema, .reply = &source_schema, .errors = "404 409 507", .handle = post_rescan,
-     .summary = "Scan again; Prefer: wait=N waits for the scan and adds its counts"},
+     .params = &source_ref_schema, .body = &rescan_schema, .flags = ALLOW_EXTRA | BODY_OPTIONAL, .reply = &source_schema,
+     .errors = "400 404 409 422 507",
+     .handle = post_rescan, .summary = "Scan again; Prefer: wait=N waits for the scan and adds its counts"},
     {HTTP_M_GET, "/api/v1/marketplace/sources/{id}/artifacts", &family_sources, SCOPE_SOURCES_READ, LIMIT_KEY,
      .params = &entry_query_schema, .reply = &entry_list_schema, .errors = "400 404 422",
      .etag_of = {&sources_ks, &entries_ks}, .handle = list_entries, .summary = "A source's catalogue"},

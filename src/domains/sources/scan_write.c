@@ -1,0 +1,142 @@
+/* What a scan writes at its end, and what it answers to those who wait for it. While the store has no room, or the disk
+ * fails, the write is tried again and again: the source stays "scanning" until it can be told how it is. */
+#include "service.h"
+
+#define WRITE_AGAIN_MS SECONDS(30)
+
+static void fill_result(scan *sc, bool ok)
+{
+    scan_result *r = &sc->result;
+
+    r->status = ok ? STR("success") : STR("error");
+    r->new_count = sc->merge.fresh;
+    r->updated_count = sc->merge.updated;
+    r->removed_count = sc->merge.removed;
+    r->unchanged_count = sc->merge.unchanged;
+    if (sc->not_modified) /* all is as it was */
+        r->unchanged_count = r->artifacts_found = r->total_detected = r->total_unique = sc->src.artifact_count;
+    r->scan_duration_ms = loop_now_mono_ms(sc->owner->o.loop) - sc->begun_mono;
+    r->scanned_at = sc->now;
+    r->actual_ref = sc->ref;
+    r->not_modified = sc->not_modified;
+}
+
+/* Between 0.9 and 1.1 intervals from now. */
+static int64_t next_rescan(const scan *sc)
+{
+    const int64_t interval = sc->owner->o.rescan_interval_ms;
+
+    return sc->now + interval - interval / 10 + (int64_t)random_below((uint64_t)(interval / 5) + 1);
+}
+
+/* The same op again goes on at the step where it failed. */
+static void submit(scan *sc)
+{
+    sc->now = loop_now_wall_ms(sc->owner->o.loop);
+    sc->rescan_at = next_rescan(sc);
+    store_submit(sc->owner->o.store, &sc->op);
+}
+
+static void on_write_again(timer *t)
+{
+    submit(CONTAINER_OF(t, scan, wait));
+}
+
+/* True when the write is tried again later, outside the concurrency limit. */
+static bool tries_again(scan *sc, int status)
+{
+    if ((status != -ENOSPC && status != -EIO && status != -ENOMEM) ||
+        loop_timer_set(sc->owner->o.loop, &sc->wait, WRITE_AGAIN_MS, on_write_again) < 0)
+        return false;
+    scan_set_running(sc, false);
+    scan_pump(sc->owner);
+    return true;
+}
+
+/* ---- a failure ---- */
+static void on_failure_written(store_op *op, int status)
+{
+    scan *sc = CONTAINER_OF(op, scan, op);
+
+    if (scan_ended_by_cancel(sc) || tries_again(sc, status))
+        return;
+    sc->owner->missed |= status < 0 && status != -ECANCELED;
+    fill_result(sc, false);
+    scan_end(sc, status == -ECANCELED ? NULL : &sc->result);
+}
+
+/* A task's check writes nothing, but its answer too comes later. */
+static int nothing_apply(store_txn *t, store_op *op)
+{
+    (void)t;
+    (void)op;
+    return 0;
+}
+
+static void on_check_failed(store_op *op, int status)
+{
+    scan *sc = CONTAINER_OF(op, scan, op);
+    source_task *task = sc->check;
+
+    (void)status;
+    if (scan_ended_by_cancel(sc))
+        return;
+    sc->check = NULL;
+    task->on_checked(task, -EREMOTEIO, sc->why);
+    scan_end(sc, NULL);
+}
+
+void scan_fail(scan *sc, str why)
+{
+    if (sc->state != SCAN_WRITE)
+        scan_move(sc, SCAN_WRITE);
+    sc->why = arena_dup(&sc->arena, why);
+    if (!sc->why.p)
+        sc->why = STR("out of memory");
+    scan_note_error(sc, sc->why);
+    sc->op = (store_op){.apply = scan_fail_apply, .done = on_failure_written};
+    if (sc->check)
+        sc->op = (store_op){.apply = nothing_apply, .done = on_check_failed, .flags = STORE_FREES};
+    submit(sc);
+}
+
+/* ---- success ---- */
+static void on_merged(store_op *op, int status)
+{
+    scan *sc = CONTAINER_OF(op, scan, op);
+
+    if (!sc->cancelled && tries_again(sc, status))
+        return;
+    if (status < 0) /* what is durable is told, even when the rest failed */
+        change_log_step(sc->changes, op->at);
+    sources_deliver(sc->owner, sc->changes);
+    sc->changes = NULL;
+    sc->cancelled |= status == -ECANCELED; /* removed, or the store closes */
+    if (scan_ended_by_cancel(sc))
+        return;
+    if (status < 0) {
+        scan_fail(sc, arena_printf(&sc->arena, "the catalogue could not be written: %s", err_text(status)));
+        return;
+    }
+    fill_result(sc, true);
+    scan_end(sc, &sc->result);
+}
+
+void scan_write(scan *sc)
+{
+    scan_move(sc, SCAN_WRITE);
+    sc->op = (store_op){.apply = scan_merge_apply, .done = on_merged};
+    submit(sc);
+}
+
+void scan_note_error(scan *sc, str text)
+{
+    strs *e = &sc->result.errors;
+
+    if (e->n == SCAN_ERRORS_MAX)
+        return;
+    sc->errors[e->n] = arena_dup(&sc->arena, text);
+    if (!sc->errors[e->n].p)
+        return;
+    *e = (strs){sc->errors, e->n + 1};
+}
