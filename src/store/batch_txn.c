@@ -155,8 +155,12 @@ static void answer(store *s)
 {
     op_list finished = {0}, again = {0};
     s->last_batch = s->batch_n;
-    for (size_t i = 0; i < s->batch_n; i++)
-        store_list_add(s->batch[i]->status == STORE_MORE ? &again : &finished, s->batch[i]);
+    for (size_t i = 0; i < s->batch_n; i++) {
+        store_op *op = s->batch[i];
+        if (op->status < 0)
+            op->at = op->at_before;
+        store_list_add(op->status == STORE_MORE ? &again : &finished, op);
+    }
     store_writer_answer(s, &finished, &again);
 }
 

@@ -214,6 +214,14 @@ static str common_folder(const scan *sc)
     return common.n ? common : STR_NULL;
 }
 
+static str visibility_of(const github_repository *r)
+{
+    if (str_eq(r->visibility, STR("public")) || str_eq(r->visibility, STR("private")) ||
+        str_eq(r->visibility, STR("internal")))
+        return r->visibility;
+    return r->is_private ? STR("private") : STR("public");
+}
+
 static void take_over_repository(const scan *sc, source *s)
 {
     const github_repository *repo = &sc->repository;
@@ -222,7 +230,7 @@ static void take_over_repository(const scan *sc, source *s)
         s->repo_readme = sc->readme;
     if (!repo->owner.p)
         return;
-    s->visibility = repo->visibility.p ? repo->visibility : repo->is_private ? STR("private") : STR("public");
+    s->visibility = visibility_of(repo);
     s->license = repo->license;
     s->topics = (strs){repo->topics, repo->n_topics};
     if (s->import_repo_description)

@@ -218,8 +218,8 @@ static void on_wait_noted(store_op *op, int status)
     (void)status; /* that nobody can see it is no reason not to wait */
     if (scan_ended_by_cancel(sc))
         return;
-    /* Those that wait for the same reset come back one after the other. */
-    if (loop_timer_set(sc->owner->o.loop, &sc->wait, delay + (int64_t)random_below(1000), on_wait_over) < 0)
+    /* A reset is told in whole seconds; and those that wait for the same one come back one after the other. */
+    if (loop_timer_set(sc->owner->o.loop, &sc->wait, delay + 1000 + (int64_t)random_below(1000), on_wait_over) < 0)
         scan_fail(sc, STR("out of memory"));
 }
 
@@ -283,22 +283,25 @@ bool scan_answered(scan *sc, github_op *op)
     return false;
 }
 
+#define TEXT_MAX 1000 /* characters; GitHub's own limits are lower */
+#define TOPICS_MAX 100
+
 /* False without memory; null stays null. */
 static bool keep(arena *a, str text, str *ret_copy)
 {
-    *ret_copy = arena_dup(a, text);
+    *ret_copy = arena_dup(a, utf8_head(text, TEXT_MAX));
     return ret_copy->p || !text.p;
 }
 
 int repository_copy(arena *a, const github_repository *r, github_repository *ret_copy)
 {
-    github_repository c = {.is_private = r->is_private, .n_topics = r->n_topics};
-    str *topics = arena_array(a, str, r->n_topics);
+    github_repository c = {.is_private = r->is_private, .n_topics = r->n_topics < TOPICS_MAX ? r->n_topics : TOPICS_MAX};
+    str *topics = arena_array(a, str, c.n_topics);
 
     bool ok = topics && keep(a, r->owner, &c.owner) && keep(a, r->name, &c.name) && keep(a, r->description, &c.description) &&
               keep(a, r->default_branch, &c.default_branch) && keep(a, r->visibility, &c.visibility) &&
               keep(a, r->license, &c.license);
-    for (size_t i = 0; ok && i < r->n_topics; i++)
+    for (size_t i = 0; ok && i < c.n_topics; i++)
         ok = keep(a, r->topics[i], &topics[i]);
     if (!ok)
         return -ENOMEM;
@@ -373,6 +376,10 @@ static void on_commit(github_op *op)
     }
     if (op->result == GITHUB_OK && keep_commit(sc, op) < 0) {
         scan_fail(sc, STR("out of memory"));
+        return;
+    }
+    if (!sc->sha.p) {
+        scan_fail(sc, STR("GitHub says that nothing changed since an answer it never gave"));
         return;
     }
     sc->not_modified = op->result == GITHUB_NOT_MODIFIED ||

@@ -29,7 +29,6 @@ static int64_t next_rescan(const scan *sc)
     return sc->now + interval - interval / 10 + (int64_t)random_below((uint64_t)(interval / 5) + 1);
 }
 
-/* The same op again goes on at the step where it failed. */
 static void submit(scan *sc)
 {
     sc->now = loop_now_wall_ms(sc->owner->o.loop);
@@ -101,14 +100,25 @@ void scan_fail(scan *sc, str why)
 }
 
 /* ---- success ---- */
+/* After a failure: what is durable counts, and the op may be submitted anew, which begins its steps at 0. */
+static void settle(scan *sc)
+{
+    if (sc->op.at != sc->merge_step)
+        sc->kept = sc->merge;
+    sc->merge = sc->kept;
+    sc->merge_step = 0;
+    change_log_step(sc->changes, sc->op.at);
+    sc->changes->step = 0;
+}
+
 static void on_merged(store_op *op, int status)
 {
     scan *sc = CONTAINER_OF(op, scan, op);
 
+    if (status < 0)
+        settle(sc);
     if (!sc->cancelled && tries_again(sc, status))
         return;
-    if (status < 0) /* what is durable is told, even when the rest failed */
-        change_log_step(sc->changes, op->at);
     sources_deliver(sc->owner, sc->changes);
     sc->changes = NULL;
     sc->cancelled |= status == -ECANCELED; /* removed, or the store closes */
