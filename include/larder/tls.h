@@ -11,7 +11,7 @@
  *
  * Certificates are always verified: chain, dates by the trust's clock, and the host's name (or, for an address, that
  * the certificate names the address). There is no switch for that. Suites and curves are few and fast: ECDHE with
- * AES-GCM or ChaCha20-Poly1305, over P-256 or X25519 before P-384. Renegotiation is refused. */
+ * AES-GCM or ChaCha20-Poly1305, over X25519, P-256 or, last, P-384. Renegotiation is refused. */
 #ifndef LARDER_TLS_H
 #define LARDER_TLS_H
 

@@ -132,6 +132,56 @@ static void a_stall_in_mid_body_ends_the_call_but_a_slow_body_does_not(void **st
     world_close(&w);
 }
 
+/* The server takes 2 MiB every 2 s, which the kernel's buffers blur; the client's patience is 5 s, the whole takes 24. */
+static void an_upload_that_goes_on_is_no_silence(void **state)
+{
+    (void)state;
+    static char sink[2 << 20];
+    world w;
+    fetch f;
+    size_t taken = 0;
+    int small = 65536, conn = -1;
+    struct sockaddr_in addr = {.sin_family = AF_INET, .sin_addr.s_addr = htonl(INADDR_LOOPBACK)};
+    socklen_t n = sizeof(addr);
+    SCOPED(buf_done) buf body = BUF_INIT;
+    memset(buf_reserve(&body, 24 << 20), 'x', 24 << 20);
+    body.n = 24 << 20;
+    world_open(&w, &(client_options){.first_byte_ms = SECONDS(5), .total_ms = HOURS(1)});
+    int listener = socket(AF_INET, SOCK_STREAM | SOCK_NONBLOCK, 0);
+    setsockopt(listener, SOL_SOCKET, SO_RCVBUF, &small, sizeof(small));
+    assert_int_equal(bind(listener, (struct sockaddr *)&addr, sizeof(addr)), 0);
+    assert_int_equal(listen(listener, 1), 0);
+    getsockname(listener, (struct sockaddr *)&addr, &n);
+    fetch_init(&f, &w, "/");
+    snprintf(f.url, sizeof(f.url), "http://127.0.0.1:%d/", ntohs(addr.sin_port));
+    f.call.url = str_c(f.url);
+    f.call.method = STR("POST");
+    f.call.body = buf_view(&body);
+    fetch_start(&f, &w);
+    peer_run_until(w.loop, (conn = accept4(listener, NULL, NULL, SOCK_NONBLOCK)) >= 0);
+    while (taken < body.n && !f.done) {
+        for (size_t now = 0; now < sizeof(sink) && taken < body.n;) {
+            ssize_t got = read(conn, sink, sizeof(sink) - now);
+            peer_turn(w.loop);
+            if (got > 0) {
+                now += (size_t)got;
+                taken += (size_t)got;
+            }
+        }
+        peer_turns(w.loop);
+        fake_clk_advance(&w.clock, SECONDS(2));
+        peer_turn(w.loop);
+    }
+    assert_int_equal(f.done, 0);
+    assert_int_equal(write(conn, OK5, strlen(OK5)), strlen(OK5));
+    fetch_wait(&f, &w);
+    assert_int_equal(f.call.status, 200);
+    fetch_done(&f);
+    close(conn);
+    close(listener);
+    world_close(&w);
+}
+
 static void the_whole_call_has_a_deadline_wherever_it_is(void **state)
 {
     (void)state;
@@ -545,6 +595,7 @@ int main(void)
         cmocka_unit_test(connecting_has_a_deadline),
         cmocka_unit_test(the_answer_has_a_deadline_and_is_not_asked_for_again),
         cmocka_unit_test(a_stall_in_mid_body_ends_the_call_but_a_slow_body_does_not),
+        cmocka_unit_test(an_upload_that_goes_on_is_no_silence),
         cmocka_unit_test(the_whole_call_has_a_deadline_wherever_it_is),
         cmocka_unit_test(every_address_of_a_name_is_tried),
         cmocka_unit_test(a_name_that_does_not_exist_is_said_so),

@@ -19,7 +19,7 @@ typedef struct call call;
 typedef struct conn conn;
 typedef struct origin origin;
 
-#define CLIENT_INPUT_SIZE ((size_t)65536) /* what one read takes at most, and one connection's share of a turn */
+#define CLIENT_INPUT_SIZE ((size_t)65536)
 
 /* ---- client ---- */
 
@@ -101,6 +101,7 @@ struct conn {
     uv_write_t write;
     job handshake;
     int handshake_result;
+    tls_ticket *ticket; /* from the handshake, until the origin has it */
     post turn;
     /* What holds the memory: */
     bool tcp_open, resolving, shaking, turn_posted;

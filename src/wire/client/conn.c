@@ -14,7 +14,8 @@
 
 #define ADDRESSES_MAX 16
 #define ADDRESS_SHARE_MS 250 /* at least */
-#define SEAL_MAX 65536       /* plain bytes encrypted in one go */
+#define SEND_MAX 262144      /* bytes per write: each that is done shows that the peer takes them */
+#define SEAL_MAX 65536       /* the same over TLS: what is encrypted in one go */
 
 static const flow_state states[] = {
     [CONN_RESOLVING] = {"resolving", TO(CONN_CONNECTING) | TO(CONN_CLOSING)},
@@ -44,6 +45,7 @@ static void free_if_done(conn *c)
     if (c->state != CONN_CLOSING || c->tcp_open || c->resolving || c->shaking || c->turn_posted)
         return;
     tls_session_free(c->tls);
+    tls_ticket_free(c->ticket);
     buf_done(&c->sealed);
     mem_free(c->addresses);
     mem_free(c->in);
@@ -106,12 +108,18 @@ static void fail(conn *c, client_failure failure, const char *why)
 
 /* ---- reading ---- */
 
+/* What one read takes at most, and so a connection's share of a turn: decryption makes it dearer. */
+static size_t read_size(const conn *c)
+{
+    return c->tls ? CLIENT_INPUT_SIZE / 2 : CLIENT_INPUT_SIZE;
+}
+
 static void on_alloc(uv_handle_t *h, size_t suggested, uv_buf_t *ret_buf)
 {
     conn *c = CONTAINER_OF(h, conn, tcp);
     (void)suggested;
     bool keep = c->state == CONN_BUSY && !c->tls;
-    *ret_buf = (uv_buf_t){keep ? c->in : c->client->scratch, CLIENT_INPUT_SIZE};
+    *ret_buf = (uv_buf_t){keep ? c->in : c->client->scratch, read_size(c)};
 }
 
 static void shake(conn *c);
@@ -142,7 +150,7 @@ static void on_read(uv_stream_t *stream, ssize_t n, const uv_buf_t *b)
     }
     client_call_pump(c->call);
     /* uv would go on reading while buffers come full: others want their turn. */
-    if (c->state == CONN_BUSY && c->reading && n == (ssize_t)CLIENT_INPUT_SIZE)
+    if (c->state == CONN_BUSY && c->reading && (size_t)n == read_size(c))
         client_conn_yield(c);
 }
 
@@ -246,18 +254,37 @@ static int flush(conn *c)
     return 0;
 }
 
+/* Cuts what goes out next, at most `most` bytes, off what is to be sent. */
+static void take_to_send(conn *c, size_t most, str out[2])
+{
+    for (size_t i = 0; i < 2; i++) {
+        out[i] = str_head(c->to_send[i], most);
+        c->to_send[i] = str_from(c->to_send[i], out[i].n);
+        most -= out[i].n;
+    }
+}
+
 static int seal(conn *c)
 {
-    size_t room = SEAL_MAX;
-    for (size_t i = 0; i < 2; i++) {
-        str part = str_head(c->to_send[i], room);
-        int r = tls_write(c->tls, part);
-        if (r < 0)
-            return r;
-        c->to_send[i] = str_from(c->to_send[i], part.n);
-        room -= part.n;
-    }
-    return flush(c);
+    str out[2];
+    take_to_send(c, SEAL_MAX, out);
+    int r = tls_write(c->tls, out[0]);
+    if (r == 0)
+        r = tls_write(c->tls, out[1]);
+    return r < 0 ? r : flush(c);
+}
+
+static void write_plain(conn *c)
+{
+    str out[2];
+    uv_buf_t bufs[2];
+    unsigned n = 0;
+    take_to_send(c, SEND_MAX, out);
+    for (size_t i = 0; i < 2; i++)
+        if (out[i].n > 0)
+            bufs[n++] = (uv_buf_t){(char *)(uintptr_t)out[i].p, out[i].n}; /* uv only reads it */
+    if (n > 0)
+        write_out(c, bufs, n);
 }
 
 static void send_more(conn *c)
@@ -271,14 +298,7 @@ static void send_more(conn *c)
                  r == -ENOMEM ? "out of memory" : tls_session_why(c->tls));
         return;
     }
-    uv_buf_t bufs[2];
-    unsigned n = 0;
-    for (size_t i = 0; i < 2; i++)
-        if (c->to_send[i].n > 0)
-            bufs[n++] = (uv_buf_t){(char *)(uintptr_t)c->to_send[i].p, c->to_send[i].n}; /* uv only reads it */
-    c->to_send[0] = c->to_send[1] = STR_NULL;
-    if (n > 0)
-        write_out(c, bufs, n);
+    write_plain(c);
 }
 
 void client_conn_send(conn *c, str head, str body)
@@ -301,6 +321,8 @@ static void opened(conn *c)
         fail(c, CLIENT_MEMORY, "out of memory");
         return;
     }
+    mem_free(c->addresses);
+    c->addresses = NULL;
     move(c, CONN_BUSY);
     client_call_opened(c->call, c);
 }
@@ -311,12 +333,13 @@ static void on_shake(job *j)
 {
     conn *c = CONTAINER_OF(j, conn, handshake);
     c->handshake_result = tls_handshake(c->tls);
+    if (c->handshake_result == 1)
+        (void)tls_ticket_take(c->tls, &c->ticket); /* without one the next handshake is a full one */
 }
 
 static void on_shaken(job *j, int status)
 {
     conn *c = CONTAINER_OF(j, conn, handshake);
-    tls_ticket *ticket = NULL;
     c->shaking = false;
     if (c->state == CONN_CLOSING) {
         free_if_done(c);
@@ -335,8 +358,10 @@ static void on_shaken(job *j, int status)
                                 : CLIENT_TLS,
              r == -ENOMEM ? "out of memory" : tls_session_why(c->tls));
     } else {
-        if (c->trust == c->client->trust && tls_ticket_take(c->tls, &ticket) == 0)
-            client_origin_keep_ticket(c->origin, ticket);
+        if (c->ticket && c->trust == c->client->trust) {
+            client_origin_keep_ticket(c->origin, c->ticket);
+            c->ticket = NULL;
+        }
         opened(c);
     }
 }

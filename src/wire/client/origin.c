@@ -131,7 +131,7 @@ void client_origin_free(origin *o)
 
 static bool breaker_lets(origin *o, call *k)
 {
-    if (o->open_until == 0)
+    if (o->open_until == 0 || o->probe == k)
         return true;
     if (o->probe || loop_now_mono_ms(o->client->loop) < o->open_until)
         return false;
