@@ -17,11 +17,11 @@
 typedef struct github github;
 typedef struct github_op github_op;
 
-#define GITHUB_RESULTS(X)                                                                                         \
-    X(OK, "ok")                                                                                                   \
-    X(NOT_MODIFIED, "not modified")                                                                               \
-    X(NOT_FOUND, "not found") X(UNAUTHORIZED, "unauthorized") X(RATE_LIMITED, "rate limited") X(FAILED, "failed") \
-        X(CANCELLED, "cancelled")
+#define GITHUB_RESULTS(X)           \
+    X(OK, "ok")                     \
+    X(NOT_MODIFIED, "not modified") \
+    X(NOT_FOUND, "not found")       \
+    X(UNAUTHORIZED, "unauthorized") X(RATE_LIMITED, "rate limited") X(FAILED, "failed") X(CANCELLED, "cancelled")
 typedef enum github_result {
 #define GITHUB_RESULT_ENUM(id, text) GITHUB_##id,
     GITHUB_RESULTS(GITHUB_RESULT_ENUM)

@@ -25,7 +25,8 @@ static void read_piece(response *r, reading *got, const uint8_t *p, size_t n)
             got->status = r->status;
             got->n_headers = r->n_headers;
             for (size_t i = 0; i < r->n_headers; i++) /* nothing that could begin another line */
-                REQUIRE(r->headers[i].name.n > 0 && str_chr(r->headers[i].value, '\n') < 0);
+                REQUIRE(r->headers[i].name.n > 0 && str_chr(r->headers[i].value, '\n') < 0 &&
+                        str_chr(r->headers[i].value, '\r') < 0);
         } else {
             REQUIRE(r->piece.n > 0);
             buf_str(&got->body, r->piece);

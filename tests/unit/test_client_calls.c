@@ -1,6 +1,8 @@
 /* Calls over plain connections: requests as sent, answers, the pool, redirects, retries, streaming. */
 #include <stdio.h>
 
+#include <zlib.h>
+
 #include "fetch.h"
 
 #define OK5 "HTTP/1.1 200 OK\r\nContent-Length: 5\r\n\r\nhello"
@@ -375,6 +377,47 @@ static void a_large_body_comes_whole_kept_or_streamed(void **state)
     }
 }
 
+/* 5 MiB of zeros in 5 KiB: what is unpacked in one turn of the loop is limited, however little came over the wire. */
+static void unpacking_takes_turns_with_others(void **state)
+{
+    (void)state;
+    world w;
+    fetch f;
+    size_t n = 5 << 20, before = 0, most = 0;
+    z_stream z = {0};
+    static unsigned char zeros[65536], packed[16384];
+    assert_int_equal(deflateInit2(&z, 6, Z_DEFLATED, 31, 8, Z_DEFAULT_STRATEGY), Z_OK);
+    z.next_out = packed;
+    z.avail_out = sizeof(packed);
+    for (size_t done = 0; done < n; done += sizeof(zeros)) {
+        z.next_in = zeros;
+        z.avail_in = sizeof(zeros);
+        assert_int_equal(deflate(&z, done + sizeof(zeros) == n ? Z_FINISH : Z_NO_FLUSH), done + sizeof(zeros) == n);
+    }
+    SCOPED(buf_done)
+    buf answer = BUF_INIT;
+    buf_printf(&answer, "HTTP/1.1 200 OK\r\nContent-Encoding: gzip\r\nContent-Length: %lu\r\n\r\n", z.total_out);
+    buf_put(&answer, packed, z.total_out);
+    deflateEnd(&z);
+    world_open(&w, NULL);
+    const peer_step step = {.say = answer.p, .n = answer.n};
+    w.peer.steps = &step;
+    w.peer.n_steps = 1;
+    fetch_init(&f, &w, "/");
+    fetch_stream(&f);
+    fetch_start(&f, &w);
+    while (!f.done) {
+        peer_turn(w.loop);
+        most = f.streamed.n - before > most ? f.streamed.n - before : most;
+        before = f.streamed.n;
+    }
+    assert_int_equal(f.call.failure, CLIENT_NONE);
+    assert_int_equal(f.streamed.n, n);
+    assert_true(most <= 256 * 1024);
+    fetch_done(&f);
+    world_close(&w);
+}
+
 static void a_paused_body_waits_and_holds_the_server_back(void **state)
 {
     (void)state;
@@ -518,6 +561,26 @@ static void an_answer_may_come_before_the_body_was_sent(void **state)
     world_close(&w);
 }
 
+static void a_client_that_can_not_be_made_leaves_nothing_behind(void **state)
+{
+    (void)state;
+    world w;
+    world_open(&w, NULL);
+    for (long n = 0; unit_next_fault(&n);) {
+        client *c = NULL;
+        world other = {0};
+        int r = client_new(w.loop, NULL, &(client_options){.user_agent = "x"}, &c);
+        assert_int_equal(r, mem_failed() ? -ENOMEM : 0);
+        assert_int_equal(c != NULL, r == 0);
+        if (r == 0) {
+            other.loop = w.loop;
+            other.client = c;
+            world_close_client(&other);
+        }
+    }
+    world_close(&w);
+}
+
 static void garbage_is_an_invalid_response(void **state)
 {
     (void)state;
@@ -552,12 +615,14 @@ int main(void)
         cmocka_unit_test(a_body_may_end_with_the_connection),
         cmocka_unit_test(head_has_no_body_and_leaves_the_connection_usable),
         cmocka_unit_test(a_large_body_comes_whole_kept_or_streamed),
+        cmocka_unit_test(unpacking_takes_turns_with_others),
         cmocka_unit_test(a_paused_body_waits_and_holds_the_server_back),
         cmocka_unit_test(a_reader_may_pause_at_every_piece),
         cmocka_unit_test(a_reader_that_refuses_ends_the_call),
         cmocka_unit_test(bodies_of_other_answers_are_not_streamed),
         cmocka_unit_test(too_large_an_answer_is_refused),
         cmocka_unit_test(an_answer_may_come_before_the_body_was_sent),
+        cmocka_unit_test(a_client_that_can_not_be_made_leaves_nothing_behind),
         cmocka_unit_test(garbage_is_an_invalid_response),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);

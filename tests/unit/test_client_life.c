@@ -132,7 +132,8 @@ static void a_stall_in_mid_body_ends_the_call_but_a_slow_body_does_not(void **st
     world_close(&w);
 }
 
-/* The server takes 2 MiB every 2 s, which the kernel's buffers blur; the client's patience is 5 s, the whole takes 24. */
+/* The server takes 2 MiB every 2 s, which the kernel's buffers blur; the client's patience is 5 s, the whole takes
+ * 24. */
 static void an_upload_that_goes_on_is_no_silence(void **state)
 {
     (void)state;
@@ -143,7 +144,8 @@ static void an_upload_that_goes_on_is_no_silence(void **state)
     int small = 65536, conn = -1;
     struct sockaddr_in addr = {.sin_family = AF_INET, .sin_addr.s_addr = htonl(INADDR_LOOPBACK)};
     socklen_t n = sizeof(addr);
-    SCOPED(buf_done) buf body = BUF_INIT;
+    SCOPED(buf_done)
+    buf body = BUF_INIT;
     memset(buf_reserve(&body, 24 << 20), 'x', 24 << 20);
     body.n = 24 << 20;
     world_open(&w, &(client_options){.first_byte_ms = SECONDS(5), .total_ms = HOURS(1)});

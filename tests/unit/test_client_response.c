@@ -166,6 +166,7 @@ static void headers_keep_their_order_and_lose_their_blanks(void **state)
     assert_int_equal(o.result, RESPONSE_END);
     assert_int_equal(o.n_headers, 7);
     assert_str(str_head(buf_view(&o.headers), 46), "A=1|Empty=|Blank=|B=two  words|a=again|Folded=");
+    assert_true(str_find(buf_view(&o.headers), STR("|Folded=one\t two|")) > 0);
     assert_null(memchr(o.headers.p, '\r', o.headers.n));
     assert_null(memchr(o.headers.p, '\n', o.headers.n));
     outcome_done(&o);

@@ -3,6 +3,7 @@
 
 #include "hub.h"
 #include "larder/hash.h"
+#include "remote/github/github_private.h"
 
 /* ---- what is asked ---- */
 
@@ -254,6 +255,8 @@ static void statuses_mean_what_the_table_says(void **state)
         {"502 X", "<html>", "GitHub answered 502 when asked for the commit", GITHUB_FAILED, 4},
         {"200 OK", "", "GitHub's answer for the commit is not what was expected", GITHUB_FAILED, 1},
         {"200 OK", "not json", "GitHub's answer for the commit is not what was expected", GITHUB_FAILED, 1},
+        {"200 OK", "{\"sha\":\"" SHA1_A "\"}", "GitHub's answer for the commit is not what was expected", GITHUB_FAILED,
+         1},
         {"200 OK", "[]", "GitHub's answer for the commit is not what was expected", GITHUB_FAILED, 1},
         {"200 OK", "{}", "GitHub's answer for the commit is not what was expected", GITHUB_FAILED, 1},
         {"200 OK", "{\"sha\":\"" SHA1_A "\",\"commit\":{\"tree\":{\"sha\":\"../../x\"}}}",
@@ -272,6 +275,29 @@ static void statuses_mean_what_the_table_says(void **state)
         asking_done(&a);
         hub_close(&h);
     }
+}
+
+static void bodies_are_read_whole_or_not_at_all_without_memory(void **state)
+{
+    (void)state;
+    static const struct {
+        int (*parse)(github_op *op, str body, size_t max_entries);
+        const char *body;
+    } cases[] = {
+        {github_parse_repository, HUB_REPOSITORY},
+        {github_parse_commit, HUB_COMMIT},
+        {github_parse_tree,
+         "{\"tree\":[{\"path\":\"a\",\"mode\":\"100644\",\"type\":\"blob\",\"sha\":\"" SHA1_A "\"}]}"},
+        {github_parse_readme, "# Title"},
+    };
+    for (size_t i = 0; i < COUNT_OF(cases); i++)
+        for (long n = 0; unit_next_fault(&n);) {
+            github_op op = {0};
+            arena_init(&op.arena, 0);
+            int r = cases[i].parse(&op, str_c(cases[i].body), 10);
+            assert_int_equal(r, mem_failed() ? -ENOMEM : 0);
+            arena_done(&op.arena);
+        }
 }
 
 static void no_answer_is_a_failure_in_words(void **state)
@@ -301,6 +327,7 @@ int main(void)
         cmocka_unit_test(a_tree_is_read_up_to_its_limit),
         cmocka_unit_test(a_readme_is_given_as_it_is),
         cmocka_unit_test(statuses_mean_what_the_table_says),
+        cmocka_unit_test(bodies_are_read_whole_or_not_at_all_without_memory),
         cmocka_unit_test(no_answer_is_a_failure_in_words),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);

@@ -331,6 +331,30 @@ static void options_change_for_later_operations(void **state)
     hub_close(&h);
 }
 
+static void options_that_can_not_be_taken_leave_the_old_ones(void **state)
+{
+    (void)state;
+    hub h;
+    hub_open(&h, STR("old"));
+    HUB_ANSWERS(&h, SAY(hub_reply("404 X", "", "")));
+    for (long n = 0; n < 2; n++) {
+        asking a = hub_asking("main");
+        mem_fail_at(n);
+        assert_int_equal(github_set_options(h.github, &(github_options){.api_url = "http://x", .token = STR("new")}),
+                         -ENOMEM);
+        hub_ask(&h, &a, github_get_commit);
+        assert_str(peer_header(h.w.peer.last, "Authorization"), "Bearer old");
+        asking_done(&a);
+    }
+    for (long n = 0; unit_next_fault(&n);) {
+        github *g = NULL;
+        int r = github_new(h.w.loop, h.w.client, &(github_options){.api_url = "http://x", .token = STR("t")}, &g);
+        assert_int_equal(r, mem_failed() ? -ENOMEM : 0);
+        github_free(g);
+    }
+    hub_close(&h);
+}
+
 static void no_memory_is_told_at_every_step(void **state)
 {
     (void)state;
@@ -380,6 +404,7 @@ int main(void)
         cmocka_unit_test(an_operation_can_be_cancelled_wherever_it_is),
         cmocka_unit_test(closing_the_client_cancels_operations),
         cmocka_unit_test(options_change_for_later_operations),
+        cmocka_unit_test(options_that_can_not_be_taken_leave_the_old_ones),
         cmocka_unit_test(no_memory_is_told_at_every_step),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);

@@ -418,6 +418,24 @@ static void data_goes_both_ways_in_any_size(void **state)
     part(&m);
 }
 
+static void input_may_come_before_the_last_was_read(void **state)
+{
+    (void)state;
+    meeting m;
+    char out[100];
+    assert_int_equal(meet(&m, (const cert *const[]){&good}, 1, "a.test"), 1);
+    to_client(&m, STR("one"));
+    to_client(&m, STR("two"));
+    size_t n = m.server.out.n;
+    assert_int_equal(tls_input(m.session, str_head(buf_view(&m.server.out), n - 3)), 0);
+    assert_int_equal(tls_read(m.session, out, sizeof(out)), 3);
+    assert_int_equal(tls_input(m.session, str_from(buf_view(&m.server.out), n - 3)), 0);
+    assert_int_equal(tls_read(m.session, out, sizeof(out)), 3);
+    assert_memory_equal(out, "two", 3);
+    assert_int_equal(tls_read(m.session, out, sizeof(out)), 0);
+    part(&m);
+}
+
 static void a_proper_end_is_told_from_a_cut(void **state)
 {
     (void)state;
@@ -524,6 +542,7 @@ int main(void)
         cmocka_unit_test(a_second_session_is_resumed),
         cmocka_unit_test(a_ticket_the_server_has_forgotten_means_a_full_check),
         cmocka_unit_test(data_goes_both_ways_in_any_size),
+        cmocka_unit_test(input_may_come_before_the_last_was_read),
         cmocka_unit_test(a_proper_end_is_told_from_a_cut),
         cmocka_unit_test(changed_bytes_are_noticed),
         cmocka_unit_test(no_memory_is_reported_at_every_step),

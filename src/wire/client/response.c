@@ -63,6 +63,7 @@ static int on_header_field_complete(llhttp_t *parser)
     return 0;
 }
 
+/* A folded value (RFC 9112 section 5.2) comes in parts without its line ends, and so becomes one line again. */
 static int on_header_value(llhttp_t *parser, const char *p, size_t n)
 {
     response *r = of(parser);
@@ -83,17 +84,8 @@ static int on_header_value_complete(llhttp_t *parser)
     return 0;
 }
 
-/* A folded value (RFC 9112 section 5.2) is one line again. */
-static void unfold(char *p, size_t n)
-{
-    for (size_t i = 0; i < n; i++)
-        if (p[i] == '\r' || p[i] == '\n')
-            p[i] = ' ';
-}
-
 static int keep_headers(response *r)
 {
-    unfold(r->text.p, r->text.n);
     str text = arena_dup(r->arena, buf_view(&r->text));
     client_header *headers = arena_array(r->arena, client_header, r->n_spans);
     if (r->text.err < 0 || (!text.p && r->text.n > 0) || !headers)

@@ -18,8 +18,8 @@ static const int suites[] = {
     0,
 };
 
-/* In order of preference: here a handshake over X25519 costs two thirds of one over P-256, and P-384 four times as much. The
- * curves of servers' certificates must be in the list too. */
+/* In order of preference: here a handshake over X25519 costs two thirds of one over P-256, and P-384 four times as
+ * much. The curves of servers' certificates must be in the list too. */
 static const mbedtls_ecp_group_id curves[] = {
     MBEDTLS_ECP_DP_CURVE25519,
     MBEDTLS_ECP_DP_SECP256R1,
