@@ -86,7 +86,7 @@ void server_raise_file_limit(const config *c)
     if (getrlimit(RLIMIT_NOFILE, &lim) < 0 || lim.rlim_cur >= want)
         return;
     lim.rlim_cur = want < lim.rlim_max ? want : lim.rlim_max;
-    if (setrlimit(RLIMIT_NOFILE, &lim) == 0 && lim.rlim_cur < want)
+    if (setrlimit(RLIMIT_NOFILE, &lim) == 0 && lim.rlim_cur < (rlim_t)c->http_max_connections)
         log_warn("fewer files may be open than http.max_connections asks for", LOG_INT("limit", lim.rlim_cur));
 }
 
