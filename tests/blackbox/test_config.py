@@ -216,6 +216,18 @@ def test_sighup_with_a_broken_file_changes_nothing(larder):
     until(lambda: limit_of(one) == 3000, 'the mended limit')
 
 
+def test_sighup_is_all_or_nothing(larder):
+    one = larder({'limits.requests_per_minute': 1000})
+    good = one.options['github.ca_file']
+    one.configure(github__ca_file='/nowhere/ca.pem', limits__requests_per_minute=2000)
+    one.signal(signal.SIGHUP)
+    until(lambda: '/nowhere/ca.pem' in one.errors, 'the complaint')
+    assert limit_of(one) == 1000
+    one.configure(github__ca_file=good)
+    one.signal(signal.SIGHUP)
+    until(lambda: limit_of(one) == 2000, 'the new limit')
+
+
 def test_sighup_a_hundred_times_leaks_nothing(larder):
     one = larder()
     for _ in range(100):

@@ -59,6 +59,20 @@ def test_pipelined_requests_behind_the_one_in_flight_are_not_half_answered(larde
     assert one.wait_exit() == 0
 
 
+def test_a_sighup_while_draining_changes_nothing(larder, github):
+    one = larder()
+    busy = in_flight(one, github)
+    one.signal(signal.SIGTERM)
+    until(lambda: refuses_connections(one.port), 'new connections to be refused')
+    for _ in range(5):
+        one.signal(signal.SIGHUP)
+    github.release()
+    assert busy.reply().status == 201
+    assert one.wait_exit() == 0
+    one.check_clean()
+    assert 'read again' not in one.errors
+
+
 def test_a_second_sigterm_stops_at_once(larder, github):
     one = larder()
     busy = in_flight(one, github)
