@@ -21,6 +21,14 @@ static const github_kind a_readme = {"README", RAW_TYPE, github_parse_readme, 1 
 static const github_kind an_archive = {"archive", JSON_TYPE, NULL, 0, MINUTES(30)};
 
 /* ---- life ---- */
+
+static void free_secret(char *text)
+{
+    if (text)
+        mem_wipe(text, strlen(text));
+    mem_free(text);
+}
+
 int github_set_options(github *g, const github_options *o)
 {
     char *url = mem_strndup(o->api_url, strlen(o->api_url));
@@ -28,11 +36,10 @@ int github_set_options(github *g, const github_options *o)
 
     if (!url || (o->token.n && !token)) {
         mem_free(url);
+        free_secret(token);
         return -ENOMEM;
     }
-    if (g->token)
-        mem_wipe(g->token, strlen(g->token));
-    mem_free(g->token);
+    free_secret(g->token);
     mem_free(g->api_url);
     g->o = *o;
     g->api_url = url;
@@ -62,9 +69,7 @@ void github_free(github *g)
 {
     if (!g)
         return;
-    if (g->token)
-        mem_wipe(g->token, strlen(g->token));
-    mem_free(g->token);
+    free_secret(g->token);
     mem_free(g->api_url);
     mem_free(g);
 }
@@ -90,9 +95,7 @@ static void operation_free(operation *x)
     if (!x)
         return;
     client_call_done(&x->call);
-    if (x->secret)
-        mem_wipe(x->secret, strlen(x->secret));
-    mem_free(x->secret);
+    free_secret(x->secret);
     arena_done(&x->arena);
     mem_free(x);
 }
