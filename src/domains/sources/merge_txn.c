@@ -42,7 +42,7 @@ static void carry_over(const scan *sc, const entry *old, entry *e, struct scan_m
         e->status = same && was == ENTRY_NEW ? old->status : entry_status_text(ENTRY_UPDATED);
     }
     if (!old)
-        m->fresh++;
+        m->fresh += !e->is_duplicate; /* what is hidden for its twin is nothing new */
     else if (!same || was == ENTRY_REMOVED || old->is_duplicate != e->is_duplicate)
         m->updated++;
     else
@@ -322,14 +322,36 @@ int scan_merge_apply(store_txn *t, store_op *op)
     return STORE_MORE;
 }
 
+/* After a merge that failed on its way the catalogue is neither the old one nor the new. Where there was none before, there
+ * is none again; otherwise the next scan may not stop at "not modified". */
+static int repair(store_txn *t, scan *sc, arena *a, source *s, bool *ret_more)
+{
+    *ret_more = false;
+    if (sc->changes && sc->src.last_sync_at == 0) {
+        change_log_step(sc->changes, sc->op.at);
+        const int r = entries_remove_step(t, s->id, sc->changes, ret_more);
+        if (r < 0 || *ret_more)
+            return r;
+    }
+    s->scanned_as = STR_NULL;
+    return fill_counts(store_txn_view(t), a, s);
+}
+
 int scan_fail_apply(store_txn *t, store_op *op)
 {
     scan *sc = CONTAINER_OF(op, scan, op);
     SCOPED(arena_done) arena a;
     source s;
+    bool more = false;
 
     arena_init(&a, 0);
     int r = may_write(t, sc, &a, &s);
+    if (r == 0 && sc->is_partial)
+        r = repair(t, sc, &a, &s, &more);
+    if (r == 0 && more) {
+        op->at++;
+        return STORE_MORE;
+    }
     if (r < 0)
         return r;
     s.scan_status = STR("error");

@@ -1,8 +1,11 @@
-/* What a scan writes at its end, and what it answers to those who wait for it. While the store has no room, or the disk
- * fails, the write is tried again and again: the source stays "scanning" until it can be told how it is. */
+/* What a scan writes at its end, and what it answers to those who wait for it. A catalogue that cannot be
+ * written whole is taken back, or marked to be scanned whole, and the source tells why; that may use the store's reserve, and is tried
+ * again until it succeeds: the source must not stay "scanning" with nobody scanning it. */
 #include "service.h"
 
-#define WRITE_AGAIN_MS SECONDS(30)
+#include "larder/log.h"
+
+#define WRITE_AGAIN_MS SECONDS(2)
 
 static void fill_result(scan *sc, bool ok)
 {
@@ -60,6 +63,11 @@ static void on_failure_written(store_op *op, int status)
     if (scan_ended_by_cancel(sc) || tries_again(sc, status))
         return;
     sc->owner->missed |= status < 0 && status != -ECANCELED;
+    if (sc->changes && sc->is_partial) {
+        sources_deliver(sc->owner, sc->changes);
+        sc->changes = NULL;
+    }
+    log_warn("a scan failed", LOG_STR("source", sc->src.id), LOG_STR("why", sc->why));
     fill_result(sc, false);
     scan_end(sc, status == -ECANCELED ? NULL : &sc->result);
 }
@@ -93,7 +101,7 @@ void scan_fail(scan *sc, str why)
     if (!sc->why.p)
         sc->why = STR("out of memory");
     scan_note_error(sc, sc->why);
-    sc->op = (store_op){.apply = scan_fail_apply, .done = on_failure_written};
+    sc->op = (store_op){.apply = scan_fail_apply, .done = on_failure_written, .flags = STORE_FREES};
     if (sc->check)
         sc->op = (store_op){.apply = nothing_apply, .done = on_check_failed, .flags = STORE_FREES};
     submit(sc);
@@ -117,14 +125,14 @@ static void on_merged(store_op *op, int status)
 
     if (status < 0)
         settle(sc);
-    if (!sc->cancelled && tries_again(sc, status))
-        return;
     sources_deliver(sc->owner, sc->changes);
     sc->changes = NULL;
     sc->cancelled |= status == -ECANCELED; /* removed, or the store closes */
     if (scan_ended_by_cancel(sc))
         return;
     if (status < 0) {
+        sc->is_partial = true;
+        (void)change_log_new(sc->src.id, &sc->changes); /* without memory the entries stay, and the next scan finds them */
         scan_fail(sc, arena_printf(&sc->arena, "the catalogue could not be written: %s", err_text(status)));
         return;
     }

@@ -96,6 +96,7 @@ typedef struct scan {
     /* writing */
     store_op op;
     change_log *changes;
+    bool is_partial; /* the merge failed on the way: see scan_fail_apply */
     struct scan_merge {    /* how far the merge has come */
         unsigned phase;
         size_t at;                  /* entries compared */
@@ -147,6 +148,8 @@ int scan_waits_apply(store_txn *t, store_op *op);   /* waiting_since, waiting_un
 int task_create_apply(store_txn *t, store_op *op);
 int task_change_apply(store_txn *t, store_op *op);
 int task_remove_apply(store_txn *t, store_op *op);
+/* Deletes entries of a source, as many as fit a step; notes them in the log. */
+int entries_remove_step(store_txn *t, str source_id, change_log *log, bool *ret_more);
 int task_rescan_apply(store_txn *t, store_op *op);
 
 /* What decides, besides the commit, what a scan of `ref` finds: one with other settings must not stop at "not modified". */

@@ -85,15 +85,40 @@ int task_rescan_apply(store_txn *t, store_op *op)
     return source_put(t, &s);
 }
 
+int entries_remove_step(store_txn *t, str source_id, change_log *log, bool *ret_more)
+{
+    SCOPED(arena_done) arena a;
+    char prefix[ENTRY_PREFIX_LEN];
+    store_cursor *c = NULL;
+    store_item item;
+    bool more = true;
+
+    arena_init(&a, 0);
+    entry_prefix(source_id, prefix);
+    int r = store_walk(store_txn_view(t), &entries_ks, STORE_BY_KEY, str_of(prefix, sizeof(prefix)), STR_NULL, false, &c);
+    while (r == 0 && !store_txn_is_full(t) && (more = store_next(c, &item))) {
+        entry e = {0};
+        r = record_decode(&entry_schema, &a, item.value, &e);
+        if (r < 0 || !str_eq(e.source_id, source_id))
+            continue;
+        r = change_log_add(log, &e, false);
+        if (r == 0)
+            r = store_del(t, &entries_ks, item.key);
+        arena_reset(&a);
+    }
+    if (r == 0 && !more)
+        r = store_cursor_error(c);
+    store_cursor_end(c);
+    *ret_more = more;
+    return r;
+}
+
 /* The first step makes the source "scanning" with a number no scan has: none may write it any more, and should the server stop
  * before the end, the source is scanned whole again. The entries go in steps, the source itself in the last one. */
 int task_remove_apply(store_txn *t, store_op *op)
 {
     source_task *task = CONTAINER_OF(op, source_task, op);
     SCOPED(arena_done) arena a;
-    char prefix[ENTRY_PREFIX_LEN];
-    store_cursor *c = NULL;
-    store_item item;
     source s = {0};
     bool more = true;
 
@@ -110,21 +135,7 @@ int task_remove_apply(store_txn *t, store_op *op)
         op->at += r == 0;
         return r < 0 ? r : STORE_MORE;
     }
-    entry_prefix(task->id, prefix);
-    r = store_walk(store_txn_view(t), &entries_ks, STORE_BY_KEY, str_of(prefix, sizeof(prefix)), STR_NULL, false, &c);
-    while (r == 0 && !store_txn_is_full(t) && (more = store_next(c, &item))) {
-        entry e = {0};
-        r = record_decode(&entry_schema, &a, item.value, &e);
-        if (r < 0 || !str_eq(e.source_id, task->id))
-            continue;
-        r = change_log_add(task->changes, &e, false);
-        if (r == 0)
-            r = store_del(t, &entries_ks, item.key);
-        arena_reset(&a);
-    }
-    if (r == 0 && !more)
-        r = store_cursor_error(c);
-    store_cursor_end(c);
+    r = entries_remove_step(t, task->id, task->changes, &more);
     if (r == 0 && more) {
         op->at++;
         return STORE_MORE;

@@ -60,6 +60,15 @@ void sources_cancel(source_task *t)
 }
 
 /* ---- create ---- */
+/* It becomes a request header. */
+static bool is_token(str text)
+{
+    for (size_t i = 0; i < text.n; i++)
+        if (text.p[i] <= ' ' || text.p[i] > '~')
+            return false;
+    return true;
+}
+
 /* Text rules first (they belong to the body), then the URL. */
 static int check_rules(source_task *t, str *why)
 {
@@ -73,6 +82,10 @@ static int check_rules(source_task *t, str *why)
         r = source_tags_check(t->arena, c->tags, &d->tags, why);
     if (r == 0 && t->manual_map)
         r = source_manual_map_check(t->arena, t->manual_map, &t->map, why);
+    if (r == 0 && !is_token(c->access_token)) {
+        *why = STR("access_token: only visible ASCII characters are allowed");
+        r = -EINVAL;
+    }
     if (r == 0 && c->single_artifact_mode && !c->single_artifact_type.p) {
         *why = STR("single_artifact_type is required when single_artifact_mode is True");
         r = -EINVAL;
