@@ -1,9 +1,11 @@
 /* Bytes come in through archive_feed, are inflated into a window, and walk through a small machine:
  *
- *     HEADER --(512 bytes)--> BODY --(its size)--> PADDING --(to 512)--> HEADER ... --(a block of zeros)--> DONE
+ *     HEADER --(512 bytes)--> BODY --(its size)--> PADDING --(to 512)--> HEADER ... --(a block of zeros)-->
+ *     DONE
  *
- * A body is content (for the sink), a note (a pax header or a GNU long name, about the next entry), or dropped. What
- * is wrong ends in fail(), which makes the error stick; what is only unwanted (odd paths) is counted and dropped. */
+ * A body is content (for the sink), a note (a pax header or a GNU long name, about the next entry), or
+ * dropped. What is wrong ends in fail(), which makes the error stick; what is only unwanted (odd paths) is
+ * counted and dropped. */
 #include "larder/archive.h"
 
 #include <stdio.h>
@@ -411,7 +413,8 @@ static int check_limits(archive *a)
     const archive_limits *l = &a->limits;
     if (l->max_inflated > 0 && a->inflated > l->max_inflated)
         return fail(a, -EFBIG, "the archive unpacks to too many bytes", NULL);
-    if (l->max_ratio > 0 && a->inflated > (l->ratio_from ? l->ratio_from : RATIO_FROM) && a->inflated / l->max_ratio > a->compressed)
+    if (l->max_ratio > 0 && a->inflated > (l->ratio_from ? l->ratio_from : RATIO_FROM) &&
+        a->inflated / l->max_ratio > a->compressed)
         return fail(a, -EFBIG, "the archive is compressed suspiciously well", NULL);
     return 0;
 }

@@ -1,5 +1,6 @@
-/* Reading lists: sources in the order of ids, a source's entries in one of three orders, the marketplace. Pages walk an
- * index that is in the order asked for; totals come from tallies where the filters allow it, else from the walk. */
+/* Reading lists: sources in the order of ids, a source's entries in one of three orders, the marketplace.
+ * Pages walk an index that is in the order asked for; totals come from tallies where the filters allow it,
+ * else from the walk. */
 #include "records.h"
 
 /* ---- sources ---- */
@@ -170,7 +171,8 @@ static int counts_from(arena *a, const int64_t *n, size_t count, bool types, cou
         return -ENOMEM;
     for (size_t i = 0; i < count; i++) {
         if (n[i] > 0)
-            found[used++] = (count_of){types ? artifact_type_name((unsigned)i) : entry_status_text((entry_status)i), n[i]};
+            found[used++] =
+                (count_of){types ? artifact_type_name((unsigned)i) : entry_status_text((entry_status)i), n[i]};
     }
     *ret = (counts){found, used};
     return 0;
@@ -258,7 +260,8 @@ int entries_list(store_view *v, arena *a, str source_id, const entry_filter *f, 
 }
 
 /* ---- the marketplace ---- */
-int entries_live_page(store_view *v, arena *a, str type, uint64_t skip, size_t limit, const entry **ret_items, size_t *ret_n)
+int entries_live_page(store_view *v, arena *a, str type, uint64_t skip, size_t limit, const entry **ret_items,
+                      size_t *ret_n)
 {
     store_key prefix;
     store_cursor *c;
@@ -271,7 +274,8 @@ int entries_live_page(store_view *v, arena *a, str type, uint64_t skip, size_t l
     store_key_init(&prefix);
     if (type.p)
         store_key_u8(&prefix, (uint8_t)artifact_type_number(type));
-    int r = store_walk(v, &entries_ks, type.p ? ENTRIES_BY_TYPE_NAME : ENTRIES_BY_NAME, store_key_view(&prefix), STR_NULL,
+    const int index = type.p ? ENTRIES_BY_TYPE_NAME : ENTRIES_BY_NAME;
+    int r = store_walk(v, &entries_ks, index, store_key_view(&prefix), STR_NULL,
                        false, &c);
     if (r < 0)
         return r;

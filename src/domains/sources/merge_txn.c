@@ -1,9 +1,10 @@
 /* How a scan's findings become the catalogue. Runs on the writer thread, in steps.
  *
- * Phase 1 puts each entry found beside the stored one: new, changed, or as it was (then nothing is written). Phase 2 walks
- * the source's stored entries and marks those that were not found as removed, and forgets what was removed long ago. Phase 3, one
- * step, writes the source's figures: until then it stays "scanning", and a crash means that it is scanned and merged
- * again, which changes nothing that is right already. Each step first makes sure that this scan may still write. */
+ * Phase 1 puts each entry found beside the stored one: new, changed, or as it was (then nothing is written).
+ * Phase 2 walks the source's stored entries and marks those that were not found as removed, and forgets what
+ * was removed long ago. Phase 3, one step, writes the source's figures: until then it stays "scanning", and a
+ * crash means that it is scanned and merged again, which changes nothing that is right already. Each step
+ * first makes sure that this scan may still write. */
 #include "service.h"
 
 #define REMOVED_KEPT_MS (INT64_C(30) * 24 * 3600 * 1000) /* how long a removed entry stays listed */
@@ -27,7 +28,8 @@ static void carry_over(const scan *sc, const entry *old, entry *e, struct scan_m
         e->import_id = old->import_id;
         e->in_collection = old->in_collection;
     }
-    if (was == ENTRY_IMPORTED || (was == ENTRY_EXCLUDED && !old->is_duplicate)) { /* what a person decided stays */
+    /* what a person decided stays */
+    if (was == ENTRY_IMPORTED || (was == ENTRY_EXCLUDED && !old->is_duplicate)) {
         e->status = old->status;
         e->excluded_at = old->excluded_at;
         e->excluded_reason = old->excluded_reason;
@@ -254,7 +256,8 @@ static int put_source(store_txn *t, scan *sc, arena *a)
     s.last_indexed_at = s.indexing_enabled ? sc->now : s.last_indexed_at;
     s.next_scan_at = sc->rescan_at;
     s.scanned_as = sc->settings;
-    if (str_eq(s.ref, sc->src.ref)) /* unless changed meanwhile: `main` that turned out to be another default branch */
+    /* unless changed meanwhile: `main` that turned out to be another default branch */
+    if (str_eq(s.ref, sc->src.ref))
         s.ref = sc->ref;
     if (!sc->not_modified) {
         s.tree_sha = sc->tree_sha;
@@ -283,7 +286,8 @@ static int finish(store_txn *t, scan *sc)
     return r;
 }
 
-/* The source as stored, when this scan may still write it; -ECANCELED when it was removed or another scan began. */
+/* The source as stored, when this scan may still write it; -ECANCELED when it was removed or another scan
+ * began. */
 static int may_write(store_txn *t, const scan *sc, arena *a, source *ret_source)
 {
     source s = {0};
@@ -322,8 +326,8 @@ int scan_merge_apply(store_txn *t, store_op *op)
     return STORE_MORE;
 }
 
-/* After a merge that failed on its way the catalogue is neither the old one nor the new. Where there was none before, there
- * is none again; otherwise the next scan may not stop at "not modified". */
+/* After a merge that failed on its way the catalogue is neither the old one nor the new. Where there was none
+ * before, there is none again; otherwise the next scan may not stop at "not modified". */
 static int repair(store_txn *t, scan *sc, arena *a, source *s, bool *ret_more)
 {
     *ret_more = false;

@@ -123,7 +123,8 @@ keyspace sources_ks = {
 keyspace validators_ks = {.name = "validators"};
 
 /* ---- entries ---- */
-#define COVER_LEN 11 /* type, status, confidence, updated_at in the machine's byte order: a store stays on its machine */
+#define COVER_LEN \
+    11 /* type, status, confidence, updated_at in the machine's byte order: a store stays on its machine */
 
 static str entry_cover_make(const entry *e, char out[COVER_LEN])
 {

@@ -2,20 +2,22 @@
  *
  *     QUEUED -> REPOSITORY -> COMMIT -> TREE -> ARCHIVE -> DETECT -> WRITE -> ENDED
  *
- * A rescan begins at COMMIT, asks conditionally, and goes on to WRITE at once when GitHub says that nothing changed. With
- * no quota left it WAITs outside the concurrency limit, is queued again, and goes on where it was. A task that needs to
- * know whether its manual_map fits the tree is told after TREE, and the scan stands at CHECKED until it answers. Any
- * failure before WRITE only writes the source's error. A cancelled scan ends at the next callback and writes nothing.
+ * A rescan begins at COMMIT, asks conditionally, and goes on to WRITE at once when GitHub says that nothing
+ * changed. With no quota left it WAITs outside the concurrency limit, is queued again, and goes on where it
+ * was. A task that needs to know whether its manual_map fits the tree is told after TREE, and the scan stands
+ * at CHECKED until it answers. Any failure before WRITE only writes the source's error. A cancelled scan ends
+ * at the next callback and writes nothing.
  *
- * This file: the queue, the waits, and the questions up to TREE. ARCHIVE and DETECT are in scan_fetch.c, WRITE is in
- * scan_write.c; the workers' part is in scan_read.c, the writer's in merge_txn.c. */
+ * This file: the queue, the waits, and the questions up to TREE. ARCHIVE and DETECT are in scan_fetch.c,
+ * WRITE is in scan_write.c; the workers' part is in scan_read.c, the writer's in merge_txn.c. */
 #include "service.h"
 
 static const flow_state FLOW[] = {
-    [SCAN_QUEUED] = {"queued", TO(SCAN_REPOSITORY) | TO(SCAN_COMMIT) | TO(SCAN_TREE) | TO(SCAN_ARCHIVE) | TO(SCAN_ENDED)},
+    [SCAN_QUEUED] = {"queued",
+                     TO(SCAN_REPOSITORY) | TO(SCAN_COMMIT) | TO(SCAN_TREE) | TO(SCAN_ARCHIVE) | TO(SCAN_ENDED)},
     [SCAN_REPOSITORY] = {"repository", TO(SCAN_COMMIT) | TO(SCAN_WRITE) | TO(SCAN_WAIT) | TO(SCAN_ENDED)},
-    [SCAN_COMMIT] = {"commit", TO(SCAN_COMMIT) | TO(SCAN_REPOSITORY) | TO(SCAN_TREE) | TO(SCAN_ARCHIVE) | TO(SCAN_WRITE) |
-                                   TO(SCAN_WAIT) | TO(SCAN_ENDED)},
+    [SCAN_COMMIT] = {"commit", TO(SCAN_COMMIT) | TO(SCAN_REPOSITORY) | TO(SCAN_TREE) | TO(SCAN_ARCHIVE) |
+                                   TO(SCAN_WRITE) | TO(SCAN_WAIT) | TO(SCAN_ENDED)},
     [SCAN_TREE] = {"tree", TO(SCAN_CHECKED) | TO(SCAN_ARCHIVE) | TO(SCAN_WRITE) | TO(SCAN_WAIT) | TO(SCAN_ENDED)},
     [SCAN_CHECKED] = {"checked", TO(SCAN_ARCHIVE) | TO(SCAN_ENDED)},
     [SCAN_ARCHIVE] = {"archive", TO(SCAN_DETECT) | TO(SCAN_WRITE) | TO(SCAN_WAIT) | TO(SCAN_ENDED)},
@@ -218,12 +220,14 @@ static void on_wait_noted(store_op *op, int status)
     (void)status; /* that nobody can see it is no reason not to wait */
     if (scan_ended_by_cancel(sc))
         return;
-    /* A reset is told in whole seconds; and those that wait for the same one come back one after the other. */
+    /* A reset is told in whole seconds; and those that wait for the same one come back one after the
+     * other. */
     if (loop_timer_set(sc->owner->o.loop, &sc->wait, delay + 1000 + (int64_t)random_below(1000), on_wait_over) < 0)
         scan_fail(sc, STR("out of memory"));
 }
 
-/* Whatever GitHub says: the first time at least a second, then longer and longer, so that its mistakes cost little. */
+/* Whatever GitHub says: the first time at least a second, then longer and longer, so that its mistakes cost
+ * little. */
 static void wait_for_quota(scan *sc, int64_t until)
 {
     const int64_t now = loop_now_wall_ms(sc->owner->o.loop);
@@ -242,7 +246,8 @@ static void wait_for_quota(scan *sc, int64_t until)
 }
 
 /* ---- asking GitHub ---- */
-void scan_ask(scan *sc, unsigned state, github_op *op, int (*starter)(github *, github_op *), void (*on_done)(github_op *))
+void scan_ask(scan *sc, unsigned state, github_op *op, int (*starter)(github *, github_op *),
+              void (*on_done)(github_op *))
 {
     const bool is_known = sc->repository.owner.p != NULL; /* a renamed one is asked under its new name */
 
@@ -295,10 +300,12 @@ static bool keep(arena *a, str text, str *ret_copy)
 
 int repository_copy(arena *a, const github_repository *r, github_repository *ret_copy)
 {
-    github_repository c = {.is_private = r->is_private, .n_topics = r->n_topics < TOPICS_MAX ? r->n_topics : TOPICS_MAX};
+    const size_t n = r->n_topics < TOPICS_MAX ? r->n_topics : TOPICS_MAX;
+    github_repository c = {.is_private = r->is_private, .n_topics = n};
     str *topics = arena_array(a, str, c.n_topics);
 
-    bool ok = topics && keep(a, r->owner, &c.owner) && keep(a, r->name, &c.name) && keep(a, r->description, &c.description) &&
+    bool ok = topics && keep(a, r->owner, &c.owner) && keep(a, r->name, &c.name) &&
+              keep(a, r->description, &c.description) &&
               keep(a, r->default_branch, &c.default_branch) && keep(a, r->visibility, &c.visibility) &&
               keep(a, r->license, &c.license);
     for (size_t i = 0; ok && i < c.n_topics; i++)
@@ -331,8 +338,8 @@ static void ask_repository(scan *sc)
     scan_ask(sc, SCAN_REPOSITORY, &sc->github, github_get_repository, on_repository);
 }
 
-/* The ref was named by nobody, and is not there: the default branch is meant. It has cost one request, so the listing is
- * taken from the archive instead of the tree. */
+/* The ref was named by nobody, and is not there: the default branch is meant. It has cost one request, so the
+ * listing is taken from the archive instead of the tree. */
 static bool falls_back(scan *sc)
 {
     const str branch = sc->repository.default_branch;
@@ -352,7 +359,8 @@ static void no_commit(scan *sc)
     else if (!sc->src.ref_given && !sc->repository.owner.p)
         ask_repository(sc);
     else
-        scan_fail(sc, arena_printf(&sc->arena, "GitHub: ref '" STR_FMT "' not found in " STR_FMT "/" STR_FMT, STR_ARG(sc->ref),
+        scan_fail(sc, arena_printf(&sc->arena, "GitHub: ref '" STR_FMT "' not found in " STR_FMT "/" STR_FMT,
+                                   STR_ARG(sc->ref),
                                    STR_ARG(sc->src.owner), STR_ARG(sc->src.repo_name)));
 }
 
@@ -392,7 +400,8 @@ static void on_commit(github_op *op)
         ask_tree(sc);
 }
 
-/* Its own answer to the same question by the same credential, if the stored catalogue is what that answer stands for. */
+/* Its own answer to the same question by the same credential, if the stored catalogue is what that answer
+ * stands for. */
 static int find_validator(scan *sc)
 {
     char fingerprint[GITHUB_FINGERPRINT_LEN + 1];

@@ -1,5 +1,5 @@
-/* A scan's archive, on the loop: pieces from GitHub gather while a worker reads those before, one job at a time, and GitHub
- * is held back when the worker can't keep up. Then the detector's job. */
+/* A scan's archive, on the loop: pieces from GitHub gather while a worker reads those before, one job at a
+ * time, and GitHub is held back when the worker can't keep up. Then the detector's job. */
 #include "service.h"
 
 #define PAUSE_ABOVE (1u << 20) /* bytes that wait for the worker */
@@ -72,8 +72,9 @@ static void feed_on(scan *sc)
     if (scan_ended_by_cancel(sc))
         return;
     if (sc->feed_error) {
-        scan_fail(sc, arena_printf(&sc->arena, "the archive cannot be read: %s",
-                                   *archive_problem(sc->reader) ? archive_problem(sc->reader) : err_text(sc->feed_error)));
+        scan_fail(sc,
+                  arena_printf(&sc->arena, "the archive cannot be read: %s",
+                               *archive_problem(sc->reader) ? archive_problem(sc->reader) : err_text(sc->feed_error)));
     } else if (sc->received && sc->github.result != GITHUB_OK) {
         if (scan_answered(sc, &sc->github))
             scan_fail(sc, STR("GitHub: the archive is not there"));

@@ -1,5 +1,5 @@
-/* The worker's part of a scan: the tree's listing becomes files, the archive's describing files are read as they pass,
- * and what the detector makes of it becomes entries. Touches nothing but the scan. */
+/* The worker's part of a scan: the tree's listing becomes files, the archive's describing files are read as
+ * they pass, and what the detector makes of it becomes entries. Touches nothing but the scan. */
 #include "service.h"
 
 #include <stdlib.h>
@@ -279,8 +279,9 @@ static void note_skipped(scan *sc)
                                              repo_path_fault_text((repo_path_fault)f)));
     }
     if (sc->left_out > 0)
-        scan_note_error(sc, arena_printf(&sc->arena, "%zu files left out: there are more than sources.max_entries allows",
-                                         sc->left_out));
+        scan_note_error(sc,
+                        arena_printf(&sc->arena, "%zu files left out: there are more than sources.max_entries allows",
+                                     sc->left_out));
 }
 
 static int detect(scan *sc)

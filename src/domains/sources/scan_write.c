@@ -1,6 +1,7 @@
 /* What a scan writes at its end, and what it answers to those who wait for it. A catalogue that cannot be
- * written whole is taken back, or marked to be scanned whole, and the source tells why; that may use the store's reserve, and is tried
- * again until it succeeds: the source must not stay "scanning" with nobody scanning it. */
+ * written whole is taken back, or marked to be scanned whole, and the source tells why; that may use the
+ * store's reserve, and is tried again until it succeeds: the source must not stay "scanning" with nobody
+ * scanning it. */
 #include "service.h"
 
 #include "larder/log.h"
@@ -132,7 +133,8 @@ static void on_merged(store_op *op, int status)
         return;
     if (status < 0) {
         sc->is_partial = true;
-        (void)change_log_new(sc->src.id, &sc->changes); /* without memory the entries stay, and the next scan finds them */
+        /* without memory the entries stay, and the next scan finds them */
+        (void)change_log_new(sc->src.id, &sc->changes);
         scan_fail(sc, arena_printf(&sc->arena, "the catalogue could not be written: %s", err_text(status)));
         return;
     }

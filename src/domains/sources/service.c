@@ -208,7 +208,8 @@ static void on_rescan_marked(store_op *op, int status)
     sources_check_stopped(s);
 }
 
-/* Sources that are stored as "scanning" and have no scan: the server was stopped, or there was no room for one. */
+/* Sources that are stored as "scanning" and have no scan: the server was stopped, or there was no room for
+ * one. */
 static void take_up_missed(sources *s)
 {
     store_view *v = store_read_begin(s->o.store);
@@ -267,7 +268,8 @@ static void on_rescan_time(timer *t)
 static void look_again(sources *s, int64_t delay)
 {
     if (loop_timer_set(s->o.loop, &s->rescan, delay, on_rescan_time) < 0)
-        log_error("no memory for the rescan timer: sources are not rescanned by themselves", LOG_INT("delay_ms", delay));
+        log_error("no memory for the rescan timer: sources are not rescanned by themselves",
+                  LOG_INT("delay_ms", delay));
 }
 
 int sources_start(sources *s)
@@ -351,8 +353,8 @@ str scan_settings(arena *a, const source *s, str ref)
     buf b = BUF_INIT;
 
     /* import_repo_readme is among them: turning it on must read the archive again. */
-    buf_printf(&b, DETECTOR_VERSION "\n" STR_FMT "\n" STR_FMT "\n%d %d %d " STR_FMT "\n", STR_ARG(ref), STR_ARG(s->root_hint),
-               s->enable_frontmatter_detection, s->import_repo_readme, s->single_artifact_mode,
+    buf_printf(&b, DETECTOR_VERSION "\n" STR_FMT "\n" STR_FMT "\n%d %d %d " STR_FMT "\n", STR_ARG(ref),
+               STR_ARG(s->root_hint), s->enable_frontmatter_detection, s->import_repo_readme, s->single_artifact_mode,
                STR_ARG(s->single_artifact_type));
     for (size_t i = 0; i < s->manual_map.n; i++)
         buf_printf(&b, STR_FMT "=" STR_FMT "\n", STR_ARG(s->manual_map.v[i].key), STR_ARG(s->manual_map.v[i].value));

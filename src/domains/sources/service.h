@@ -21,7 +21,8 @@ typedef struct change_log {
 } change_log;
 int change_log_new(str source_id, change_log **ret_log);
 void change_log_free(change_log *log);
-/* At the start of apply, with op->at: what the step before added is kept, what a failed try of this one added is forgotten. */
+/* At the start of apply, with op->at: what the step before added is kept, what a failed try of this one added
+ * is forgotten. */
 void change_log_step(change_log *log, uint64_t step);
 int change_log_add(change_log *log, const entry *e, bool live);
 
@@ -43,9 +44,21 @@ struct sources {
 };
 
 /* ---- scans ---- */
-enum { SCAN_QUEUED, SCAN_REPOSITORY, SCAN_COMMIT, SCAN_TREE, SCAN_CHECKED, SCAN_ARCHIVE, SCAN_DETECT, SCAN_WRITE, SCAN_WAIT, SCAN_ENDED };
+enum {
+    SCAN_QUEUED,
+    SCAN_REPOSITORY,
+    SCAN_COMMIT,
+    SCAN_TREE,
+    SCAN_CHECKED,
+    SCAN_ARCHIVE,
+    SCAN_DETECT,
+    SCAN_WRITE,
+    SCAN_WAIT,
+    SCAN_ENDED
+};
 #define SCAN_ERRORS_MAX 8
-#define SCANS_MAX 512 /* in memory at once, but for those that bring a token or are waited for; the others stay in the store */
+/* In memory at once, but for those that bring a token or are waited for; the others stay in the store. */
+#define SCANS_MAX 512
 
 typedef struct scan {
     list link;
@@ -109,8 +122,8 @@ typedef struct scan {
 } scan;
 
 scan *scan_find(sources *s, str source_id); /* the one that will write the source */
-/* Queues a scan of `src` (copied). With `check`, the scan tells that task after the tree whether its manual_map fits, and
- * then waits for scan_checked. -ENOMEM; -ECANCELED while stopping. */
+/* Queues a scan of `src` (copied). With `check`, the scan tells that task after the tree whether its
+ * manual_map fits, and then waits for scan_checked. -ENOMEM; -ECANCELED while stopping. */
 int scan_queue(sources *s, const source *src, str token, source_task *check, scan **ret_scan);
 /* The same for a source that is stored as "scanning"; what cannot be queued now is taken up later. */
 void scan_queue_stored(sources *s, const source *src, str token);
@@ -124,8 +137,10 @@ void scan_move(scan *sc, unsigned state);
 void scan_end(scan *sc, const scan_result *result);   /* gone */
 bool scan_ended_by_cancel(scan *sc);                  /* true: gone, the callback goes no further */
 void scan_set_running(scan *sc, bool on);
-void scan_ask(scan *sc, unsigned state, github_op *op, int (*starter)(github *, github_op *), void (*on_done)(github_op *));
-bool scan_answered(scan *sc, github_op *op); /* true: OK, NOT_MODIFIED or NOT_FOUND; false: dealt with, perhaps gone */
+void scan_ask(scan *sc, unsigned state, github_op *op, int (*starter)(github *, github_op *),
+              void (*on_done)(github_op *));
+/* true: OK, NOT_MODIFIED or NOT_FOUND; false: dealt with, perhaps gone */
+bool scan_answered(scan *sc, github_op *op);
 void scan_fetch_archive(scan *sc);
 void scan_write(scan *sc);
 void scan_fail(scan *sc, str why);
@@ -152,7 +167,8 @@ int task_remove_apply(store_txn *t, store_op *op);
 int entries_remove_step(store_txn *t, str source_id, change_log *log, bool *ret_more);
 int task_rescan_apply(store_txn *t, store_op *op);
 
-/* What decides, besides the commit, what a scan of `ref` finds: one with other settings must not stop at "not modified". */
+/* What decides, besides the commit, what a scan of `ref` finds: one with other settings must not stop at "not
+ * modified". */
 str scan_settings(arena *a, const source *s, str ref);
 /* A copy that needs nothing but the arena. -ENOMEM. */
 int repository_copy(arena *a, const github_repository *r, github_repository *ret_copy);

@@ -52,7 +52,8 @@ int task_change_apply(store_txn *t, store_op *op)
     int r = source_load(store_txn_view(t), &a, task->id, &s);
     if (r < 0)
         return r;
-    task->reindex = HAS(task->update, source_update, indexing_enabled) && task->update->indexing_enabled != s.indexing_enabled;
+    task->reindex =
+        HAS(task->update, source_update, indexing_enabled) && task->update->indexing_enabled != s.indexing_enabled;
     apply_texts(&s, task->update);
     apply_switches(&s, task->update);
     if (task->manual_map)
@@ -95,7 +96,8 @@ int entries_remove_step(store_txn *t, str source_id, change_log *log, bool *ret_
 
     arena_init(&a, 0);
     entry_prefix(source_id, prefix);
-    int r = store_walk(store_txn_view(t), &entries_ks, STORE_BY_KEY, str_of(prefix, sizeof(prefix)), STR_NULL, false, &c);
+    int r =
+        store_walk(store_txn_view(t), &entries_ks, STORE_BY_KEY, str_of(prefix, sizeof(prefix)), STR_NULL, false, &c);
     while (r == 0 && !store_txn_is_full(t) && (more = store_next(c, &item))) {
         entry e = {0};
         r = record_decode(&entry_schema, &a, item.value, &e);
@@ -113,8 +115,9 @@ int entries_remove_step(store_txn *t, str source_id, change_log *log, bool *ret_
     return r;
 }
 
-/* The first step makes the source "scanning" with a number no scan has: none may write it any more, and should the server stop
- * before the end, the source is scanned whole again. The entries go in steps, the source itself in the last one. */
+/* The first step makes the source "scanning" with a number no scan has: none may write it any more, and
+ * should the server stop before the end, the source is scanned whole again. The entries go in steps, the
+ * source itself in the last one. */
 int task_remove_apply(store_txn *t, store_op *op)
 {
     source_task *task = CONTAINER_OF(op, source_task, op);

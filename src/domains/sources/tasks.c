@@ -15,7 +15,8 @@ void sources_task_end(source_task *t, int status, str why)
     sources_check_stopped(s);
 }
 
-/* Ends a task that failed before anything asynchronous: on the next turn, for on_done never runs inside the call. */
+/* Ends a task that failed before anything asynchronous: on the next turn, for on_done never runs inside the
+ * call. */
 static int nothing_apply(store_txn *txn, store_op *op)
 {
     source_task *t = CONTAINER_OF(op, source_task, op);
@@ -104,8 +105,9 @@ static int draft(source_task *t, str *why)
         return r;
     r = repo_url_parse(t->arena, c->repo_url, &url);
     if (r < 0) {
-        *why = arena_printf(t->arena, "Invalid GitHub repository URL format. Expected: https://github.com/owner/repo, got: " STR_FMT,
-                            STR_ARG(c->repo_url));
+        *why = arena_printf(
+            t->arena, "Invalid GitHub repository URL format. Expected: https://github.com/owner/repo, got: " STR_FMT,
+            STR_ARG(c->repo_url));
         return r == -EINVAL ? -EDESTADDRREQ : r;
     }
     d->id = t->ret_id = url.id;
@@ -198,7 +200,8 @@ static void on_changed(store_op *op, int status)
     sources_task_end(t, status, STR_NULL);
 }
 
-/* What GitHub tells is taken over now; what it does not tell is left as it is: the change is made all the same. */
+/* What GitHub tells is taken over now; what it does not tell is left as it is: the change is made all the
+ * same. */
 static void on_readme(github_op *op)
 {
     source_task *t = op->user;
