@@ -215,6 +215,25 @@ void store_unlock_server(store *s)
     s->server_lock = -1;
 }
 
+#define LOCK_FILE_BYTES 20480 /* LMDB's table of MAX_READERS, and some */
+
+/* LMDB writes to its lock file through memory: on a full disk that would be a SIGBUS, so its blocks are asked
+ * for here. */
+static int reserve_lock_file(const store *s)
+{
+    char path[PATH_MAX];
+    const int n = snprintf(path, sizeof(path), "%s/lock.mdb", s->dir);
+
+    if (n < 0 || (size_t)n >= sizeof(path))
+        return -ENAMETOOLONG;
+    const int fd = open(path, O_RDWR | O_CREAT | O_CLOEXEC, 0600);
+    if (fd < 0)
+        return -errno;
+    const int r = posix_fallocate(fd, 0, LOCK_FILE_BYTES);
+    close(fd);
+    return r == EOPNOTSUPP || r == EINVAL ? 0 : -r; /* a file system that can't: as before */
+}
+
 static int prepare_folder(store *s, const char **ret_why)
 {
     if (s->read_only && !data_file_exists(s)) {
@@ -228,6 +247,11 @@ static int prepare_folder(store *s, const char **ret_why)
     int r = s->loop ? store_lock_server(s) : 0;
     if (r < 0)
         *ret_why = r == -EBUSY ? "another server has it open" : "its lock file can't be opened";
+    if (r == 0 && !s->read_only) {
+        r = reserve_lock_file(s);
+        if (r < 0)
+            *ret_why = "its lock file can't be made";
+    }
     return r;
 }
 
