@@ -4,8 +4,10 @@
  *   credential   the token of a request, or none; known by its fingerprint, the first 8 bytes of the token's SHA-256 in
  *                hex, or "anonymous". Tokens are copied into the operation, wiped when it is done, never logged or
  *                stored.
- *   quota        requests left per credential until a reset, read from X-RateLimit-* of every answer. With none left an
- *                operation ends as GITHUB_RATE_LIMITED without asking. Answers 304 cost nothing.
+ *   quota        requests left per credential until a reset, read from X-RateLimit-* of every answer. With none left,
+ *                and while a secondary limit (403 or 429 with Retry-After, or one that says so) holds, an operation
+ *                ends as GITHUB_RATE_LIMITED without asking, with the time from when it is worth asking again: at most
+ *                a day.
  *
  * An operation is one struct of the caller's: fill the `in` part, start it, on_done runs exactly once, later, also
  * after github_cancel. github_op_done frees the `out` part. */
@@ -17,15 +19,14 @@
 typedef struct github github;
 typedef struct github_op github_op;
 
-#define GITHUB_RESULTS(X)           \
-    X(OK, "ok")                     \
-    X(NOT_MODIFIED, "not modified") \
-    X(NOT_FOUND, "not found")       \
-    X(UNAUTHORIZED, "unauthorized") X(RATE_LIMITED, "rate limited") X(FAILED, "failed") X(CANCELLED, "cancelled")
 typedef enum github_result {
-#define GITHUB_RESULT_ENUM(id, text) GITHUB_##id,
-    GITHUB_RESULTS(GITHUB_RESULT_ENUM)
-#undef GITHUB_RESULT_ENUM
+    GITHUB_OK,
+    GITHUB_NOT_MODIFIED,
+    GITHUB_NOT_FOUND,
+    GITHUB_UNAUTHORIZED,
+    GITHUB_RATE_LIMITED,
+    GITHUB_FAILED,
+    GITHUB_CANCELLED,
 } github_result;
 
 typedef struct github_repository { /* GET /repos/O/R */
