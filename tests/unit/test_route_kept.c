@@ -11,11 +11,27 @@ static reply_basis basis_of(str target)
     return (reply_basis){.seed = 1, .generations = {2, 3}, .version = 4, .target = hash64(target.p, target.n)};
 }
 
+static void add(kept *k, const reply_basis *b, str target, str body)
+{
+    kept_add(k, b, target, &(kept_reply){STR("tag"), body});
+}
+
 /* As two requests do: the first is seen, the second kept. */
 static void keep(kept *k, const reply_basis *b, str target, str body)
 {
-    kept_add(k, b, target, body);
-    kept_add(k, b, target, body);
+    add(k, b, target, body);
+    add(k, b, target, body);
+}
+
+static bool find(const kept *k, const reply_basis *b, str target, str *ret_body)
+{
+    kept_reply found;
+
+    if (!kept_find(k, b, target, &found))
+        return false;
+    assert_str(found.etag, "tag");
+    *ret_body = found.body;
+    return true;
 }
 
 static int begin(void **state)
@@ -40,11 +56,11 @@ static void a_reply_is_kept_when_it_is_made_the_second_time(void **state)
     const reply_basis b = basis_of(TARGET);
     str body = STR_NULL;
 
-    assert_false(kept_find(k, &b, TARGET, &body));
-    kept_add(k, &b, TARGET, STR("[1]"));
-    assert_false(kept_find(k, &b, TARGET, &body));
-    kept_add(k, &b, TARGET, STR("[1]"));
-    assert_true(kept_find(k, &b, TARGET, &body));
+    assert_false(find(k, &b, TARGET, &body));
+    add(k, &b, TARGET, STR("[1]"));
+    assert_false(find(k, &b, TARGET, &body));
+    add(k, &b, TARGET, STR("[1]"));
+    assert_true(find(k, &b, TARGET, &body));
     assert_str(body, "[1]");
 }
 
@@ -59,14 +75,14 @@ static void whatever_of_the_basis_changes_makes_it_another_reply(void **state)
         reply_basis other = b;
         uint64_t *number = (uint64_t *)(void *)&other + i;
         *number += KEPT_SLOTS; /* the same set, also for the target's hash */
-        assert_false(kept_find(k, &other, TARGET, &body));
+        assert_false(find(k, &other, TARGET, &body));
     }
     reply_basis next = b;
     next.generations[0]++;
     keep(k, &next, TARGET, STR("new"));
-    assert_true(kept_find(k, &next, TARGET, &body));
+    assert_true(find(k, &next, TARGET, &body));
     assert_str(body, "new");
-    assert_false(kept_find(k, &b, TARGET, &body));
+    assert_false(find(k, &b, TARGET, &body));
 }
 
 static void targets_that_share_a_hash_are_told_apart(void **state)
@@ -76,8 +92,8 @@ static void targets_that_share_a_hash_are_told_apart(void **state)
     str body = STR_NULL;
 
     keep(k, &b, TARGET, STR("[]"));
-    assert_false(kept_find(k, &b, STR("/api/v1/cache/marketplace?limit=101"), &body));
-    assert_false(kept_find(k, &b, str_head(TARGET, TARGET.n - 1), &body));
+    assert_false(find(k, &b, STR("/api/v1/cache/marketplace?limit=101"), &body));
+    assert_false(find(k, &b, str_head(TARGET, TARGET.n - 1), &body));
 }
 
 static void what_is_asked_for_once_pushes_nothing_out(void **state)
@@ -90,8 +106,8 @@ static void what_is_asked_for_once_pushes_nothing_out(void **state)
     keep(k, &b, TARGET, STR("[]"));
     for (int i = 0; i < 10; i++) {
         passing.target += KEPT_SLOTS;
-        kept_add(k, &passing, STR("/other"), STR("[2]"));
-        assert_true(kept_find(k, &b, TARGET, &body));
+        add(k, &passing, STR("/other"), STR("[2]"));
+        assert_true(find(k, &b, TARGET, &body));
     }
 }
 
@@ -107,17 +123,17 @@ static void bodies_are_kept_within_the_bounds(void **state)
     for (size_t i = 0; i < asked; i++) {
         const reply_basis b = {.target = i};
         keep(k, &b, TARGET, str_of(large, KEPT_BODY_MAX));
-        assert_true(kept_find(k, &b, TARGET, &body));
+        assert_true(find(k, &b, TARGET, &body));
         assert_int_equal(body.n, KEPT_BODY_MAX);
     }
     for (size_t i = 0; i < asked; i++) {
         const reply_basis b = {.target = i};
-        found += kept_find(k, &b, TARGET, &body);
+        found += find(k, &b, TARGET, &body);
     }
     assert_in_range(found, 1, KEPT_BYTES / KEPT_BODY_MAX);
     const reply_basis b = {.target = asked};
     keep(k, &b, TARGET, str_of(large, KEPT_BODY_MAX + 1));
-    assert_false(kept_find(k, &b, TARGET, &body));
+    assert_false(find(k, &b, TARGET, &body));
     mem_free(large);
 }
 
@@ -127,13 +143,13 @@ static void without_memory_nothing_is_kept_and_nothing_breaks(void **state)
     const reply_basis b = basis_of(TARGET);
     str body = STR_NULL;
 
-    kept_add(k, &b, TARGET, STR("[]"));
+    add(k, &b, TARGET, STR("[]"));
     mem_fail_at(0);
-    kept_add(k, &b, TARGET, STR("[]"));
+    add(k, &b, TARGET, STR("[]"));
     assert_true(mem_failed());
-    assert_false(kept_find(k, &b, TARGET, &body));
-    kept_add(k, &b, TARGET, STR("[]"));
-    assert_true(kept_find(k, &b, TARGET, &body));
+    assert_false(find(k, &b, TARGET, &body));
+    add(k, &b, TARGET, STR("[]"));
+    assert_true(find(k, &b, TARGET, &body));
     mem_fail_at(0);
     assert_int_equal(kept_new(&none), -ENOMEM);
     mem_fail_at(-1);

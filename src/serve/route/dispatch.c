@@ -191,18 +191,19 @@ static bool asks_for_any(const call *c)
 static void answer_again(call *c)
 {
     call_state *st = state_of(c);
-    str body;
+    kept_reply again = {STR_NULL, STR_NULL};
 
     if ((c->req->method != HTTP_M_GET && c->req->method != HTTP_M_HEAD) || !route_basis(c, &st->basis))
         return;
-    c->etag = etag_of(c->arena, &st->basis);
+    const bool is_kept = kept_find(c->router->kept, &st->basis, c->req->target, &again);
+    c->etag = is_kept ? again.etag : etag_of(c->arena, &st->basis);
     if (!c->etag.p)
         return;
     /* "*" asks whether there is anything: only who has a body knows (see route_send_tagged). */
     if (!asks_for_any(c) && http_etag_matches(c->req, c->etag))
         route_send(c, &(http_reply){.status = 304, .etag = c->etag});
-    else if (kept_find(c->router->kept, &st->basis, c->req->target, &body))
-        route_send_tagged(c, body);
+    else if (is_kept)
+        route_send_tagged(c, again.body);
 }
 
 /* 0: on to the handler, unless the call has been answered. */

@@ -22,9 +22,12 @@ typedef struct reply_basis {
 typedef struct kept kept;
 int kept_new(kept **ret_kept); /* -ENOMEM */
 void kept_free(kept *k);
-/* The body made for this target on this basis; it lives until the next kept_add. */
-bool kept_find(const kept *k, const reply_basis *basis, str target, str *ret_body);
+typedef struct kept_reply {
+    str etag, body;
+} kept_reply;
+/* What was made for this target on this basis; it lives until the next kept_add. */
+bool kept_find(const kept *k, const reply_basis *basis, str target, kept_reply *ret_reply);
 /* Copies. Without memory nothing is kept, which harms nobody. */
-void kept_add(kept *k, const reply_basis *basis, str target, str body);
+void kept_add(kept *k, const reply_basis *basis, str target, const kept_reply *reply);
 
 #endif

@@ -114,7 +114,7 @@ int reply_json(call *c, int status)
     }
     rep.body = buf_view(c->w->out);
     if (status == 200 && etag_holds(c)) {
-        kept_add(c->router->kept, &state_of(c)->basis, c->req->target, rep.body);
+        kept_add(c->router->kept, &state_of(c)->basis, c->req->target, &(kept_reply){c->etag, rep.body});
         route_send_tagged(c, rep.body);
         return 0;
     }
