@@ -148,7 +148,7 @@ export ASAN_OPTIONS  ?= detect_stack_use_after_return=1:strict_string_checks=1:a
 export UBSAN_OPTIONS ?= print_stacktrace=1
 export TSAN_OPTIONS  ?= halt_on_error=1:allocator_may_return_null=1
 
-# test_*.c are programs of their own; other files in tests/unit are helpers, linked into each.
+# test_*.c are programs of their own; other files in tests/unit are helpers: each is linked into those that use it.
 UNIT_SOURCES := $(sort $(wildcard tests/unit/test_*.c))
 UNIT_HELPERS := $(filter-out $(UNIT_SOURCES),$(wildcard tests/unit/*.c))
 UNIT_CHOSEN  := $(if $(T),$(filter tests/unit/$(T:.c=).c,$(UNIT_SOURCES)),$(UNIT_SOURCES))
@@ -165,7 +165,11 @@ $(OBJ)/tests/fuzz/%.o: EXTRA_CFLAGS := -Wno-missing-prototypes
 $(UNIT_SOURCES:%.c=$(OBJ)/%.o) $(UNIT_HELPERS:%.c=$(OBJ)/%.o) $(FUZZ_SOURCES:%.c=$(OBJ)/%.o): | deps-test
 .SECONDARY:
 
-$(OUT)/unit/%: $(OBJ)/tests/unit/%.o $(UNIT_HELPERS:%.c=$(OBJ)/%.o) $(LIB)
+$(OUT)/unit/libhelpers.a: $(UNIT_HELPERS:%.c=$(OBJ)/%.o)
+	@mkdir -p $(@D)
+	$(Q)rm -f $@ && ar rcs $@ $^
+
+$(OUT)/unit/%: $(OBJ)/tests/unit/%.o $(OUT)/unit/libhelpers.a $(LIB)
 	@mkdir -p $(@D)
 	@$(if $(Q),echo "  LINK  $@")
 	$(Q)$(CC) $(LDFLAGS) $^ -lcmocka $(LIBS) -o $@

@@ -19,9 +19,10 @@
  * store_txn_is_full, apply notes in op->at where to go on and returns STORE_MORE; that step is committed,
  * ops that wait go first, then it is called again. So a stepped op is atomic per step, not as a whole, and
  * must leave records that are valid at each boundary. Before a step is repeated, the store puts op->at back
- * to what it was: another value than in the last call means that the step before is committed. (An op
- * flagged STORE_JOINS carries nothing but op->at from step to step; while nobody else waits, several of its
- * steps share a commit, which is faster.)
+ * to what it was: another value than in the last call means that the step before is committed. So it does
+ * when the op ends with an error: done sees where the step began that failed. (An op flagged STORE_JOINS
+ * carries nothing but op->at from step to step; while nobody else waits, several of its steps share a
+ * commit, which is faster.)
  *
  * Full. The map is an address range of store.max_size, rounded up to pages; the file behind it grows as
  * pages are used. When an op would leave less than a reserve (1/64 of the map, 1 to 16 MiB), or the disk

@@ -37,6 +37,12 @@ void change_log_step(change_log *log, uint64_t step)
     log->n = log->kept;
 }
 
+void change_log_rewind(change_log *log, uint64_t step)
+{
+    change_log_step(log, step);
+    log->step = 0;
+}
+
 int change_log_add(change_log *log, const entry *e, bool live)
 {
     entry_change *c;

@@ -61,6 +61,8 @@ static void on_failure_written(store_op *op, int status)
 {
     scan *sc = CONTAINER_OF(op, scan, op);
 
+    if (status < 0 && sc->changes)
+        change_log_rewind(sc->changes, op->at);
     if (scan_ended_by_cancel(sc) || tries_again(sc, status))
         return;
     sc->owner->missed |= status < 0 && status != -ECANCELED;
@@ -109,23 +111,14 @@ void scan_fail(scan *sc, str why)
 }
 
 /* ---- success ---- */
-/* After a failure: what is durable counts, and the op may be submitted anew, which begins its steps at 0. */
-static void settle(scan *sc)
-{
-    if (sc->op.at != sc->merge_step)
-        sc->kept = sc->merge;
-    sc->merge = sc->kept;
-    sc->merge_step = 0;
-    change_log_step(sc->changes, sc->op.at);
-    sc->changes->step = 0;
-}
-
 static void on_merged(store_op *op, int status)
 {
     scan *sc = CONTAINER_OF(op, scan, op);
 
-    if (status < 0)
-        settle(sc);
+    if (status < 0) { /* what is durable is told to search, but counts for nothing */
+        change_log_rewind(sc->changes, op->at);
+        sc->merge = (struct scan_merge){0};
+    }
     sources_deliver(sc->owner, sc->changes);
     sc->changes = NULL;
     sc->cancelled |= status == -ECANCELED; /* removed, or the store closes */

@@ -24,6 +24,8 @@ void change_log_free(change_log *log);
 /* At the start of apply, with op->at: what the step before added is kept, what a failed try of this one added
  * is forgotten. */
 void change_log_step(change_log *log, uint64_t step);
+/* When the op has failed at `step`, and may be submitted anew, which begins its steps at 0. */
+void change_log_rewind(change_log *log, uint64_t step);
 int change_log_add(change_log *log, const entry *e, bool live);
 
 struct sources {

@@ -61,6 +61,8 @@ void sources_cancel(source_task *t)
 }
 
 /* ---- create ---- */
+#define BAD_TOKEN STR("access_token: only visible ASCII characters are allowed")
+
 /* It becomes a request header. */
 static bool is_token(str text)
 {
@@ -84,7 +86,7 @@ static int check_rules(source_task *t, str *why)
     if (r == 0 && t->manual_map)
         r = source_manual_map_check(t->arena, t->manual_map, &t->map, why);
     if (r == 0 && !is_token(c->access_token)) {
-        *why = STR("access_token: only visible ASCII characters are allowed");
+        *why = BAD_TOKEN;
         r = -EINVAL;
     }
     if (r == 0 && c->single_artifact_mode && !c->single_artifact_type.p) {
@@ -345,6 +347,10 @@ static void on_rescan(store_op *op, int status)
 void sources_rescan(sources *s, source_task *t)
 {
     begin(s, t);
+    if (!is_token(t->access_token)) {
+        fail(t, -EINVAL, BAD_TOKEN);
+        return;
+    }
     submit(t, task_rescan_apply, on_rescan, 0);
 }
 
@@ -353,7 +359,7 @@ static void on_removed(store_op *op, int status)
     source_task *t = CONTAINER_OF(op, source_task, op);
 
     if (status < 0) { /* what is gone is told; the rest is found again by a scan */
-        change_log_step(t->changes, op->at);
+        change_log_rewind(t->changes, op->at);
         t->owner->missed = true;
     }
     sources_deliver(t->owner, t->changes);
