@@ -40,8 +40,9 @@ static int on_end(void *ctx, const archive_entry *e)
 
 static int read_in_pieces(str bytes, size_t piece, watcher *w)
 {
+    /* No ratio: it is judged piece by piece, so a damaged bomb may be called either. */
     static const archive_limits limits = {
-        .max_compressed = 1 << 20, .max_inflated = 8 << 20, .max_entries = 1000, .max_ratio = 200, .git_sha = true};
+        .max_compressed = 1 << 20, .max_inflated = 8 << 20, .max_entries = 1000, .git_sha = true};
     const archive_sink sink = {w, on_entry, on_data, on_end};
     archive *a;
     REQUIRE(archive_new(&limits, &sink, &a) == 0);

@@ -138,24 +138,53 @@ static int take_readme(scan *sc, unsigned rank)
     return readme_text(&sc->arena, buf_view(&sc->content), &sc->readme);
 }
 
+static bool keep_text(arena *a, str *text)
+{
+    const bool was_there = text->p != NULL;
+
+    *text = arena_dup(a, *text);
+    return !was_there || text->p;
+}
+
+/* What stays of a file, once what reading it took is freed: a repository may hold thousands of them. */
+static int keep_front(scan *sc, const frontmatter *front, const frontmatter **ret_kept)
+{
+    frontmatter *kept = arena_new(&sc->arena, frontmatter);
+    str *tags = arena_array(&sc->arena, str, front->tags.n);
+
+    if (!kept || !tags)
+        return -ENOMEM;
+    *kept = *front;
+    str *const texts[] = {&kept->name, &kept->title, &kept->description, &kept->version, &kept->license, &kept->type};
+    for (size_t i = 0; i < COUNT_OF(texts); i++)
+        if (!keep_text(&sc->arena, texts[i]))
+            return -ENOMEM;
+    for (size_t i = 0; i < front->tags.n; i++) {
+        tags[i] = front->tags.v[i];
+        if (!keep_text(&sc->arena, &tags[i]))
+            return -ENOMEM;
+    }
+    if (front->tags.v)
+        kept->tags = (strs){tags, front->tags.n};
+    *ret_kept = kept;
+    return 0;
+}
+
 static int take_front(scan *sc, str path, detect_file *file)
 {
+    SCOPED(arena_done) arena scratch;
     const str text = buf_view(&sc->content);
     frontmatter front = {0};
 
-    int r = str_ends_nocase(path, STR(".json")) ? frontmatter_parse_plugin(&sc->arena, text, &front)
-                                                : frontmatter_parse(&sc->arena, text, &front);
+    arena_init(&scratch, 0);
+    int r = str_ends_nocase(path, STR(".json")) ? frontmatter_parse_plugin(&scratch, text, &front)
+                                                : frontmatter_parse(&scratch, text, &front);
     if (r == -EFBIG)
         scan_note_error(sc, arena_printf(&sc->arena, STR_FMT ": its frontmatter is too large, and was not read",
                                          STR_ARG(str_head(path, 200))));
     if (r < 0)
         return r == -ENOMEM ? r : 0; /* a file that says nothing is no error */
-    frontmatter *kept = arena_new(&sc->arena, frontmatter);
-    if (!kept)
-        return -ENOMEM;
-    *kept = front;
-    file->front = kept;
-    return 0;
+    return keep_front(sc, &front, &file->front);
 }
 
 static int on_end(void *ctx, const archive_entry *e)

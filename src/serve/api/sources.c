@@ -156,9 +156,13 @@ typedef struct change {
     bool waits;       /* the task is done */
 } change;
 
-static void reply_result(call *c, int r)
+/* The reply ends the call, and with it `ch`: nothing of it is touched afterwards. */
+static void reply_for(change *ch, const scan_result *result)
 {
-    if (r < 0)
+    call *c = ch->c;
+    const int r = reply_source(c, ch->status, ch->task.id, result);
+
+    if (r < 0) /* then it has not replied */
         (void)reply_errno(c, r);
 }
 
@@ -198,7 +202,7 @@ static void end_wait(change *ch, const scan_result *result)
 
     sources_wait_cancel(&ch->waiter);
     loop_timer_cancel(app->loop, &ch->timer);
-    reply_result(ch->c, reply_source(ch->c, ch->status, ch->task.id, result));
+    reply_for(ch, result);
 }
 
 static void on_scan_end(scan_waiter *w, const scan_result *result)
@@ -240,7 +244,7 @@ static void on_task(source_task *t)
     ch->waiter.on_end = on_scan_end;
     ch->waiter.user = ch;
     if (ch->wait_ms == 0 || ch->c->req->gone || !sources_wait(app->sources, t->id, &ch->waiter)) {
-        reply_result(ch->c, reply_source(ch->c, ch->status, t->id, NULL));
+        reply_for(ch, NULL);
         return;
     }
     ch->waits = true;
