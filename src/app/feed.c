@@ -41,10 +41,12 @@ static void work_free(job *j)
     search_build_free(CONTAINER_OF(j, feed, job)->build);
 }
 
-static void free_build(feed *f)
+/* What was ended is freed by a worker. What is dropped still belongs to the index, so the loop itself must free it: a
+ * slow turn, but only after a failure, a reload or a stop. */
+static void free_build(feed *f, bool ended)
 {
-    if (loop_job(f->app->loop, &f->job, work_free, on_freed) < 0) {
-        work_free(&f->job); /* a slow turn is better than a leak */
+    if (!ended || loop_job(f->app->loop, &f->job, work_free, on_freed) < 0) {
+        work_free(&f->job);
         on_freed(&f->job, 0);
     }
 }
@@ -94,7 +96,7 @@ static void end_build(timer *t)
     } else if (r < 0 && r != -ECANCELED && f->is_load) {
         load_later(f, r);
     }
-    free_build(f);
+    free_build(f, r == 0);
 }
 
 static void on_built(job *j, int status)
@@ -107,7 +109,7 @@ static void on_built(job *j, int status)
     }
     if (f->is_load && !f->stopping) /* a merge that failed is tried again with the next change */
         load_later(f, f->status ? f->status : status);
-    free_build(f);
+    free_build(f, false);
 }
 
 /* ---- loading ---- */
@@ -237,7 +239,7 @@ void feed_stop(feed *f, void (*stopped)(void *arg), void *arg)
     feed_release(f);
     if (timer_is_set(&f->end)) {
         loop_timer_cancel(f->app->loop, &f->end);
-        free_build(f);
+        free_build(f, false);
     }
     f->stopped = stopped;
     f->stopped_arg = arg;
