@@ -5,39 +5,59 @@ static const struct {
     int64_t slot_ms;
     const char *counted;
 } SPANS[WINDOWS] = {
-    [BY_MINUTE] = {1000, "requests per minute"},
-    [BY_HOUR] = {60000, "requests per hour"},
+    [BY_MINUTE] = {2000, "requests per minute"},
+    [BY_HOUR] = {120000, "requests per hour"},
 };
 
 /* ---- windows ---- */
-/* Lets old slots fall out. */
-static void window_turn(window *w, int64_t now)
+static size_t place_of(int64_t number) /* in the ring; at the clock's beginning numbers reach below 0 */
 {
+    return (size_t)(number + WINDOW_SLOTS) % WINDOW_SLOTS;
+}
+
+static void drop_slot(window *w, int64_t number)
+{
+    const size_t i = place_of(number);
+
+    w->sum -= w->slot[i].n;
+    w->slot[i].n = 0;
+}
+
+/* Lets out what has become too old. */
+static void window_turn(window *w, int64_t now_ms, int64_t slot_ms)
+{
+    const int64_t now = now_ms / slot_ms;
+
     if (now - w->newest >= WINDOW_SLOTS) {
         memset(w->slot, 0, sizeof(w->slot));
         w->sum = 0;
         w->newest = now;
     }
-    while (w->newest < now) {
-        uint32_t *slot = &w->slot[++w->newest % WINDOW_SLOTS];
-        w->sum -= *slot;
-        *slot = 0;
+    while (w->newest < now)
+        drop_slot(w, ++w->newest); /* its place was the oldest one's */
+    if (w->slot[place_of(now + 1)].last_ms <= now_ms - now * slot_ms)
+        drop_slot(w, now + 1);
+}
+
+/* When there will be room under the limit: slots leave one after the other. */
+static int64_t window_room_at(const window *w, int64_t slot_ms, int64_t limit)
+{
+    int64_t sum = w->sum, number = w->newest - WINDOW_SLOTS, last_ms = 0;
+
+    while (sum >= limit && number < w->newest) {
+        const size_t i = place_of(++number);
+        sum -= w->slot[i].n;
+        last_ms = w->slot[i].last_ms;
     }
+    return (number + WINDOW_SLOTS - 1) * slot_ms + last_ms;
 }
 
-/* The number of the slot with which there is room again: the oldest fall out one after the other. */
-static int64_t window_room_at(const window *w, int64_t limit)
+static void window_add(window *w, int64_t now_ms, int64_t slot_ms)
 {
-    int64_t sum = w->sum, at = w->newest;
+    const size_t i = place_of(w->newest);
 
-    while (sum >= limit && at < w->newest + WINDOW_SLOTS)
-        sum -= w->slot[++at % WINDOW_SLOTS]; /* the slot numbered `at` takes the place of this one */
-    return at;
-}
-
-static void window_add(window *w)
-{
-    w->slot[w->newest % WINDOW_SLOTS]++;
+    w->slot[i].n++;
+    w->slot[i].last_ms = (uint32_t)(now_ms - w->newest * slot_ms);
     w->sum++;
 }
 
@@ -111,10 +131,10 @@ static void look_at_window(access_client *c, unsigned span, int64_t limit, int64
     const int64_t slot_ms = SPANS[span].slot_ms;
     window *w = &c->windows[span];
 
-    window_turn(w, now_ms / slot_ms);
+    window_turn(w, now_ms, slot_ms);
     const int64_t left = limit - w->sum;
     if (left <= 0) {
-        const int64_t wait_s = (window_room_at(w, limit) * slot_ms - now_ms + 999) / 1000;
+        const int64_t wait_s = (window_room_at(w, slot_ms, limit) - now_ms + 999) / 1000;
         if (g->why && wait_s <= g->retry_after_s)
             return;
         refuse(g, wait_s, limit, SPANS[span].counted);
@@ -150,8 +170,8 @@ int access_enter(access_control *a, access_grant *g)
             list_push(&a->idle, &c->idle);
         return -EDQUOT;
     }
-    window_add(&c->windows[BY_MINUTE]);
-    window_add(&c->windows[BY_HOUR]);
+    for (unsigned span = 0; span < WINDOWS; span++)
+        window_add(&c->windows[span], now_ms, SPANS[span].slot_ms);
     g->remaining--;
     c->under_way++;
     g->client = c;

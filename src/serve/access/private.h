@@ -21,12 +21,14 @@ typedef struct known_key {
     int64_t per_minute, per_hour, concurrent; /* as access_key */
 } known_key;
 
-/* A window slides by slots: what falls out of it is taken from the sum. One slot more than the window has,
- * for the newest is not over yet: so no window of that length, wherever it begins, holds more than the
- * limit. */
-#define WINDOW_SLOTS 61
+/* A window of 30 slots, and one for the beginning of the oldest. A slot leaves the sum when its last request has
+ * left the window: so no minute (hour), wherever it begins, has more than the limit, and at most a slot's
+ * requests are counted for too long. */
+#define WINDOW_SLOTS 31
 typedef struct window {
-    uint32_t slot[WINDOW_SLOTS];
+    struct {
+        uint32_t n, last_ms; /* requests; when the last came, from the slot's beginning */
+    } slot[WINDOW_SLOTS];
     uint32_t sum;
     int64_t newest; /* number of the slot that is being filled, since the clock's beginning */
 } window;
