@@ -202,6 +202,7 @@ static inline void fake_end(fake_ask *a, github_result result, const char *why)
     op->result = a->cancelled ? GITHUB_CANCELLED : result;
     op->why = str_c(why);
     op->impl = NULL;
+    loop_timer_cancel(a->owner->loop, &a->timer); /* a reader that cancelled has set it */
     list_remove(&a->link);
     if (a->repo)
         a->repo->under_way--;

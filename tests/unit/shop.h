@@ -6,6 +6,7 @@
 #include "domains/sources/service.h"
 #include "fake_github.h"
 #include "larder/json.h"
+#include "larder/log.h"
 #include "larder/record.h"
 #include "peer.h"
 #include "store_fixture.h"
@@ -134,6 +135,7 @@ static inline void shop_open_sources(shop *w)
 static inline void shop_open(shop *w)
 {
     *w = (shop){0};
+    log_setup(LOG_ERROR, LOG_TEXT);
     fake_clk_init(&w->clock, SHOP_NOW);
     random_seed_for_tests(1);
     scratch_folder(w->dir);
@@ -152,14 +154,24 @@ static inline void shop_open(shop *w)
     shop_open_sources(w);
 }
 
-static inline void shop_stop(shop *w)
+static inline void shop_begin_stop(shop *w)
 {
     sources_stop(w->sources, shop_on_closed, &w->stopped);
     assert_false(w->stopped); /* only later */
+}
+
+static inline void shop_end_stop(shop *w)
+{
     peer_run_until(w->loop, w->stopped);
     assert_true(list_empty(&w->github.asks));
     sources_free(w->sources);
     w->sources = NULL;
+}
+
+static inline void shop_stop(shop *w)
+{
+    shop_begin_stop(w);
+    shop_end_stop(w);
 }
 
 static inline void shop_close_store(shop *w)
@@ -201,15 +213,20 @@ static inline void shop_close(shop *w)
 
 /* ---- time ---- */
 /* Nothing goes on that needs no time: scans may wait for quota or room, the timer for what is due later. */
+static inline bool shop_is_due(const shop *w, const timer *t)
+{
+    return timer_is_set(t) && t->due <= w->clock.mono_ns / 1000000;
+}
+
 static inline bool shop_is_idle(const shop *w)
 {
     const sources *s = w->sources;
-    if (s->running > 0 || s->marking || !list_empty(&s->tasks) || !list_empty(&s->outbox) || !list_empty(&s->queue))
+    if (s->running > 0 || s->marking || !list_empty(&s->tasks) || !list_empty(&s->queue))
         return false;
     for (list *l = s->active.next; l != &s->active; l = l->next)
         if (!timer_is_set(&CONTAINER_OF(l, scan, link)->wait))
             return false;
-    return !timer_is_set(&s->rescan) || s->rescan.due > w->clock.mono_ns / 1000000;
+    return !shop_is_due(w, &s->rescan) && !shop_is_due(w, &s->deliver);
 }
 
 static inline void shop_settle(shop *w)

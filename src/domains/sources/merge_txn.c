@@ -326,14 +326,14 @@ int scan_merge_apply(store_txn *t, store_op *op)
     return STORE_MORE;
 }
 
-/* After a merge that failed on its way the catalogue is neither the old one nor the new. Where there was none
- * before, there is none again; otherwise the next scan may not stop at "not modified". */
+/* After a merge that failed on its way: what it had added is taken out again, which makes room for others; and as
+ * it may have changed the rest, the next scan may not stop at "not modified". */
 static int repair(store_txn *t, scan *sc, arena *a, source *s, bool *ret_more)
 {
     *ret_more = false;
-    if (sc->changes && sc->src.last_sync_at == 0) {
+    if (sc->changes) {
         change_log_step(sc->changes, sc->op.at);
-        const int r = entries_remove_step(t, s->id, sc->changes, ret_more);
+        const int r = entries_remove_step(t, s->id, &sc->merged_at, sc->changes, ret_more);
         if (r < 0 || *ret_more)
             return r;
     }

@@ -139,6 +139,7 @@ void scan_write(scan *sc)
 {
     scan_move(sc, SCAN_WRITE);
     sc->op = (store_op){.apply = scan_merge_apply, .done = on_merged};
+    sc->merged_at = loop_now_wall_ms(sc->owner->o.loop);
     submit(sc);
 }
 

@@ -5,6 +5,7 @@
 #include "larder/log.h"
 
 #define LOOK_AGAIN_MS MINUTES(1) /* how often the rescan timer looks at least */
+#define DELIVER_AGAIN_MS SECONDS(1)
 #define DUE_AT_ONCE 64           /* sources one look takes up */
 
 /* ---- life ---- */
@@ -171,6 +172,7 @@ static int rescan_apply(store_txn *t, store_op *op)
 }
 
 static void look_again(sources *s, int64_t delay);
+static void deliver_in(sources *s, int64_t delay);
 
 static void queue_by_id(sources *s, store_view *v, str id)
 {
@@ -208,6 +210,17 @@ static void on_rescan_marked(store_op *op, int status)
     sources_check_stopped(s);
 }
 
+/* Its task queues the scan in this turn or a later one: what is committed may be seen before the task is told. */
+static bool has_task(sources *s, str id)
+{
+    for (list *l = s->tasks.next; l != &s->tasks; l = l->next) {
+        const source_task *t = CONTAINER_OF(l, source_task, link);
+        if (str_eq(t->id, id) || str_eq(t->ret_id, id))
+            return true;
+    }
+    return false;
+}
+
 /* Sources that are stored as "scanning" and have no scan: the server was stopped, or there was no room for
  * one. */
 static void take_up_missed(sources *s)
@@ -217,8 +230,10 @@ static void take_up_missed(sources *s)
     store_item item;
 
     s->missed = store_walk(v, &sources_ks, SOURCES_BY_SCANNING, STR_NULL, STR_NULL, false, &c) < 0;
-    while (!s->missed && store_next(c, &item))
-        queue_by_id(s, v, item.key);
+    while (!s->missed && store_next(c, &item)) {
+        if (!has_task(s, item.key))
+            queue_by_id(s, v, item.key);
+    }
     s->missed |= c && store_cursor_error(c) < 0;
     store_cursor_end(c);
     store_read_end(v);
@@ -249,6 +264,7 @@ static void on_rescan_time(timer *t)
     const int64_t delay = delay_to_next(s);
     rescan_op *r = NULL;
 
+    deliver_in(s, 0);
     if (s->missed && s->scans < SCANS_MAX)
         take_up_missed(s);
     if (delay == 0 && s->scans < SCANS_MAX && store_is_writable(s->o.store))
@@ -295,31 +311,42 @@ void sources_wait_cancel(scan_waiter *w)
 }
 
 /* ---- telling others ---- */
-/* Whether search shows the source's entries, as it is now and not as it was when they were written. */
-static bool is_indexed(sources *s, str source_id)
+/* Whether search shows the source's entries, as it is now and not as it was when they were written. -ENOMEM, -EIO. */
+static int is_indexed(sources *s, str source_id, bool *ret_indexed)
 {
     store_view *v = store_read_begin(s->o.store);
     source src = {0};
     arena a;
 
     arena_init(&a, 0);
-    const bool indexed = source_load(v, &a, source_id, &src) == 0 && src.indexing_enabled;
+    const int r = source_load(v, &a, source_id, &src);
+    if (r == 0 || r == -ENOENT)
+        *ret_indexed = r == 0 && src.indexing_enabled;
     arena_done(&a);
     store_read_end(v);
-    return indexed;
+    return r == -ENOENT ? 0 : r;
+}
+
+static void on_deliver(timer *t);
+
+/* Without memory for the timer the rescan timer comes by. */
+static void deliver_in(sources *s, int64_t delay)
+{
+    if (!list_empty(&s->outbox) && !timer_is_set(&s->deliver) && !s->stopping)
+        (void)loop_timer_set(s->o.loop, &s->deliver, delay, on_deliver);
 }
 
 static void on_deliver(timer *t)
 {
     sources *s = CONTAINER_OF(t, sources, deliver);
-    change_log *log;
-    size_t n;
+    change_log *log = CONTAINER_OF(s->outbox.next, change_log, link);
+    const size_t n = log->n - log->given < SOURCES_BATCH ? log->n - log->given : SOURCES_BATCH;
+    bool indexed;
 
-    if (list_empty(&s->outbox))
+    if (is_indexed(s, log->source_id, &indexed) < 0) {
+        deliver_in(s, DELIVER_AGAIN_MS);
         return;
-    log = CONTAINER_OF(s->outbox.next, change_log, link);
-    n = log->n - log->given < SOURCES_BATCH ? log->n - log->given : SOURCES_BATCH;
-    const bool indexed = is_indexed(s, log->source_id);
+    }
     for (size_t i = 0; i < n; i++)
         log->v[log->given + i].live &= indexed;
     if (s->o.on_entries)
@@ -327,8 +354,7 @@ static void on_deliver(timer *t)
     log->given += n;
     if (log->given == log->n)
         change_log_free(log);
-    if (!list_empty(&s->outbox) && loop_timer_set(s->o.loop, &s->deliver, 0, on_deliver) < 0)
-        log_error("no memory to tell search what changed", LOG_INT("left", 1));
+    deliver_in(s, 0);
 }
 
 void sources_deliver(sources *s, change_log *log)
@@ -338,9 +364,7 @@ void sources_deliver(sources *s, change_log *log)
         return;
     }
     list_push(&s->outbox, &log->link);
-    if (!timer_is_set(&s->deliver) && !s->stopping &&
-        loop_timer_set(s->o.loop, &s->deliver, 0, on_deliver) < 0)
-        log_error("no memory to tell search what changed", LOG_INT("left", (int64_t)log->n));
+    deliver_in(s, 0);
 }
 
 /* ---- settings ---- */

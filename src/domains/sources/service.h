@@ -120,7 +120,7 @@ typedef struct scan {
         int64_t fresh, updated, unchanged, removed;
     } kept, merge;         /* after the last committed step; in the present one */
     uint64_t merge_step;
-    int64_t now, rescan_at;
+    int64_t now, rescan_at, merged_at;
 } scan;
 
 scan *scan_find(sources *s, str source_id); /* the one that will write the source */
@@ -165,8 +165,9 @@ int scan_waits_apply(store_txn *t, store_op *op);   /* waiting_since, waiting_un
 int task_create_apply(store_txn *t, store_op *op);
 int task_change_apply(store_txn *t, store_op *op);
 int task_remove_apply(store_txn *t, store_op *op);
-/* Deletes entries of a source, as many as fit a step; notes them in the log. */
-int entries_remove_step(store_txn *t, str source_id, change_log *log, bool *ret_more);
+/* Deletes entries of a source (created_at given: of those, the ones made just then), as many as fit a step; notes
+ * them in the log. */
+int entries_remove_step(store_txn *t, str source_id, const int64_t *created_at, change_log *log, bool *ret_more);
 int task_rescan_apply(store_txn *t, store_op *op);
 
 /* What decides, besides the commit, what a scan of `ref` finds: one with other settings must not stop at "not

@@ -86,7 +86,7 @@ int task_rescan_apply(store_txn *t, store_op *op)
     return source_put(t, &s);
 }
 
-int entries_remove_step(store_txn *t, str source_id, change_log *log, bool *ret_more)
+int entries_remove_step(store_txn *t, str source_id, const int64_t *created_at, change_log *log, bool *ret_more)
 {
     SCOPED(arena_done) arena a;
     char prefix[ENTRY_PREFIX_LEN];
@@ -101,7 +101,7 @@ int entries_remove_step(store_txn *t, str source_id, change_log *log, bool *ret_
     while (r == 0 && !store_txn_is_full(t) && (more = store_next(c, &item))) {
         entry e = {0};
         r = record_decode(&entry_schema, &a, item.value, &e);
-        if (r < 0 || !str_eq(e.source_id, source_id))
+        if (r < 0 || !str_eq(e.source_id, source_id) || (created_at && e.created_at != *created_at))
             continue;
         r = change_log_add(log, &e, false);
         if (r == 0)
@@ -138,7 +138,7 @@ int task_remove_apply(store_txn *t, store_op *op)
         op->at += r == 0;
         return r < 0 ? r : STORE_MORE;
     }
-    r = entries_remove_step(t, task->id, task->changes, &more);
+    r = entries_remove_step(t, task->id, NULL, task->changes, &more);
     if (r == 0 && more) {
         op->at++;
         return STORE_MORE;
