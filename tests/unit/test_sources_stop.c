@@ -1,4 +1,5 @@
-/* Scans and tasks that are cut off: by a stop, a removal, a client that leaves, in every state; and what comes of it. */
+/* Scans and tasks that are cut off: by a stop, a removal, a client that leaves, in every state;
+ * and what comes of it. */
 #include <semaphore.h>
 
 #include "shop.h"
