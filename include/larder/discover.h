@@ -36,8 +36,8 @@ int discover_projects(arena *a, str root, strs *ret_paths, str *ret_why);
 /* -ENOENT: no such folder, or no longer a project; -EACCES, -EIO; -ENOMEM. `root`: links must stay within it. */
 int discover_read(arena *a, str root, str path, found_project *ret_project);
 
-/* The deployment file: TOML, of which what it uses is read: [[deployed]] tables of strings, numbers, booleans, dates and
- * arrays of strings. Strict: anything else is an error with its line. */
+/* The deployment file: TOML, of which is read what it uses: [[deployed]] tables of strings, numbers, booleans, dates,
+ * and arrays of strings. Strict: anything else is an error with its line. */
 typedef struct deployed_record {
     str artifact_name, artifact_type, from_collection, artifact_path, content_hash, source;
     strs version_lineage; /* newest first */
