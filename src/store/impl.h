@@ -233,7 +233,7 @@ int store_txn_emit(store_txn *t, const space *sp, str key, str value);
 void store_space_begin(store_txn *t);
 bool store_space_fits(store_txn *t); /* what t has written leaves the reserve alone */
 uint64_t store_pages_used(store *s, MDB_txn *reading);
-int store_space_probe(store_txn *t); /* writes PROBE_PAGES and takes them back; t is not under way */
+int store_space_probe(store_txn *t); /* writes PROBE_PAGES pages and takes them back; t is not under way */
 
 /* ---- writer.c, batch_txn.c: on the writer thread, but for the first ---- */
 int store_writer_start(store *s);

@@ -1,9 +1,12 @@
 /* How full the map is. Pages in use are those of the file less those on LMDB's list of free pages. That
  * list can't be read within a write transaction; there the tables' own counts tell how much has come since
  * the last commit. */
+#include <stdio.h>
+
 #include "impl.h"
 
 #define FREE_LIST 0
+#define PAGE_HEAD 16      /* of a page that holds one value alone */
 #define WASTE_PER_WRITE 4 /* pages that one row may need beyond twice its bytes: splits on the way up */
 
 static uint64_t file_pages(MDB_env *env)
@@ -80,33 +83,35 @@ bool store_space_fits(store_txn *t)
     return fits(t, 0);
 }
 
-/* Large enough that where it fits, a good many small records do; and in one piece, so that it doesn't just
- * fill holes. */
+/* Large enough that where it fits, a good many small records do; and in pieces of a page, as after much writing
+ * the free pages lie scattered. */
+static int write_pieces(store_txn *t, str piece, bool on)
+{
+    store *s = t->owner;
+    char name[16];
+    int r = store_txn_begin(t);
+
+    if (r < 0)
+        return r;
+    r = !on || fits(t, PROBE_PAGES) ? 0 : -ENOSPC;
+    for (int i = 0; r == 0 && i < PROBE_PAGES; i++) {
+        const str key = str_of(name, (size_t)snprintf(name, sizeof(name), "probe%d", i));
+        r = on ? store_txn_row(t, s->meta, key, piece, 0) : store_txn_row_del(t, s->meta, key);
+    }
+    if (r == 0)
+        return store_txn_commit(t);
+    store_txn_abort(t);
+    return r;
+}
+
 int store_space_probe(store_txn *t)
 {
-    const str name = STR("probe");
-    store *s = t->owner;
-    size_t n = PROBE_PAGES * s->page_size;
+    const size_t n = t->owner->page_size - PAGE_HEAD;
     char *bytes = mem_zalloc(n);
+
     if (!bytes)
         return -ENOMEM;
-    int r = store_txn_begin(t);
-    if (r == 0) {
-        r = fits(t, PROBE_PAGES) ? store_txn_row(t, s->meta, name, (str){bytes, n}, 0) : -ENOSPC;
-        if (r == 0)
-            r = store_txn_commit(t);
-        else
-            store_txn_abort(t);
-    }
+    const int r = write_pieces(t, str_of(bytes, n), true);
     mem_free(bytes);
-    if (r == 0)
-        r = store_txn_begin(t);
-    if (r == 0) {
-        r = store_txn_row_del(t, s->meta, name);
-        if (r == 0)
-            r = store_txn_commit(t);
-        else
-            store_txn_abort(t);
-    }
-    return r;
+    return r < 0 ? r : write_pieces(t, STR_NULL, false);
 }
