@@ -128,13 +128,13 @@ static int merge_gone(store_txn *t, scan *sc, struct scan_merge *m)
     size_t reads = 0;
     bool more = true;
 
+    arena_init(&a, 0);
     entry_prefix(sc->src.id, prefix);
     /* From the last one seen, itself included: it was dealt with, which seeing it again does not change. */
     int r = store_walk(store_txn_view(t), &entries_ks, STORE_BY_KEY, str_of(prefix, sizeof(prefix)),
                        m->begun ? str_of(m->last, sizeof(m->last)) : STR_NULL, false, &c);
     if (r < 0)
         return r;
-    arena_init(&a, 0);
     while (r == 0 && !store_txn_is_full(t) && reads++ < STEP_READS && (more = store_next(c, &item))) {
         if (item.key.n != ENTRY_ID_LEN) {
             r = -EPROTO;
