@@ -111,11 +111,14 @@ typedef struct store_options {
  * there), -EPROTO (not a store of ours), -EOVERFLOW (newer schema), -EBUSY (a server has it open; or it
  * must be migrated, or its indexes rebuilt, and a server has it open), -ESTALE (read_only, and it must be
  * migrated), -ENOSPC, -EINVAL (options), errno. *ret_why, when given, gets a text on failure (static or in
- * `a`). The options' strings and lists must outlive the store; a keyspace belongs to one list only. */
+ * `a`). The options' strings and lists must outlive the store; a keyspace belongs to one list only.
+ * A data file that is cut short is refused (-EPROTO), unless what is missing is needed to see that: then, as when
+ * the disk fails while a page is read, the system sends SIGBUS. */
 int store_open(const store_options *o, loop *l, arena *a, store **ret_store, str *ret_why);
 /* Ops under way finish, their done callbacks run, then closed(arg) on the loop; without a loop it closes at
  * once. */
 void store_close(store *s, void (*closed)(void *arg), void *arg);
+const char *store_err_text(int r); /* as err_text, for what this room returns */
 bool store_was_created(const store *s); /* by this open */
 
 /* ---- reading ---- */

@@ -320,12 +320,36 @@ static int run(cli *c, cli_command *fn)
     return status;
 }
 
+/* The data file is read through memory (store.h): what the disk can't give, or isn't there, comes as this signal. It
+ * may come in any thread and anywhere: only write and _exit are safe. */
+static void on_bus_error(int signum, siginfo_t *info, void *context)
+{
+    static const char WHY[] = "larder: the data file can't be read: it is cut short, or its disk fails\n";
+
+    (void)context;
+    if (info->si_code != BUS_ADRERR) { /* not that: the second time it ends the process */
+        (void)signal(signum, SIG_DFL);
+        return;
+    }
+    const ssize_t n = write(STDERR_FILENO, WHY, sizeof(WHY) - 1);
+    (void)n;
+    _exit(EXIT_FAILED);
+}
+
+static void watch_for_bus_errors(void)
+{
+    struct sigaction on = {.sa_sigaction = on_bus_error, .sa_flags = SA_SIGINFO};
+
+    (void)sigaction(SIGBUS, &on, NULL);
+}
+
 int cli_main(int argc, char **argv)
 {
     cli_command *fn;
     cli c;
 
     open_standard_files();
+    watch_for_bus_errors();
     (void)signal(SIGXFSZ, SIG_IGN); /* a file that may not grow is an error like others: EFBIG */
     int status = cli_parse(&c, argc, argv, &fn);
     if (fn)

@@ -80,7 +80,7 @@ int command_key_new(cli *c)
     access_secret_make(secret);
     const int r = access_key_add(s, clk_real(), &k, secret, &a, &id);
     const int status =
-        r < 0 ? cli_fail("the key could not be stored: %s", err_text(r)) : tell_key(s, id, c->label, secret);
+        r < 0 ? cli_fail("the key could not be stored: %s", store_err_text(r)) : tell_key(s, id, c->label, secret);
     mem_wipe(secret, sizeof(secret));
     store_close(s, NULL, NULL);
     return status;
@@ -114,7 +114,7 @@ int command_key_list(cli *c)
     const int r = access_key_each(v, &a, print_key, NULL);
     store_read_end(v);
     store_close(s, NULL, NULL);
-    return r < 0 ? cli_fail("the keys can't be read: %s", err_text(r)) : EXIT_DONE;
+    return r < 0 ? cli_fail("the keys can't be read: %s", store_err_text(r)) : EXIT_DONE;
 }
 
 int command_key_revoke(cli *c)
@@ -129,7 +129,7 @@ int command_key_revoke(cli *c)
     const int r = access_key_revoke(s, str_c(c->operand));
     store_close(s, NULL, NULL);
     if (r < 0)
-        return cli_fail("%s: %s", c->operand, r == -ENOENT ? "there is no such key" : err_text(r));
+        return cli_fail("%s: %s", c->operand, r == -ENOENT ? "there is no such key" : store_err_text(r));
     printf("revoked %s\n", c->operand);
     return EXIT_DONE;
 }
@@ -192,7 +192,7 @@ int app_first_key(store *s, const char *data_dir, arena *a, str *ret_path, str *
     const str path = arena_printf(a, "%s/admin.key", data_dir);
     int r = path.p ? count_keys(s, a, &n) : -ENOMEM;
     if (r < 0) {
-        *why = arena_printf(a, "%s: the keys can't be read: %s", data_dir, err_text(r));
+        *why = arena_printf(a, "%s: the keys can't be read: %s", data_dir, store_err_text(r));
         return r;
     }
     if (n > 0)
@@ -245,7 +245,7 @@ int command_check(cli *c)
         print_counts(s);
     store_close(s, NULL, NULL);
     if (r < 0)
-        return cli_fail("the check could not be finished: %s", err_text(r));
+        return cli_fail("the check could not be finished: %s", store_err_text(r));
     return r > 0 ? cli_fail("check: %d faults", r) : EXIT_DONE;
 }
 
@@ -261,7 +261,7 @@ int command_backup(cli *c)
     const int r = store_backup(s, c->operand);
     store_close(s, NULL, NULL);
     if (r < 0)
-        return cli_fail("%s: %s", c->operand, r == -EEXIST ? "there is a store already" : err_text(r));
+        return cli_fail("%s: %s", c->operand, r == -EEXIST ? "there is a store already" : store_err_text(r));
     printf("backup: %s\n", c->operand);
     return EXIT_DONE;
 }

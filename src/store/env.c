@@ -90,9 +90,10 @@ static int env_open(store *s)
         rc = mdb_env_open(env, s->dir, flags, 0600);
     if (rc == 0)
         rc = mdb_reader_check(env, &dead);
-    if (rc != 0) {
+    const int r = rc == 0 ? store_space_check_file(env) : store_errno(rc);
+    if (r < 0) {
         mdb_env_close(env);
-        return store_errno(rc);
+        return r;
     }
     s->env = env;
 
@@ -177,6 +178,8 @@ int store_env_reopen(store *s)
         r = env_open(s);
         if (r == 0)
             r = reopen_tables(s);
+        if (r == 0)
+            r = store_space_measure(s);
         if (r == 0)
             r = store_view_open(s);
         if (r < 0)
@@ -306,14 +309,32 @@ static int open_all(store *s, const store_options *o, const char **ret_why)
         return r;
     r = env_open(s);
     if (r < 0)
-        *ret_why = r == -EPROTO ? "its file is not a store, or is damaged" : "its file can't be opened";
+        *ret_why = r == -EPROTO ? "its data file is no store, or damaged, or cut short" : "its file can't be opened";
     if (r == 0)
         r = store_upgrade(s, o, ret_why);
+    if (r == 0)
+        r = store_space_measure(s);
     if (r == 0)
         r = store_view_open(s);
     if (r == 0 && s->loop)
         r = store_writer_start(s);
     return r;
+}
+
+const char *store_err_text(int r)
+{
+    return r == -EPROTO ? "its data file is damaged" : err_text(r);
+}
+
+/* What open_all has to say. Where the error is the store's own, that is all; the system's are added. */
+static str reason(const store_options *o, int r, const char *why, arena *a)
+{
+    const bool is_missing = r == -ENOENT && o->read_only;
+    const bool is_own = is_missing || r == -EPROTO || r == -EOVERFLOW || r == -ESTALE || r == -EBUSY;
+
+    if (!why || !is_own)
+        return arena_printf(a, "%s: %s%s%s", o->dir, why ? why : "", why ? ": " : "", store_err_text(r));
+    return arena_printf(a, "%s: %s", o->dir, why);
 }
 
 int store_open(const store_options *o, loop *l, arena *a, store **ret_store, str *ret_why)
@@ -337,7 +358,7 @@ int store_open(const store_options *o, loop *l, arena *a, store **ret_store, str
         r = open_all(s, o, &why);
     if (r < 0) {
         if (ret_why)
-            *ret_why = arena_printf(a, "%s: %s: %s", o->dir, why ? why : "it can't be opened", err_text(r));
+            *ret_why = reason(o, r, why, a);
         store_free(s);
         return r;
     }

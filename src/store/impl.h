@@ -117,8 +117,6 @@ struct store_txn {
     uint64_t step_from; /* `writes` when this step began */
     unsigned step_writes;
     uint64_t high_water; /* pages of the file before this transaction */
-    int64_t base_pages;  /* see space.c */
-    bool base_known;
     int err;     /* of the op that is at work: sticky */
     bool broken; /* LMDB refused a write: there is nothing but to abort */
     bool plain;  /* a migration: indexes and tallies are left alone, and rebuilt later */
@@ -143,6 +141,8 @@ struct store {
     size_t page_size;
     uint64_t map_size;
     uint64_t limit_pages; /* for ops that don't free */
+    int64_t other_pages;  /* in use beside the tables (space.c); is_measured: known, which it is once open */
+    bool is_measured;
     MDB_dbi meta, sums;
     MDB_dbi *index_tables;
     space *spaces;
@@ -232,7 +232,9 @@ int store_txn_emit(store_txn *t, const space *sp, str key, str value);
 /* ---- space.c ---- */
 void store_space_begin(store_txn *t);
 bool store_space_fits(store_txn *t); /* what t has written leaves the reserve alone */
-uint64_t store_pages_used(store *s, MDB_txn *reading);
+int store_space_check_file(MDB_env *env); /* -EPROTO: pages of it are missing */
+int store_space_measure(store *s);        /* when all tables are open */
+uint64_t store_pages_used(const store *s, MDB_txn *txn);
 int store_space_probe(store_txn *t); /* writes PROBE_PAGES pages and takes them back; t is not under way */
 
 /* ---- writer.c, batch_txn.c: on the writer thread, but for the first ---- */

@@ -1,7 +1,9 @@
-/* How full the map is. Pages in use are those of the file less those on LMDB's list of free pages. That
- * list can't be read within a write transaction; there the tables' own counts tell how much has come since
- * the last commit. */
+/* How full the map is. Pages in use are those of the file less those on LMDB's list of free pages. That list may
+ * be long, so it is walked once, when the store is opened: it tells how many pages are in use beside the tables
+ * that are open (LMDB's own, tables of another version), and that stays so. From then on the tables' own counts,
+ * which LMDB keeps, say the rest. */
 #include <stdio.h>
+#include <sys/stat.h>
 
 #include "impl.h"
 
@@ -16,7 +18,8 @@ static uint64_t file_pages(MDB_env *env)
     return info.me_last_pgno + 1;
 }
 
-static uint64_t free_pages(MDB_txn *reading)
+/* Those with numbers from `from` on. */
+static uint64_t free_pages(MDB_txn *reading, uint64_t from)
 {
     MDB_cursor *c;
     MDB_val key, value;
@@ -24,18 +27,43 @@ static uint64_t free_pages(MDB_txn *reading)
     if (mdb_cursor_open(reading, FREE_LIST, &c) != 0)
         return 0;
     while (mdb_cursor_get(c, &key, &value, MDB_NEXT) == 0) {
-        size_t n; /* of the page numbers that follow */
+        size_t n, page; /* n page numbers follow, descending */
         memcpy(&n, value.mv_data, sizeof(n));
-        sum += n;
+        for (size_t i = 1; i <= n; i++) {
+            memcpy(&page, (const char *)value.mv_data + i * sizeof(page), sizeof(page));
+            if (page < from)
+                break;
+            sum++;
+        }
     }
     mdb_cursor_close(c);
     return sum;
 }
 
-uint64_t store_pages_used(store *s, MDB_txn *reading)
+/* LMDB reads its file through memory: a page that isn't there would be a SIGBUS. Only pages that were freed in the
+ * transaction that first took them may be missing at the file's end: nothing was ever written there. (To know that,
+ * the list of free pages is read, which may itself be what is missing; the program then ends by cli.c's handler.) */
+int store_space_check_file(MDB_env *env)
 {
-    uint64_t all = file_pages(s->env), unused = free_pages(reading);
-    return all > unused ? all - unused : 0;
+    MDB_stat page;
+    MDB_txn *txn;
+    struct stat st;
+    int fd;
+    const uint64_t all = file_pages(env); /* before the file's length: that only grows */
+    int rc = mdb_env_stat(env, &page);
+    if (rc == 0)
+        rc = mdb_env_get_fd(env, &fd);
+    if (rc == 0 && fstat(fd, &st) < 0)
+        rc = errno;
+    const uint64_t there = rc == 0 ? (uint64_t)st.st_size / page.ms_psize : 0;
+    if (rc != 0 || there >= all)
+        return store_errno(rc);
+    rc = mdb_txn_begin(env, NULL, MDB_RDONLY, &txn);
+    if (rc != 0)
+        return store_errno(rc);
+    const bool is_whole = free_pages(txn, there) >= all - there;
+    mdb_txn_abort(txn);
+    return is_whole ? 0 : -EPROTO;
 }
 
 static int64_t table_pages(const store *s, MDB_txn *txn)
@@ -51,20 +79,30 @@ static int64_t table_pages(const store *s, MDB_txn *txn)
 void store_space_begin(store_txn *t)
 {
     t->high_water = file_pages(t->owner->env);
-    t->base_known = false;
 }
 
-/* What was in use before this transaction, less what its tables had then: their count now is to be added. */
-static int find_base(store_txn *t)
+static int find_other_pages(const store *s, int64_t *ret_pages)
 {
     MDB_txn *last;
-    int rc = mdb_txn_begin(t->owner->env, NULL, MDB_RDONLY, &last);
+    int rc = mdb_txn_begin(s->env, NULL, MDB_RDONLY, &last);
     if (rc != 0)
         return store_errno(rc);
-    t->base_pages = (int64_t)store_pages_used(t->owner, last) - table_pages(t->owner, last);
-    t->base_known = true;
+    *ret_pages = (int64_t)file_pages(s->env) - (int64_t)free_pages(last, 0) - table_pages(s, last);
     mdb_txn_abort(last);
     return 0;
+}
+
+int store_space_measure(store *s)
+{
+    const int r = find_other_pages(s, &s->other_pages);
+    s->is_measured = r == 0;
+    return r;
+}
+
+uint64_t store_pages_used(const store *s, MDB_txn *txn)
+{
+    const int64_t used = s->other_pages + table_pages(s, txn);
+    return used > 0 ? (uint64_t)used : 0;
 }
 
 static bool fits(store_txn *t, uint64_t more)
@@ -73,9 +111,10 @@ static bool fits(store_txn *t, uint64_t more)
     uint64_t at_most = t->high_water + 2 * t->bytes / s->page_size + WASTE_PER_WRITE * t->writes + more;
     if (at_most < s->limit_pages)
         return true;
-    if (!t->base_known && find_base(t) < 0)
+    int64_t other = s->other_pages;
+    if (!s->is_measured && find_other_pages(s, &other) < 0) /* it is being upgraded */
         return false;
-    return t->base_pages + table_pages(s, t->view.txn) + (int64_t)more <= (int64_t)s->limit_pages;
+    return other + table_pages(s, t->view.txn) + (int64_t)more <= (int64_t)s->limit_pages;
 }
 
 bool store_space_fits(store_txn *t)

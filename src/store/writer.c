@@ -281,12 +281,13 @@ static void *writer_main(void *arg)
     return NULL;
 }
 
-/* The thread takes no signals: they are the loop's. (And the one for a file that grows past its limit,
- * which would end the process, is a write error then.) */
+/* The thread takes no signals: they are the loop's. (And the one for a file that grows past its limit, which would
+ * end the process, is a write error then.) But for the one that this thread itself would cause. */
 static int start_thread(store *s)
 {
     sigset_t all, before;
     sigfillset(&all);
+    sigdelset(&all, SIGBUS);
     pthread_sigmask(SIG_SETMASK, &all, &before);
     int r = -pthread_create(&s->thread, NULL, writer_main, s);
     pthread_sigmask(SIG_SETMASK, &before, NULL);

@@ -71,3 +71,22 @@ def test_a_backup_that_cannot_be_made_fails(larder, tmp_path):
         done = one.command('backup', str(where), status=1)
         assert str(where) in done.stderr
     one.command('backup', str(tmp_path / 'another'))
+
+
+def test_a_store_whose_file_was_cut_short_is_refused_with_a_word(larder, github, tmp_path):
+    """LMDB reads its file through memory: what is missing must not end as a bus error."""
+    one = larder()
+    one.create(github.add(repos.skills_repo()))
+    one.stop()
+    whole = (tmp_path / 'whole')
+    one.command('backup', str(whole))
+    path, bytes_of_it = os.path.join(one.data, 'data.mdb'), (whole / 'data.mdb').read_bytes()
+    for cut in (1, 4096, 4097, 8192, 3 * 4096, len(bytes_of_it) // 2, len(bytes_of_it) - 4096, len(bytes_of_it) - 1):
+        with open(path, 'wb') as f:
+            f.write(bytes_of_it[:cut])
+        for args in (['check'], ['serve', '--set', 'listen=unix:' + str(tmp_path / 'sock')]):
+            done = one.command(*args, status=1)
+            assert done.stderr.count('\n') == 1 and 'cut short' in done.stderr, (cut, done.stderr)
+    with open(path, 'wb') as f:
+        f.write(bytes_of_it)
+    one.command('check')

@@ -157,8 +157,65 @@ static void what_is_no_store_is_refused(void **state)
     int fd = open(path, O_WRONLY | O_CREAT, 0600);
     assert_int_equal(write(fd, page, sizeof(page)), sizeof(page));
     close(fd);
-    refused(d, fixture_options, -EPROTO, "is not a store");
+    refused(d, fixture_options, -EPROTO, "is no store");
     refused(d, fixture_options, -EPROTO, d->dir);
+}
+
+static void data_path(const folder *d, char out[128])
+{
+    snprintf(out, 128, "%s/data.mdb", d->dir);
+}
+
+static void a_file_that_is_cut_short_is_refused(void **state)
+{
+    folder *d = *state;
+    char path[128];
+    struct stat st;
+    data_path(d, path);
+    store *s = must_open(d, fixture_options);
+    assert_int_equal(put_three(s), 0);
+    close_store(s);
+    assert_int_equal(stat(path, &st), 0);
+    for (int page = 1; page >= 0; page--) { /* by a byte, and down to the one with LMDB's name on it */
+        assert_int_equal(truncate(path, page ? st.st_size - 1 : 4096), 0);
+        refused(d, fixture_options, -EPROTO, "cut short");
+    }
+}
+
+static int put_and_take_back(store_txn *t, test_op *o)
+{
+    static char large[1 << 18];
+    (void)o;
+    int r = store_put(t, &plain, STR("large"), str_of(large, sizeof(large)));
+    if (r == 0)
+        r = store_put(t, &plain, STR("small"), STR("stays"));
+    return r < 0 ? r : store_del(t, &plain, STR("large"));
+}
+
+static void a_file_that_lacks_only_pages_that_were_never_written_is_whole(void **state)
+{
+    folder *d = *state;
+    char path[128];
+    struct stat st;
+    MDB_env *env;
+    MDB_envinfo info;
+    data_path(d, path);
+    store *s = must_open(d, fixture_options);
+    assert_int_equal(put_three(s), 0); /* leaves free pages: LMDB then notes what is freed at once */
+    assert_int_equal(run(s, put_and_take_back, NULL), 0);
+    close_store(s);
+
+    assert_int_equal(mdb_env_create(&env), 0);
+    assert_int_equal(mdb_env_open(env, d->dir, MDB_RDONLY, 0600), 0);
+    mdb_env_info(env, &info);
+    mdb_env_close(env);
+    assert_int_equal(stat(path, &st), 0);
+    assert_true((uint64_t)st.st_size < (info.me_last_pgno + 1) * 4096); /* else there is nothing to show here */
+
+    s = must_open(d, fixture_options);
+    assert_int_equal(count_index(s, BY_WORD), 6);
+    assert_int_equal(check_faults(s, NULL), 0);
+    close_store(s);
 }
 
 static void another_programs_database_is_refused(void **state)
@@ -406,6 +463,8 @@ int main(void)
         TEST(bad_options_are_refused),
         TEST(read_only_needs_a_store_and_cannot_write),
         TEST(what_is_no_store_is_refused),
+        TEST(a_file_that_is_cut_short_is_refused),
+        TEST(a_file_that_lacks_only_pages_that_were_never_written_is_whole),
         TEST(another_programs_database_is_refused),
         TEST(a_folder_that_cannot_be_made_is_named),
         TEST(a_newer_schema_is_refused),
