@@ -31,6 +31,7 @@
  *     secret     str, printable ASCII; never shown
  *     addresses  config_addresses, a list: where to listen
  *     networks   config_networks, a list: addresses, networks, `unix`
+ *     folders    strs, a list: absolute paths
  * min and max bound numbers, sizes and spans, the bytes of a text, the elements of a list.
  * All texts live in the config's arena and have a NUL behind them. */
 /* clang-format off */
@@ -73,6 +74,14 @@
       "of a repository's tar.gz") \
     X(number, "sources.max_entries", sources_max_entries, "200000", 1, 400000, LIVE, NULL, \
       "files of a repository that are looked at") \
+    X(folders, "projects.roots", projects_roots, "", 0, 64, LIVE, NULL, \
+      "folders below which projects are looked for, three levels deep") \
+    X(span,   "projects.refresh_interval", projects_refresh_interval, "6h", SECONDS(1), HOURS(24 * 365), LIVE, NULL, \
+      "each project is refreshed again after it, give or take a tenth") \
+    X(span,   "projects.ttl", projects_ttl, "6h", SECONDS(1), HOURS(24 * 365), LIVE, NULL, \
+      "what was learnt longer ago is stale") \
+    X(number, "projects.refresh_concurrency", projects_refresh_concurrency, "3", 1, 64, LIVE, NULL, \
+      "projects refreshed at once") \
     X(size,   "store.max_size", store_max_size, "16GiB", 1 << 20, INT64_C(1) << 44, RESTART, NULL, \
       "how far the data file may grow")
 /* clang-format on */
@@ -100,6 +109,7 @@ typedef struct config_networks {
 #define CONFIG_C_secret str
 #define CONFIG_C_addresses config_addresses
 #define CONFIG_C_networks config_networks
+#define CONFIG_C_folders strs
 
 /* The numbers of the options, in the order of the rows: OPTION_log_level. */
 typedef enum config_id {

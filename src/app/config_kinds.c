@@ -2,6 +2,7 @@
 #include "config_private.h"
 
 #define SHOWN 200 /* bytes of a wrong value that the complaint repeats */
+#define FOLDER_MAX 1000 /* bytes of a path in a list */
 
 /* ---- complaints ---- */
 static int is_no(config_value *v, str text, const char *expected)
@@ -386,7 +387,41 @@ static bool same_networks(const void *a, const void *b)
     return same_list(m->texts, m->n, n->texts, n->n);
 }
 
+/* Of the server's machine, wherever it is started. */
+static int read_folders(config_value *v, void *member)
+{
+    const strs m = {keep(v), v->n};
+    const int r = m.v ? check_length(v, v->n, "folders") : -ENOMEM;
+
+    for (size_t i = 0; r == 0 && i < v->n; i++) {
+        const str text = v->texts[i];
+        v->bad = i;
+        if (!str_starts(text, STR("/")) || text.n > FOLDER_MAX || has_control(text) || !utf8_valid(text))
+            return is_no(v, text, "no absolute path of a folder");
+    }
+    if (r == 0)
+        *(strs *)member = m;
+    return r;
+}
+
+static void show_folders(const config_option *o, const void *member, buf *out)
+{
+    const strs *m = member;
+
+    (void)o;
+    show_list(m->v, m->n, out);
+}
+
+static bool same_folders(const void *a, const void *b)
+{
+    const strs *m = a, *n = b;
+
+    return same_list(m->v, m->n, n->v, n->n);
+}
+
 const config_kind config_kind_addresses = {
     .is_list = true, .read = read_addresses, .show = show_addresses, .same = same_addresses};
 const config_kind config_kind_networks = {
     .is_list = true, .read = read_networks, .show = show_networks, .same = same_networks};
+const config_kind config_kind_folders = {
+    .is_list = true, .read = read_folders, .show = show_folders, .same = same_folders};

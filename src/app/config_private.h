@@ -25,7 +25,8 @@ struct config_kind {
     int (*parse)(str text, int64_t *ret_value); /* of numbers, and what else they could have been: "no integer" */
     const char *expected;
 };
-#define CONFIG_KINDS(X) X(number) X(size) X(span) X(flag) X(choice) X(path) X(url) X(secret) X(addresses) X(networks)
+#define CONFIG_KINDS(X)                                                                                               \
+    X(number) X(size) X(span) X(flag) X(choice) X(path) X(url) X(secret) X(addresses) X(networks) X(folders)
 #define CONFIG_KIND_DECLARE(name) extern const config_kind config_kind_##name;
 CONFIG_KINDS(CONFIG_KIND_DECLARE)
 #undef CONFIG_KIND_DECLARE

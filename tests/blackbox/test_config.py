@@ -14,7 +14,7 @@ KEYS = '''listen data_dir log.level log.format log.access http.max_header_bytes 
     access.sources access.metrics limits.requests_per_minute limits.requests_per_hour
     limits.concurrent_requests github.api_url github.token github.token_file github.ca_file
     github.concurrency sources.rescan_interval sources.max_archive_bytes sources.max_entries
-    store.max_size'''.split()
+    projects.roots projects.refresh_interval projects.ttl projects.refresh_concurrency store.max_size'''.split()
 EXAMPLE = os.path.join(os.path.dirname(__file__), '..', '..', 'etc', 'larder.yaml')
 COMMANDS = [(), ('serve',), ('key',), ('key', 'new'), ('key', 'list'), ('key', 'revoke'), ('check',),
             ('backup',), ('config',), ('config', 'show'), ('config', 'check'), ('version',)]

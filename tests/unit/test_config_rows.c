@@ -69,6 +69,10 @@ static void defaults_are_what_the_rows_say(void **state)
     assert_str(f->c.github_api_url, "https://api.github.com");
     assert_int_equal(f->c.github_token.n, 0);
     assert_int_equal(f->c.sources_rescan_interval, HOURS(6));
+    assert_int_equal(f->c.projects_roots.n, 0);
+    assert_int_equal(f->c.projects_refresh_interval, HOURS(6));
+    assert_int_equal(f->c.projects_ttl, HOURS(6));
+    assert_int_equal(f->c.projects_refresh_concurrency, 3);
     assert_true(f->c.store_max_size == INT64_C(16) << 30);
     assert_null(f->c.warning.p);
 }
@@ -112,7 +116,7 @@ static void what_is_of_no_option_s_kind_is_refused_by_name(void **state)
         if (kind == &config_kind_path || kind == &config_kind_secret)
             continue; /* they take nearly everything */
         for (size_t k = 0; k < COUNT_OF(wrong); k++) {
-            if (!*wrong[k] && kind == &config_kind_networks)
+            if (!*wrong[k] && (kind == &config_kind_networks || kind == &config_kind_folders))
                 continue; /* the empty list */
             assert_int_equal(set(f, (config_id)i, wrong[k]), -EINVAL);
             assert_true(str_starts(f->why, str_c(config_options[i].name)));
@@ -164,6 +168,8 @@ static void complaints_say_what_was_expected(void **state)
         {OPTION_listen, "[127.0.0.1:1] b", "listen: did not find expected <document start>"},
         {OPTION_http_trusted_proxies, "10.0.0.0/99",
          "http.trusted_proxies: '10.0.0.0/99' is no address, no network (10.0.0.0/8) and not `unix`"},
+        {OPTION_projects_roots, "[/srv, here]", "projects.roots: 'here' is no absolute path of a folder"},
+        {OPTION_projects_roots, "/a\nb", "projects.roots: '/a\nb' is no absolute path of a folder"},
         {OPTION_github_token, "with blank", "github.token: has characters that no token has"},
     };
     config_fixture *f = *state;
@@ -191,6 +197,9 @@ static void addresses_and_urls_are_kept_ready_to_use(void **state)
     assert_int_equal(set(f, OPTION_http_trusted_proxies, "[]"), 0);
     assert_int_equal(f->c.http_trusted_proxies.n, 0);
     assert_false(f->c.http_trusted_proxies.has_unix);
+    assert_int_equal(set(f, OPTION_projects_roots, "[/srv/projects, '/opt/a b']"), 0);
+    assert_int_equal(f->c.projects_roots.n, 2);
+    assert_str(f->c.projects_roots.v[1], "/opt/a b");
     assert_int_equal(set(f, OPTION_github_api_url, "http://127.0.0.1:9/api//"), 0);
     assert_str(f->c.github_api_url, "http://127.0.0.1:9/api");
     assert_int_equal(f->c.github_api_url.p[f->c.github_api_url.n], '\0');
@@ -247,6 +256,7 @@ static void what_is_shown_reads_back_the_same(void **state)
     config_fixture_set(f, "data_dir=null");
     config_fixture_set(f, "log.level=debug");
     config_fixture_set(f, "http.trusted_proxies=[unix, 10.0.0.0/8]");
+    config_fixture_set(f, "projects.roots=['/a \xc3\xa4', /b]");
     config_fixture_set(f, "http.max_body_bytes=1000001");
     config_fixture_set(f, "http.idle_timeout=1500ms");
     config_fixture_set(f, "github.ca_file=~");
@@ -312,6 +322,10 @@ static void options_that_changed_are_told_from_those_that_did_not(void **state)
                                                            [OPTION_sources_rescan_interval] = "1s",
                                                            [OPTION_sources_max_archive_bytes] = "1MiB",
                                                            [OPTION_sources_max_entries] = "1",
+                                                           [OPTION_projects_roots] = "/srv",
+                                                           [OPTION_projects_refresh_interval] = "1s",
+                                                           [OPTION_projects_ttl] = "1s",
+                                                           [OPTION_projects_refresh_concurrency] = "1",
                                                            [OPTION_store_max_size] = "1MiB"};
     config_fixture *f = *state;
     config plain;
