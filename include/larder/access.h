@@ -5,7 +5,7 @@
  *           The store keeps its SHA-256 and nothing more of it; a keyed, in-memory table makes a known key
  *           cost one look-up.
  *   scope   what a key may do; a row in ACCESS_SCOPES. `admin` includes all.
- *   client  whose budget a request uses: its key, or its address when it has none.
+ *   client  whose budget a request uses: its key, or its address (of IPv6, its /64) when it has none.
  *   limits  sliding windows of a minute and an hour in small slots (never more than the limit in any window,
  *           at most one slot stricter), and requests under way at once. Clients are kept in a bounded table,
  *           the longest idle go first.
@@ -80,7 +80,7 @@ typedef struct access_client access_client; /* a row of the limits' table */
 typedef struct access_grant { /* all zero: nobody has been asked */
     access_client *client;  /* whose request is under way; NULL when nothing is counted */
     bool has_key;
-    uint8_t identity[16];   /* of the client: the bytes of its key's id and more of them, or its address */
+    uint8_t identity[16];   /* of the client: the bytes of its key's id and more of them, or its address or /64 */
     uint32_t scopes;        /* bits */
     int64_t per_minute, per_hour, concurrent; /* the client's limits; INT64_MAX for none */
     /* for X-RateLimit-*: the tightest window; limit 0: none. Reset in Unix seconds */

@@ -51,6 +51,7 @@ const char *http_method_name(http_method m);
     X(X_REQUEST_ID, "x-request-id", 'x', FIRST)               \
     X(X_FORWARDED_FOR, "x-forwarded-for", 'x', LIST)          \
     X(PREFER, "prefer", 'p', LIST)                            \
+    X(ORIGIN, "origin", 'o', ONE)                             \
     X(EXPECT, "expect", 'e', LIST)                            \
     X(CONNECTION, "connection", 'c', LIST)                    \
     X(USER_AGENT, "user-agent", 'u', FIRST)                   \

@@ -2,8 +2,8 @@
  * all.
  *
  * Order: body cap -> match path -> method allowed (405 with Allow; HEAD is served by GET's row; OPTIONS
- * answers Allow) -> key -> limits (429) -> no key or scope (401, 403) -> If-None-Match against what the row's
- * answer depends on (304) -> decode path, query and body into structs, naming the first bad field -> handler
+ * answers Allow) -> key -> limits (429) -> no key or scope (401, 403) -> without a key, a change that a page of
+ * another site asks for (403) -> If-None-Match against what the row's answer depends on (304) -> decode path, query and body into structs, naming the first bad field -> handler
  * -> a negative result becomes the family's error body -> metrics, log. Requests that match no row of a
  * family with limits count as well.
  *
@@ -60,6 +60,7 @@ extern const schema error_detail_schema;
 enum { /* beside schema.h's ALLOW_EXTRA, which is 1 */
     BODY_OPTIONAL = 2,
     NO_DOCUMENT = 4, /* left out of the OpenAPI document */
+    HAS_ETAG = 8,    /* its handler tags the reply itself */
 };
 
 #define ROUTE_ETAG_KEYSPACES 4
@@ -113,6 +114,7 @@ int reply_entity(call *c, int status, const schema *s, const void *entity);
 int reply_empty(call *c, int status);                     /* 204 */
 int reply_text(call *c, int status, str content_type, str body); /* body in arena or out */
 int reply_error(call *c, int status, const char *fmt, ...) PRINTF_LIKE(3, 4); /* the family's shape */
+int reply_document(call *c); /* the OpenAPI 3.1 document of all rows, with an ETag */
 /* before the reply; few, short, and ours: never raw input */
 void reply_header(call *c, str name, str value);
 /* -ENOENT 404, -EEXIST 409, -EBUSY 409, -EINVAL 422, -ENOSPC 507, -ENOMEM 503, -ECANCELED 503, else 500 */
@@ -147,8 +149,6 @@ int router_new(const router_options *o, router **ret_router);
 void router_free(router *r);
 http_hooks router_hooks(router *r);
 void router_set_log_access(router *r, bool on);
-/* The OpenAPI 3.1 document of all rows, made once. Valid until router_free. */
-str router_document(router *r);
 
 /* For /metrics: one line of figures per row. Histogram bounds in ROUTE_LATENCY_US, last bucket open. */
 #define ROUTE_LATENCY_US                                                                                      \

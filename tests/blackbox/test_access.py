@@ -137,3 +137,23 @@ def test_an_address_outside_is_not_taken_for_local(larder):
         data = b''.join(iter(lambda: s.recv(65536), b''))
     assert data.startswith(b'HTTP/1.1 401 ')
     assert json.loads(data.partition(b'\r\n\r\n')[2])['detail'] == REFUSED
+
+
+@pytest.mark.parametrize('origin', ['https://elsewhere.example', 'http://127.0.0.1:1', 'null', 'localhost', ''])
+def test_a_page_of_another_site_changes_nothing_where_no_key_is_needed(server, github, origin):
+    repo = github.add(repos.skills_repo())
+    body = json.dumps({'repo_url': repo.url}).encode()
+    headers = {'Origin': origin, 'Content-Type': 'text/plain'}     # what a page may send without asking first
+    reply = server.request('POST', SOURCES, body=body, headers=headers, key=None)
+    assert reply.status == 403 and 'another site' in reply.detail
+    assert server.get(SOURCES, headers={'Origin': origin}, key=None).status == 200
+
+
+def test_pages_of_this_site_and_whoever_has_a_key_may_change_things(server, github):
+    host = 'Larder.test:80'
+    with server.wire() as wire:
+        body = json.dumps({'repo_url': github.add(repos.skills_repo()).url}).encode()
+        headers = {'Host': host, 'Origin': 'http://' + host.lower(), 'Content-Type': 'application/json'}
+        assert wire.send(request('POST', SOURCES, headers, body)).reply().status == 201
+    repo = github.add(repos.skills_repo())
+    assert server.post(SOURCES, {'repo_url': repo.url}, headers={'Origin': 'https://elsewhere.example'}).status == 201

@@ -150,6 +150,18 @@ def test_the_document_is_openapi_3_1(server):
         assert (method, template) in calls
 
 
+def test_the_document_need_not_be_fetched_twice(server):
+    first = server.get('/openapi.json')
+    again = server.get('/openapi.json', headers={'If-None-Match': first.headers['etag']})
+    assert again.status == 304 and not again.body and again.headers['etag'] == first.headers['etag']
+    assert server.get('/openapi.json', headers={'If-None-Match': '"other"'}).body == first.body
+
+
+def test_the_server_as_a_whole_says_what_it_understands(server):
+    reply = server.request('OPTIONS', '*', key=None, checked=False)
+    assert reply.status == 204 and {'GET', 'POST', 'PATCH', 'DELETE'} <= set(reply.headers['allow'].split(', '))
+
+
 def test_a_linter_from_outside_likes_the_document(server, tmp_path):
     tools = os.path.join(HERE, '..')
     if not shutil.which('node') or not os.path.isdir(os.path.join(tools, 'node_modules')):

@@ -466,6 +466,26 @@ static void without_a_key_the_address_is_the_identity(void **state)
     assert_memory_not_equal(first, w->grant.identity, sizeof(first));
 }
 
+static bool same_client(world *w, const char *one, const char *other)
+{
+    http_request req = with_header(HTTP_H_X_API_KEY, STR_NULL);
+    uint8_t first[16];
+
+    req.peer = address(one);
+    assert_int_equal(admit(w, &req, SCOPE_PUBLIC, true), 0);
+    memcpy(first, w->grant.identity, sizeof(first));
+    req.peer = address(other);
+    assert_int_equal(admit(w, &req, SCOPE_PUBLIC, true), 0);
+    return memcmp(first, w->grant.identity, sizeof(first)) == 0;
+}
+
+static void the_addresses_of_an_ipv6_network_are_one_client(void **state)
+{
+    assert_true(same_client(*state, "2001:db8:1:2::1", "2001:db8:1:2:ffff::9"));
+    assert_false(same_client(*state, "2001:db8:1:2::1", "2001:db8:1:3::1"));
+    assert_false(same_client(*state, "198.51.100.1", "198.51.100.2"));
+}
+
 /* ---- faults ---- */
 static void without_memory_a_key_is_neither_admitted_nor_lost(void **state)
 {
@@ -516,6 +536,7 @@ int main(int argc, char **argv)
         cmocka_unit_test_setup_teardown(the_client_is_the_first_address_that_no_trusted_proxy_vouches_beyond, setup,
                                         teardown),
         cmocka_unit_test_setup_teardown(without_a_key_the_address_is_the_identity, setup, teardown),
+        cmocka_unit_test_setup_teardown(the_addresses_of_an_ipv6_network_are_one_client, setup, teardown),
         cmocka_unit_test_setup_teardown(without_memory_a_key_is_neither_admitted_nor_lost, setup, teardown),
     };
     if (argc == 3) /* the other process */

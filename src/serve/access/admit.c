@@ -112,7 +112,8 @@ int access_admit(access_control *a, const http_request *req, store_view *v, acce
     const int r = secret.p ? access_find_key(a, v, secret, &k) : -EACCES;
     if (r < 0) {
         const net_addr addr = access_client_addr(a, req);
-        memcpy(g->identity, addr.ip, sizeof(g->identity));
+        /* of IPv6 the network: whoever has one address has the 2^64 of its /64 */
+        memcpy(g->identity, addr.ip, net_addr_is_v4(&addr) ? sizeof(addr.ip) : sizeof(addr.ip) / 2);
         return open && !secret.p ? 0 : r;
     }
     g->has_key = true;

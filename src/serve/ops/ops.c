@@ -72,11 +72,6 @@ static int get_metrics(call *c)
     return r < 0 ? r : reply_text(c, 200, STR("text/plain; version=0.0.4; charset=utf-8"), buf_view(c->req->out));
 }
 
-static int get_document(call *c)
-{
-    return reply_text(c, 200, STR("application/json"), router_document(c->router));
-}
-
 static const route rows_of_ops[] = {
     {HTTP_M_GET, "/healthz", &family_ops, SCOPE_PUBLIC, LIMIT_NONE, .reply = &health_schema, .handle = get_health,
      .summary = "The process is alive"},
@@ -85,7 +80,7 @@ static const route rows_of_ops[] = {
     {HTTP_M_GET, "/metrics", &family_ops, SCOPE_METRICS, LIMIT_NONE,
      .reply_type = "text/plain; version=0.0.4; charset=utf-8", .handle = get_metrics,
      .summary = "Figures for Prometheus"},
-    {HTTP_M_GET, "/openapi.json", &family_ops, SCOPE_PUBLIC, LIMIT_NONE, .handle = get_document,
+    {HTTP_M_GET, "/openapi.json", &family_ops, SCOPE_PUBLIC, LIMIT_NONE, .flags = HAS_ETAG, .handle = reply_document,
      .summary = "This interface, as OpenAPI 3.1"},
 };
 const route_table ops_routes = {rows_of_ops, COUNT_OF(rows_of_ops)};

@@ -113,9 +113,14 @@ static void put_header(json *w, str name, str type, str doc)
     json_end(w);
 }
 
+static bool has_tag(const route *row)
+{
+    return row->etag_of[0] || (row->flags & HAS_ETAG);
+}
+
 static void put_headers(json *w, const route *row, int status)
 {
-    const bool has_etag = row->etag_of[0] && (status == 200 || status == 304);
+    const bool has_etag = has_tag(row) && (status == 200 || status == 304);
 
     if (!has_etag && row->limits == LIMIT_NONE)
         return;
@@ -174,7 +179,7 @@ static void put_responses(json *w, const route *row)
     json_key(w, STR("responses"));
     json_object(w);
     put_success(w, row, row->reply_status ? row->reply_status : 200);
-    if (row->etag_of[0])
+    if (has_tag(row))
         put_success(w, row, 304);
     if (row->other_status)
         put_success(w, row, row->other_status);

@@ -159,6 +159,19 @@ static int enter(call *c)
     return reply_error(c, 429, "Rate limit exceeded. Maximum %lld %s per user", (long long)g->maximum, g->why);
 }
 
+/* A browser sends what any page asks of it, also to a server of its own machine that wants no key, and names the page's
+ * site. The page can't read the reply, so there is nothing to refuse where nothing is changed. */
+static bool is_cross_site(const call *c)
+{
+    str origin = http_header_of(c->req, HTTP_H_ORIGIN);
+    const ptrdiff_t scheme = str_find(origin, STR("://"));
+
+    if (!origin.p || c->route->method == HTTP_M_GET)
+        return false;
+    origin = str_from(origin, (size_t)scheme + 3);
+    return scheme < 0 || !str_eq_nocase(origin, http_header_of(c->req, HTTP_H_HOST)); /* "null" is nobody's site */
+}
+
 static int admit(call *c, store_view *v)
 {
     access_control *a = c->router->o.access;
@@ -179,6 +192,8 @@ static int admit(call *c, store_view *v)
     }
     if (allowed == -EPERM)
         return reply_error(c, 403, "This key lacks the scope %s", access_scope_name(row->scope));
+    if (allowed == 0 && !c->grant.has_key && is_cross_site(c))
+        return reply_error(c, 403, "A page of another site may change nothing here without a key");
     return allowed;
 }
 
@@ -239,6 +254,10 @@ static int no_row(call *c, const match *m, store_view *v)
 {
     access_control *a = c->router->o.access;
 
+    if (str_eq(c->req->path, STR("*"))) { /* only OPTIONS gets here with it: about the server as a whole */
+        reply_header(c, STR("Allow"), STR("GET, HEAD, POST, PUT, PATCH, DELETE, OPTIONS"));
+        return reply_empty(c, 204);
+    }
     if (state_of(c)->family->limits == LIMIT_CLIENT) {
         const int allowed = access_admit(a, c->req, v, SCOPE_PUBLIC, true, &c->grant);
         const int r = allowed < 0 && allowed != -EACCES ? allowed : enter(c);

@@ -140,6 +140,13 @@ int reply_text(call *c, int status, str content_type, str body)
     return 0;
 }
 
+int reply_document(call *c)
+{
+    c->etag = c->router->document_tag;
+    route_send_tagged(c, c->router->document);
+    return 0;
+}
+
 static void send_error(call *c, int status, str text)
 {
     buf_reset(c->w->out);

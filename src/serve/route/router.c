@@ -169,6 +169,10 @@ int router_new(const router_options *o, router **ret_router)
         err = add_rows(r);
     if (err == 0)
         err = route_describe(r, &r->arena, &r->document);
+    if (err == 0) {
+        r->document_tag = arena_printf(&r->arena, "%016llx", (unsigned long long)hash64(r->document.p, r->document.n));
+        err = r->document_tag.p ? 0 : -ENOMEM;
+    }
     if (err < 0) {
         router_free(r);
         return err;
@@ -189,11 +193,6 @@ void router_free(router *r)
 void router_set_log_access(router *r, bool on)
 {
     r->o.log_access = on;
-}
-
-str router_document(router *r)
-{
-    return r->document;
 }
 
 size_t router_stats(const router *r, const route_stats **ret_rows)

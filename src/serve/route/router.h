@@ -29,7 +29,7 @@ struct router {
     bool has_body_caps; /* some row has a max_body of its own */
     kept *kept;
     uint64_t etag_seed; /* this store, as this version of the program tells of it */
-    str document;
+    str document, document_tag; /* made once */
 };
 
 typedef struct match {
