@@ -1,0 +1,175 @@
+/* The service: its life, and telling others what changed. */
+#include "service.h"
+
+/* ---- what an op did to artifacts ---- */
+int artifact_log_new(artifact_log **ret_log)
+{
+    artifact_log *log = mem_new(artifact_log);
+
+    if (!log)
+        return -ENOMEM;
+    arena_init(&log->arena, 0);
+    list_init(&log->link);
+    *ret_log = log;
+    return 0;
+}
+
+void artifact_log_free(artifact_log *log)
+{
+    if (!log)
+        return;
+    list_remove(&log->link);
+    arena_done(&log->arena);
+    mem_free(log->v);
+    mem_free(log);
+}
+
+void artifact_log_clear(artifact_log *log)
+{
+    arena_reset(&log->arena);
+    log->n = 0;
+}
+
+int artifact_log_add(artifact_log *log, const artifact *a, bool live)
+{
+    artifact_change *c;
+
+    if (log->n == log->cap) {
+        const size_t cap = log->cap ? log->cap * 2 : 64;
+        artifact_change *v = mem_realloc(log->v, cap * sizeof(*v));
+        if (!v)
+            return -ENOMEM;
+        log->v = v;
+        log->cap = cap;
+    }
+    c = &log->v[log->n];
+    *c = (artifact_change){
+        .id = arena_dup(&log->arena, a->id),
+        .name = arena_dup(&log->arena, a->name),
+        .type = arena_dup(&log->arena, a->type),
+        .project_id = arena_dup(&log->arena, a->project_id),
+        .updated_at = a->updated_at,
+        .live = live,
+    };
+    if (!c->id.p || !c->name.p || !c->type.p || !c->project_id.p)
+        return -ENOMEM;
+    log->n++;
+    return 0;
+}
+
+/* ---- telling others ---- */
+static void on_deliver(timer *t)
+{
+    projects *p = CONTAINER_OF(t, projects, deliver);
+    artifact_log *log = CONTAINER_OF(p->outbox.next, artifact_log, link);
+    const size_t left = log->n - log->given, n = left < PROJECTS_BATCH ? left : PROJECTS_BATCH;
+
+    if (p->o.on_artifacts && n > 0)
+        p->o.on_artifacts(p->o.arg, log->v + log->given, n);
+    log->given += n;
+    if (log->given == log->n)
+        artifact_log_free(log);
+    if (!list_empty(&p->outbox))
+        (void)loop_timer_set(p->o.loop, &p->deliver, 0, on_deliver);
+}
+
+void projects_deliver(projects *p, artifact_log *log)
+{
+    if (log->n == 0) {
+        artifact_log_free(log);
+        return;
+    }
+    list_push(&p->outbox, &log->link);
+    /* Without memory for the timer the scheduler's comes by. */
+    if (!timer_is_set(&p->deliver) && !p->stopping)
+        (void)loop_timer_set(p->o.loop, &p->deliver, 0, on_deliver);
+}
+
+void projects_tell(projects *p, const projects_event *e)
+{
+    if (p->o.on_event)
+        p->o.on_event(p->o.arg, e);
+}
+
+/* ---- life ---- */
+int projects_new(const projects_options *o, projects **ret_projects)
+{
+    projects *p = mem_new(projects);
+
+    if (!p)
+        return -ENOMEM;
+    p->o = *o;
+    list_init(&p->tasks);
+    list_init(&p->outbox);
+    *ret_projects = p;
+    return 0;
+}
+
+void projects_configure(projects *p, const projects_options *o)
+{
+    p->o.roots = o->roots;
+    p->o.n_roots = o->n_roots;
+    p->o.refresh_interval_ms = o->refresh_interval_ms;
+    p->o.ttl_ms = o->ttl_ms;
+    p->o.concurrency = o->concurrency;
+    projects_wake(p);
+}
+
+int projects_start(projects *p)
+{
+    projects_wake(p);
+    return 0;
+}
+
+void projects_wake(projects *p)
+{
+    (void)p;
+}
+
+void projects_check_stopped(projects *p)
+{
+    if (!p->stopped || !list_empty(&p->tasks))
+        return;
+    void (*stopped)(void *) = p->stopped;
+    p->stopped = NULL;
+    stopped(p->stopped_arg);
+}
+
+static void on_stop_turn(post *n)
+{
+    projects *p = CONTAINER_OF(n, projects, stop);
+
+    p->stopped = p->tell_stopped;
+    projects_check_stopped(p);
+}
+
+void projects_stop(projects *p, void (*stopped)(void *arg), void *arg)
+{
+    p->stopping = true;
+    loop_timer_cancel(p->o.loop, &p->deliver);
+    p->tell_stopped = stopped;
+    p->stopped_arg = arg;
+    p->stop.fn = on_stop_turn;
+    loop_post(p->o.loop, &p->stop);
+}
+
+void projects_free(projects *p)
+{
+    list *l;
+
+    if (!p)
+        return;
+    while ((l = list_pop(&p->outbox)))
+        artifact_log_free(CONTAINER_OF(l, artifact_log, link));
+    mem_free(p);
+}
+
+int64_t projects_ttl(const projects *p)
+{
+    return p->o.ttl_ms;
+}
+
+const projects_stats *projects_stats_of(const projects *p)
+{
+    return &p->stats;
+}
