@@ -53,6 +53,10 @@ FACES = {
     "repo_path": "sources",
     "repo_url": "sources",
     "source_rules": "sources",
+    "recache_url": "recache",
+    "recache_hosts": "recache",
+    "recache_queue": "recache",
+    "recache_pages": "recache",
     "config": "app",
 }
 ROOM_OF_FACE_ONLY = {"log": "core/base"}
@@ -67,7 +71,7 @@ LIBRARIES = {
     "llhttp.h": "wire/http wire/client",
     "jansson.h": "core/json",
     "yaml.h": "app core/formats",
-    "zlib.h": "wire/http wire/client remote/github domains/sources",
+    "zlib.h": "wire/http wire/client remote/github domains/sources domains/recache",
     "libdeflate.h": "wire/http",
     "xxhash.h": "src/core/base/hash.c",
     "utf8proc.h": "core/base",
