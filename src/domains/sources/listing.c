@@ -70,13 +70,54 @@ static bool source_matches(const source *s, const source_filter *f)
     return !f->search.p || matches_search(s, f->search);
 }
 
+/* The walk of a filtered list, which must see every source: what is only looked at costs the arena nothing. */
+static int list_matching(store_cursor *c, arena *a, const source_filter *f, str after, size_t limit, source *items,
+                         source_page *page)
+{
+    SCOPED(arena_done) arena scratch;
+    store_item item;
+    int r = 0;
+
+    arena_init(&scratch, 0);
+    while (r == 0 && store_next(c, &item)) {
+        source s = {0};
+        arena_reset(&scratch);
+        r = record_decode(&source_schema, &scratch, item.value, &s);
+        if (r < 0 || !source_matches(&s, f))
+            continue;
+        page->total++;
+        if (after.p && str_cmp(item.key, after) <= 0)
+            continue;
+        if (page->n == limit)
+            page->more = true;
+        else
+            r = record_decode(&source_schema, a, item.value, &items[page->n++]);
+    }
+    return r;
+}
+
+static int list_all(store_cursor *c, arena *a, str after, size_t limit, source *items, source_page *page)
+{
+    store_item item;
+    int r = 0;
+
+    while (r == 0 && !page->more && store_next(c, &item)) {
+        if (after.p && str_cmp(item.key, after) <= 0)
+            continue;
+        if (page->n == limit)
+            page->more = true;
+        else
+            r = record_decode(&source_schema, a, item.value, &items[page->n++]);
+    }
+    return r;
+}
+
 int sources_list(store_view *v, arena *a, const source_filter *f, str after, size_t limit, source_page *ret_page)
 {
     const bool filtered = !source_filter_is_empty(f);
     source_filter folded = *f;
     source_page page = {.total = filtered ? 0 : -1};
     store_cursor *c;
-    store_item item;
 
     source *items = arena_array(a, source, limit);
     if (!items || fold_into(a, &folded.search) < 0)
@@ -84,25 +125,8 @@ int sources_list(store_view *v, arena *a, const source_filter *f, str after, siz
     int r = store_walk(v, &sources_ks, STORE_BY_KEY, STR_NULL, filtered ? STR_NULL : after, false, &c);
     if (r < 0)
         return r;
-    while (r == 0 && !(page.more && !filtered) && store_next(c, &item)) {
-        source s = {0};
-        const bool in_reach = !after.p || str_cmp(item.key, after) > 0;
-
-        if (!filtered && (!in_reach || page.n == limit)) {
-            page.more = in_reach;
-            continue;
-        }
-        r = record_decode(&source_schema, a, item.value, &s);
-        if (r < 0 || !source_matches(&s, &folded))
-            continue;
-        page.total += filtered;
-        if (!in_reach)
-            continue;
-        if (page.n == limit)
-            page.more = true;
-        else
-            items[page.n++] = s;
-    }
+    r = filtered ? list_matching(c, a, &folded, after, limit, items, &page)
+                 : list_all(c, a, after, limit, items, &page);
     if (r == 0)
         r = store_cursor_error(c);
     store_cursor_end(c);
@@ -192,6 +216,25 @@ static int cursor_key(store_view *v, arena *a, str source_id, entry_sort sort, s
     return 0;
 }
 
+/* The entry an index's cursor stands at. */
+static int take_entry(store_cursor *c, store_item *item, arena *a, entry *ret_entry)
+{
+    const int r = store_item_value(c, item);
+
+    return r < 0 ? r : record_decode(&entry_schema, a, item->value, ret_entry);
+}
+
+/* Costs no more than scratch has, however many are looked at. */
+static int name_contains(store_cursor *c, store_item *item, arena *scratch, str needle, bool *ret_found)
+{
+    entry e = {0};
+
+    arena_reset(scratch);
+    const int r = take_entry(c, item, scratch, &e);
+    *ret_found = r == 0 && contains_folded(e.name, needle);
+    return r;
+}
+
 int entries_list(store_view *v, arena *a, str source_id, const entry_filter *f, entry_sort sort, bool down, str after,
                  size_t limit, entry_page *ret_page)
 {
@@ -200,6 +243,7 @@ int entries_list(store_view *v, arena *a, str source_id, const entry_filter *f, 
     store_key prefix, from = {.n = 0};
     store_cursor *c;
     store_item item;
+    arena scratch;
 
     entry *items = arena_array(a, entry, limit);
     str needle = f->search;
@@ -217,9 +261,9 @@ int entries_list(store_view *v, arena *a, str source_id, const entry_filter *f, 
                    counted && after.p ? store_key_view(&from) : STR_NULL, back, &c);
     if (r < 0)
         return r;
+    arena_init(&scratch, 0);
     while (r == 0 && !(counted && page.more) && store_next(c, &item)) {
         entry_cover cover;
-        entry e = {0};
 
         if (!entry_cover_read(item.cover, &cover)) {
             r = -EPROTO;
@@ -229,11 +273,10 @@ int entries_list(store_view *v, arena *a, str source_id, const entry_filter *f, 
             continue;
         const int side = after.p ? str_cmp(item.index_key, store_key_view(&from)) : 1;
         const bool in_reach = !after.p || (back ? side < 0 : side > 0);
-        if (f->search.p || (in_reach && page.n < limit)) {
-            r = store_item_value(c, &item);
-            if (r == 0)
-                r = record_decode(&entry_schema, a, item.value, &e);
-            if (r < 0 || (f->search.p && !contains_folded(e.name, needle)))
+        if (needle.p) {
+            bool found = false;
+            r = name_contains(c, &item, &scratch, needle, &found);
+            if (r < 0 || !found)
                 continue;
         }
         if (!counted)
@@ -243,11 +286,12 @@ int entries_list(store_view *v, arena *a, str source_id, const entry_filter *f, 
         if (page.n == limit)
             page.more = true;
         else
-            items[page.n++] = e;
+            r = take_entry(c, &item, a, &items[page.n++]);
     }
     if (r == 0)
         r = store_cursor_error(c);
     store_cursor_end(c);
+    arena_done(&scratch);
     page.items = items;
     page.total = t.total;
     if (r == 0)
@@ -284,9 +328,7 @@ int entries_live_page(store_view *v, arena *a, str type, uint64_t skip, size_t l
             skip--;
             continue;
         }
-        r = store_item_value(c, &item);
-        if (r == 0)
-            r = record_decode(&entry_schema, a, item.value, &items[n++]);
+        r = take_entry(c, &item, a, &items[n++]);
     }
     if (r == 0)
         r = store_cursor_error(c);
