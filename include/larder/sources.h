@@ -327,6 +327,6 @@ typedef struct sources_stats {
     uint64_t succeeded, failed, unchanged, interrupted; /* scans that ended */
     uint64_t running, queued, waiting;                  /* scans now */
 } sources_stats;
-const sources_stats *sources_stats_of(const sources *s);
+const sources_stats *sources_stats_of(sources *s); /* as of now, until the next call */
 
 #endif

@@ -111,6 +111,38 @@ static void a_github_that_never_stops_refusing_is_asked_ever_less(void **state)
     shop_close(&w);
 }
 
+/* ---- a stop ---- */
+static void however_many_a_stop_cut_off_all_are_taken_up_again(void **state)
+{
+    (void)state;
+    shop w;
+    enum { MANY = 100 };
+    char body[100], id[40];
+    shop_open(&w);
+    w.github.hold = ASK_REPOSITORY;
+    for (int i = 0; i < MANY; i++) {
+        errand e;
+        char name[20];
+        snprintf(name, sizeof(name), "repo%d", i);
+        stock(&w, "acme", name);
+        snprintf(body, sizeof(body), "{\"repo_url\":\"https://github.com/acme/repo%d\"}", i);
+        errand_create(&e, &w, body);
+        assert_int_equal(errand_wait(&e), 0);
+        errand_end(&e);
+    }
+    assert_int_equal(sources_stats_of(w.sources)->queued, MANY - w.options.concurrency);
+    shop_restart(&w);
+    assert_int_equal(sources_stats_of(w.sources)->queued, 0);
+    w.github.hold = ASK_NONE;
+    shop_settle(&w);
+    assert_int_equal(sources_stats_of(w.sources)->succeeded, MANY);
+    for (int i = 0; i < MANY; i++) {
+        snprintf(id, sizeof(id), "src_acme_repo%d", i);
+        assert_status(&w, id, "success");
+    }
+    shop_close(&w);
+}
+
 /* ---- no memory ---- */
 typedef void act(shop *w, errand *e);
 
@@ -372,6 +404,7 @@ int main(void)
         cmocka_unit_test(without_quota_a_scan_waits_and_goes_on_where_it_was),
         cmocka_unit_test(many_scans_share_what_is_left_and_all_come_to_an_end),
         cmocka_unit_test(a_github_that_never_stops_refusing_is_asked_ever_less),
+        cmocka_unit_test(however_many_a_stop_cut_off_all_are_taken_up_again),
         cmocka_unit_test(no_memory_while_a_source_is_made_and_scanned_is_survived),
         cmocka_unit_test(no_memory_while_a_source_is_scanned_again_is_survived),
         cmocka_unit_test(no_memory_while_a_source_is_changed_or_removed_is_survived),

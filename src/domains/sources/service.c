@@ -7,6 +7,7 @@
 #define LOOK_AGAIN_MS MINUTES(1) /* how often the rescan timer looks at least */
 #define DELIVER_AGAIN_MS SECONDS(1)
 #define DUE_AT_ONCE 64           /* sources one look takes up */
+#define LOOKED_AT_ONCE 32        /* stored as scanning: each is compared with the scans there are */
 
 /* ---- life ---- */
 int sources_new(const sources_options *o, sources **ret_sources)
@@ -44,25 +45,18 @@ void sources_configure(sources *s, const sources_options *o)
     scan_pump(s);
 }
 
-const sources_stats *sources_stats_of(const sources *s)
+const sources_stats *sources_stats_of(sources *s)
 {
+    s->stats.queued = s->stats.waiting = 0;
+    for (list *l = s->queue.next; l != &s->queue; l = l->next)
+        s->stats.queued++;
+    for (list *l = s->active.next; l != &s->active; l = l->next)
+        s->stats.waiting += CONTAINER_OF(l, scan, link)->state == SCAN_WAIT;
+    s->stats.running = s->running;
     return &s->stats;
 }
 
 /* ---- which scans run ---- */
-static void count(sources *s)
-{
-    uint64_t queued = 0, waiting = 0;
-
-    for (list *l = s->queue.next; l != &s->queue; l = l->next)
-        queued++;
-    for (list *l = s->active.next; l != &s->active; l = l->next)
-        waiting += CONTAINER_OF(l, scan, link)->state == SCAN_WAIT;
-    s->stats.queued = queued;
-    s->stats.waiting = waiting;
-    s->stats.running = s->running;
-}
-
 void scan_pump(sources *s)
 {
     list *l;
@@ -71,7 +65,6 @@ void scan_pump(sources *s)
         list_push(&s->active, l);
         scan_begin(CONTAINER_OF(l, scan, link));
     }
-    count(s);
 }
 
 void sources_check_stopped(sources *s)
@@ -204,7 +197,7 @@ static void on_rescan_marked(store_op *op, int status)
         log_warn("cannot mark sources for their rescan", LOG_ERR(status));
     }
     if (!s->stopping)
-        look_again(s, status == 0 && r->more ? 0 : LOOK_AGAIN_MS);
+        look_again(s, (status == 0 && r->more) || s->missed_at_n ? 0 : LOOK_AGAIN_MS);
     arena_done(&r->arena);
     mem_free(r);
     sources_check_stopped(s);
@@ -221,22 +214,37 @@ static bool has_task(sources *s, str id)
     return false;
 }
 
-/* Sources that are stored as "scanning" and have no scan: the server was stopped, or there was no room for
- * one. */
+static str missed_at(const sources *s)
+{
+    return s->missed_at_n ? str_of(s->missed_at, s->missed_at_n) : STR_NULL;
+}
+
+/* Sources that are stored as "scanning" and have no scan: the server was stopped, or there was no room for one. A turn
+ * looks at a few; the next goes on from there. */
 static void take_up_missed(sources *s)
 {
     store_view *v = store_read_begin(s->o.store);
     store_cursor *c = NULL;
     store_item item;
+    size_t n = 0;
+    bool more = true;
 
-    s->missed = store_walk(v, &sources_ks, SOURCES_BY_SCANNING, STR_NULL, STR_NULL, false, &c) < 0;
-    while (!s->missed && store_next(c, &item)) {
+    if (!s->missed_at_n)
+        s->missed = false;
+    int r = store_walk(v, &sources_ks, SOURCES_BY_SCANNING, STR_NULL, missed_at(s), false, &c);
+    while (r == 0 && n++ < LOOKED_AT_ONCE && s->scans < SCANS_MAX && (more = store_next(c, &item))) {
         if (!has_task(s, item.key))
             queue_by_id(s, v, item.key);
+        s->missed_at_n = item.index_key.n;
+        memcpy(s->missed_at, item.index_key.p, item.index_key.n);
     }
-    s->missed |= c && store_cursor_error(c) < 0;
+    if (r == 0 && !more)
+        r = store_cursor_error(c);
     store_cursor_end(c);
     store_read_end(v);
+    s->missed |= r < 0 || s->scans >= SCANS_MAX;
+    if (r < 0 || !more || s->scans >= SCANS_MAX)
+        s->missed_at_n = 0;
 }
 
 /* When the next source is due, looked up in the store; at most LOOK_AGAIN_MS from now. */
@@ -265,12 +273,12 @@ static void on_rescan_time(timer *t)
     rescan_op *r = NULL;
 
     deliver_in(s, 0);
-    if (s->missed && s->scans < SCANS_MAX)
+    if ((s->missed || s->missed_at_n) && s->scans < SCANS_MAX)
         take_up_missed(s);
     if (delay == 0 && s->scans < SCANS_MAX && store_is_writable(s->o.store))
         r = mem_new(rescan_op);
     if (!r) {
-        look_again(s, delay > 0 ? delay : LOOK_AGAIN_MS);
+        look_again(s, s->missed_at_n ? 0 : delay > 0 ? delay : LOOK_AGAIN_MS);
         return;
     }
     r->owner = s;

@@ -38,6 +38,8 @@ struct sources {
     timer rescan, deliver;
     sources_stats stats;
     bool missed;  /* a source may be stored as "scanning" without a scan: the rescan timer looks for such */
+    char missed_at[STORE_KEY_MAX];
+    size_t missed_at_n; /* the source it looked at last; 0: it is not in the midst of looking */
     bool marking; /* the rescan timer's write is under way */
     bool stopping;
     post stop;
