@@ -47,7 +47,7 @@ scan *scan_find(sources *s, str source_id)
     return NULL;
 }
 
-static void scan_free(scan *sc)
+static void free_contents(scan *sc)
 {
     if (sc->token.p)
         mem_wipe((void *)(uintptr_t)sc->token.p, sc->token.n);
@@ -59,7 +59,27 @@ static void scan_free(scan *sc)
     buf_done(&sc->content);
     change_log_free(sc->changes);
     arena_done(&sc->arena);
+}
+
+static void free_work(job *j)
+{
+    free_contents(CONTAINER_OF(j, scan, job));
+}
+
+static void on_freed(job *j, int status)
+{
+    scan *sc = CONTAINER_OF(j, scan, job);
+
+    if (status < 0) /* the work did not run */
+        free_contents(sc);
     mem_free(sc);
+}
+
+/* A large repository's listing and texts take milliseconds to give back: not on the loop. */
+static void scan_free(scan *sc, loop *l)
+{
+    if (loop_job(l, &sc->job, free_work, on_freed) < 0)
+        on_freed(&sc->job, -ENOMEM);
 }
 
 /* A deep copy: its record, decoded again. */
@@ -95,7 +115,8 @@ int scan_queue(sources *s, const source *src, str token, source_task *check, sca
         r = sc->settings.p ? change_log_new(sc->src.id, &sc->changes) : -ENOMEM;
     }
     if (r < 0) {
-        scan_free(sc);
+        free_contents(sc);
+        mem_free(sc);
         return r;
     }
     s->scans++;
@@ -145,7 +166,7 @@ void scan_end(scan *sc, const scan_result *result)
         scan_waiter *w = CONTAINER_OF(l, scan_waiter, link);
         w->on_end(w, result);
     }
-    scan_free(sc);
+    scan_free(sc, s->o.loop);
     scan_pump(s);
     sources_check_stopped(s);
 }

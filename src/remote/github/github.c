@@ -212,6 +212,7 @@ static void parse_work(job *j)
     operation *x = CONTAINER_OF(j, operation, job);
 
     x->parsed = x->kind->parse(x->op, buf_view(&x->call.reply), x->max_entries);
+    buf_done(&x->call.reply); /* here: a large one takes a while to give back */
 }
 
 static void on_parsed(job *j, int status)
