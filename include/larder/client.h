@@ -116,6 +116,9 @@ void client_set_trust(client *c, tls_trust *trust); /* for new connections; unus
 /* Cancels what is under way (their on_done run), then, on the loop, frees the client and calls closed(arg). */
 void client_close(client *c, void (*closed)(void *arg), void *arg);
 
+/* Whether it is a URL that a call can have: 0; -EINVAL with what is wrong, for people (static); -ENOMEM. */
+int client_url_check(arena *a, str url, const char **ret_why);
+
 int client_start(client *c, client_call *call); /* -ENOMEM, -ECANCELED after close: on_done will not run */
 void client_cancel(client_call *call);          /* any time between start and on_done */
 /* no on_body until client_resume; the deadline of silence is suspended */

@@ -1,5 +1,5 @@
 /* Parses the command line by its tables, loads the configuration, runs the command. */
-#include "cli.h"
+#include "server.h"
 
 #include <fcntl.h>
 #include <signal.h>
@@ -21,13 +21,18 @@ static int command_config_show(cli *c)
     return r < 0 ? cli_fail("%s", err_text(r)) : EXIT_DONE;
 }
 
-/* All but the token's file was checked as it was loaded. */
+/* All but the files that options name was checked as it was loaded. */
 static int command_config_check(cli *c)
 {
+    tls_trust *trust;
     str why;
 
-    if (config_load_token(&c->config, &why) < 0)
-        return cli_fail(STR_FMT, STR_ARG(why));
+    int r = config_load_token(&c->config, &why);
+    if (r == 0)
+        r = server_make_trust(&c->config, &c->config.arena, &trust, &why);
+    if (r < 0)
+        return cli_fail(STR_FMT, STR_ARG(why.p ? why : str_c(err_text(r))));
+    tls_trust_unref(trust);
     if (c->config.warning.p)
         fprintf(stderr, "larder: " STR_FMT "\n", STR_ARG(c->config.warning));
     puts("configuration: ok");
@@ -152,6 +157,8 @@ static int take_file(cli *c, const char *value)
 
 static int take_set(cli *c, const char *value)
 {
+    if (!strchr(value, '='))
+        return wrong_usage("--set takes KEY=VALUE, not %s", value);
     if (c->from.n_sets == CLI_SETS_MAX)
         return wrong_usage("more than %d --set", CLI_SETS_MAX);
     c->sets[c->from.n_sets++] = value;

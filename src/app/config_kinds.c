@@ -1,6 +1,8 @@
 /* Kinds of options: what a text means, what is wrong with it, and how it is shown. */
 #include "config_private.h"
 
+#include "larder/client.h"
+
 #define SHOWN 200 /* bytes of a wrong value that the complaint repeats */
 #define FOLDER_MAX 1000 /* bytes of a path in a list */
 
@@ -210,15 +212,19 @@ static int read_path(config_value *v, void *member)
     return r;
 }
 
-/* Only what a request is put together from: no query, no fragment. */
+/* What client.h can ask, without query and fragment: requests are put together from it. A wrong one may hold a
+ * password, so only what is wrong with it is told. */
 static int read_url(config_value *v, void *member)
 {
-    str url = v->texts[0], rest;
+    str url = v->texts[0];
+    const char *why = "no query and no fragment can be asked for";
 
-    rest = str_from(url, str_starts(url, STR("https://")) ? 8 : str_starts(url, STR("http://")) ? 7 : url.n);
-    if (rest.n == 0 || rest.p[0] == '/' || !is_printable_ascii(url) || str_chr(url, '?') >= 0 || str_chr(url, '#') >= 0)
-        return is_no(v, url, "no http:// or https:// address");
-    const int r = check_length(v, url.n, "bytes");
+    int r = check_length(v, url.n, "bytes");
+    if (r < 0)
+        return r;
+    r = str_chr(url, '?') >= 0 || str_chr(url, '#') >= 0 ? -EINVAL : client_url_check(&v->c->arena, url, &why);
+    if (r == -EINVAL)
+        v->why = arena_printf(&v->c->arena, "%s: %s", v->o->name, why);
     if (r < 0)
         return r;
     while (str_ends(url, STR("/")))

@@ -115,29 +115,43 @@ static size_t log_changes(const server *s, const config *fresh)
     return changed;
 }
 
-/* Takes `fresh` over, or leaves everything as it is and frees nothing. */
-static int apply(server *s, const config *fresh, arena *a, str *why)
+/* ---- read on a worker, taken over on the loop ---- */
+typedef struct reload {
+    job job;
+    server *server;
+    config *fresh;
+    tls_trust *trust;
+    int status;
+    str why;
+} reload;
+
+static void work_read(job *j)
+{
+    reload *r = CONTAINER_OF(j, reload, job);
+
+    r->status = config_load(r->fresh, &r->server->cli->from, &r->why);
+    if (r->status == 0)
+        r->status = config_load_token(r->fresh, &r->why);
+    if (r->status == 0)
+        r->status = server_make_trust(r->fresh, &r->fresh->arena, &r->trust, &r->why);
+}
+
+/* Takes what was read over, or leaves everything as it is. */
+static int apply(server *s, const config *fresh, tls_trust *trust)
 {
     const http_options http = server_http_options(fresh);
     const access_options acc = server_access_options(s, fresh);
     const github_options gh = server_github_options(fresh);
     const sources_options src = server_sources_options(s, fresh);
-    tls_trust *trust;
 
-    int r = server_make_trust(fresh, a, &trust, why);
+    const int r = github_set_options(s->github, &gh);
     if (r < 0)
         return r;
-    r = github_set_options(s->github, &gh);
-    if (r < 0) {
-        tls_trust_unref(trust);
-        *why = str_c(err_text(r));
-        return r;
-    }
     server_set_log(fresh);
     server_raise_file_limit(fresh);
     client_set_trust(s->client, trust);
     tls_trust_unref(s->trust);
-    s->trust = trust;
+    s->trust = tls_trust_ref(trust);
     http_server_set_options(s->http, &http);
     access_set_options(s->access, &acc);
     router_set_log_access(s->router, fresh->log_access);
@@ -145,33 +159,67 @@ static int apply(server *s, const config *fresh, arena *a, str *why)
     return 0;
 }
 
-static int reload(server *s, config *fresh, str *why)
+/* True when it was taken over: `fresh` is the server's then. */
+static bool take_over(server *s, const reload *r)
 {
-    s->cli->from.environment = environ; /* it may have moved */
-    int r = config_load(fresh, &s->cli->from, why);
-    if (r == 0)
-        r = config_load_token(fresh, why);
-    if (r == 0)
-        r = apply(s, fresh, &fresh->arena, why);
-    return r;
-}
+    int status = r->status;
+    str why = r->why;
 
-void server_reload(server *s)
-{
-    config *fresh = mem_new(config);
-    str why = STR("out of memory");
-
-    if (!fresh || reload(s, fresh, &why) < 0) {
-        log_error("the configuration stays as it was", LOG_STR("why", why));
-        if (fresh)
-            config_done(fresh);
-        mem_free(fresh);
-        return;
+    if (status == 0) {
+        status = apply(s, r->fresh, r->trust);
+        why = str_c(err_text(status));
     }
-    log_info("the configuration was read again", LOG_INT("changed", log_changes(s, fresh)));
+    if (status < 0) {
+        log_error("the configuration stays as it was", LOG_STR("why", why));
+        return false;
+    }
+    log_info("the configuration was read again", LOG_INT("changed", log_changes(s, r->fresh)));
     if (s->config != &s->cli->config) {
         config_done(s->config);
         mem_free(s->config);
     }
-    s->config = fresh;
+    s->config = r->fresh;
+    return true;
+}
+
+static void reload_free(reload *r)
+{
+    tls_trust_unref(r->trust);
+    if (r->fresh)
+        config_done(r->fresh);
+    mem_free(r->fresh);
+    mem_free(r);
+}
+
+static void on_read(job *j, int status)
+{
+    reload *r = CONTAINER_OF(j, reload, job);
+    server *s = r->server;
+
+    if (status == 0 && !s->ops.draining && take_over(s, r)) /* else the rooms are being taken down */
+        r->fresh = NULL;
+    reload_free(r);
+    s->reload = NULL;
+    if (s->reload_again)
+        server_reload(s);
+    server_reload_ended(s);
+}
+
+void server_reload(server *s)
+{
+    s->reload_again = s->reload && !s->ops.draining;
+    if (s->reload || s->ops.draining)
+        return;
+    reload *r = mem_new(reload);
+    if (r) {
+        *r = (reload){.server = s, .fresh = mem_new(config), .why = STR("out of memory")};
+        s->cli->from.environment = environ; /* it may have moved */
+    }
+    if (r && r->fresh && loop_job(s->loop, &r->job, work_read, on_read) == 0) {
+        s->reload = r;
+        return;
+    }
+    log_error("the configuration stays as it was", LOG_ERR(-ENOMEM));
+    if (r)
+        reload_free(r);
 }

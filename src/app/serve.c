@@ -6,8 +6,9 @@
  * takes the same way out as a server that stops, with whatever rooms there are.
  *
  * SIGHUP reads the configuration again (reload.c). SIGTERM and SIGINT drain: no new connections, requests under way get
- * DRAIN_MS, then sources, search, client and store stop one after the other. A second signal waits for no client, and
- * not longer than CUT_MS for the rest. */
+ * DRAIN_MS and are then cut off; then sources, search, client and store stop one after the other, for which there is
+ * REST_MS. A second signal waits for no client, and not longer than CUT_MS for the rest. Who is not done by then is named
+ * in the log, and the process ends all the same: the store survives that. */
 #include <signal.h>
 #include <stdio.h>
 #include <unistd.h>
@@ -18,6 +19,7 @@
 
 #define WORKERS 6
 #define DRAIN_MS SECONDS(10)
+#define REST_MS SECONDS(10)
 #define CUT_MS SECONDS(2)
 
 /* ---- events from room to room ---- */
@@ -37,6 +39,9 @@ static void on_store_closed(void *arg)
     server *s = arg;
 
     s->store = NULL;
+    s->waits_for = "configuration";
+    if (s->reload)
+        return; /* its end comes here again */
     loop_timer_cancel(s->loop, &s->deadline);
     loop_close_idle(s->loop);
 }
@@ -45,6 +50,7 @@ static void on_client_closed(void *arg)
 {
     server *s = arg;
 
+    s->waits_for = "store";
     if (s->store)
         store_close(s->store, on_store_closed, s);
     else
@@ -55,6 +61,7 @@ static void on_feed_stopped(void *arg)
 {
     server *s = arg;
 
+    s->waits_for = "client";
     if (s->client)
         client_close(s->client, on_client_closed, s);
     else
@@ -65,16 +72,22 @@ static void on_sources_stopped(void *arg)
 {
     server *s = arg;
 
+    s->waits_for = "search";
     if (s->feed.app)
         feed_stop(&s->feed, on_feed_stopped, s);
     else
         on_feed_stopped(s);
 }
 
+static void on_deadline(timer *t);
+
 static void on_drained(void *arg)
 {
     server *s = arg;
 
+    s->waits_for = "sources";
+    if (s->signals <= 1) /* it was set, so there is room for it; but for a start that failed */
+        (void)loop_timer_set(s->loop, &s->deadline, REST_MS, on_deadline);
     if (s->api.sources)
         sources_stop(s->api.sources, on_sources_stopped, s);
     else
@@ -86,6 +99,7 @@ static void begin_stop(server *s)
     if (s->ops.draining)
         return;
     s->ops.draining = true;
+    s->waits_for = "requests";
     if (s->http)
         http_server_drain(s->http, on_drained, s);
     else
@@ -95,19 +109,30 @@ static void begin_stop(server *s)
 /* Requests that wait for search to be ready would wait on: they don't see that their client is gone. */
 static void cut(server *s)
 {
+    s->is_cut = true;
     if (s->http)
         http_server_cut(s->http);
     if (s->feed.app)
         feed_release(&s->feed);
 }
 
+static void print_handle(void *arg, const char *text)
+{
+    (void)arg;
+    log_error("still alive at the end", LOG_C("handle", text));
+}
+
 static void on_deadline(timer *t)
 {
     server *s = CONTAINER_OF(t, server, deadline);
 
-    if (s->signals > 1)
-        _exit(EXIT_FAILED); /* the store survives that */
+    if (s->is_cut || strcmp(s->waits_for, "requests") != 0) {
+        loop_report_handles(s->loop, print_handle, NULL);
+        log_error("the end is not waited for any longer", LOG_C("waits_for", s->waits_for));
+        _exit(EXIT_FAILED);
+    }
     log_warn("requests under way are cut off", LOG_INT("after_ms", DRAIN_MS));
+    (void)loop_timer_set(s->loop, &s->deadline, REST_MS, on_deadline); /* it was set, so there is room for it */
     cut(s);
 }
 
@@ -127,11 +152,14 @@ static void on_stop(void *arg, int signum)
 
 static void on_reload(void *arg, int signum)
 {
-    server *s = arg;
-
     (void)signum;
-    if (s->signals == 0) /* else the rooms are being taken down */
-        server_reload(s);
+    server_reload(arg);
+}
+
+void server_reload_ended(server *s)
+{
+    if (s->ops.draining && !s->store)
+        on_store_closed(s);
 }
 
 /* ---- start ---- */
@@ -284,12 +312,6 @@ static int start(server *s)
 static int64_t wall_ms(void)
 {
     return clk_wall_ms(clk_real());
-}
-
-static void print_handle(void *arg, const char *text)
-{
-    (void)arg;
-    log_error("still alive at the end", LOG_C("handle", text));
 }
 
 static void done(server *s)

@@ -23,8 +23,12 @@ typedef struct server {
     feed feed;
     ops ops;
     bool all_local; /* every listener is */
-    timer deadline; /* of the drain */
+    struct reload *reload; /* a configuration that is being read */
+    bool reload_again;     /* there was another SIGHUP meanwhile */
+    timer deadline;        /* of the drain, and of all that follows */
     unsigned signals;
+    bool is_cut;           /* requests are waited for no longer */
+    const char *waits_for; /* which room's end */
     str why; /* of a failed start */
 } server;
 
@@ -37,8 +41,9 @@ int server_make_trust(const config *c, arena *a, tls_trust **ret_trust, str *why
 void server_set_log(const config *c);
 void server_raise_file_limit(const config *c); /* as far as http.max_connections asks, and the system allows */
 
-/* SIGHUP: reads the configuration again and takes over what can change. All of it, or, when something is wrong,
- * nothing. */
+/* SIGHUP: reads the configuration again, on a worker, and takes over what can change. All of it, or, when something is
+ * wrong, nothing; nothing while the server stops. */
 void server_reload(server *s);
+void server_reload_ended(server *s); /* serve.c's: it may have been waiting for that */
 
 #endif

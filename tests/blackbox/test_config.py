@@ -70,6 +70,9 @@ def test_an_empty_file_is_fine(check):
     ('\nlisten: ["127.0.0.1:99999"]\n', 2, 'listen'),
     ('access:\n  sources: sometimes\n', 2, 'sources'),
     ('github:\n  api_url: ftp://example.org\n', 2, 'api_url'),
+    ('github:\n  api_url: https://me:secret@example.org\n', 2, 'api_url'),
+    ('github:\n  api_url: https://example.org:70000\n', 2, 'api_url'),
+    ('github:\n  token: "ghp_a\\tb"\n', 2, 'token'),
     ('github:\n  concurrency: 0\n', 2, 'concurrency'),
     ('store:\n  max_size: huge\n', 2, 'max_size'),
     ('data_dir: a\ndata_dir: b\n', 2, 'data_dir'),
@@ -95,6 +98,19 @@ def test_serve_refuses_what_check_refuses(larder):
     one.start(wait=False)
     assert one.wait_exit() not in (0, None)
     assert 'nonsense' in one.errors and 'larder.yaml:' in one.errors
+
+
+def test_files_that_options_name_are_looked_at_too(check, tmp_path):
+    (tmp_path / 'no.pem').write_text('no certificate')
+    for name in ('nowhere.pem', 'no.pem'):
+        done = check('github:\n  ca_file: %s\n' % (tmp_path / name))
+        assert done.returncode == 1 and 'github.ca_file' in done.stderr and name in done.stderr
+
+
+def test_a_set_without_a_value_is_wrong_usage():
+    for command in (('serve',), ('config', 'check'), ('check',)):
+        done = run(*command, '--set', 'log.level')
+        assert done.returncode == 2 and done.stderr.count('\n') == 1 and 'KEY=VALUE' in done.stderr
 
 
 def test_a_file_that_is_missing_is_named():
@@ -247,6 +263,32 @@ def test_sighup_reads_the_files_again_that_options_name(larder, tmp_path):
     one.signal(signal.SIGHUP)
     until(lambda: str(token) in one.errors, 'the complaint')
     assert one.get('/healthz').status == 200
+
+
+def test_a_file_that_takes_forever_to_read_holds_nobody_up(larder, tmp_path):
+    """Reading is for a worker; and what the end waits for, it does not wait for long."""
+    token = tmp_path / 'token'
+    token.write_text('one')
+    token.chmod(0o600)
+    one = larder({'github.token_file': str(token)})
+    token.unlink()
+    os.mkfifo(token, 0o600)                         # whoever opens it waits for somebody who writes
+    one.signal(signal.SIGHUP)
+    for _ in range(20):
+        assert one.get('/healthz').status == 200
+    with open(token, 'w', encoding='utf-8') as f:
+        f.write('two')
+    until(lambda: 'option=github.token' in one.errors, 'the change')
+    one.signal(signal.SIGHUP)
+    for _ in range(20):                             # by then a worker has begun
+        assert one.get('/healthz').status == 200
+    one.signal(signal.SIGTERM)
+    assert one.wait_exit() == 1
+    assert 'waits_for=configuration' in one.errors
+    one.start(wait=False)
+    with open(token, 'w', encoding='utf-8') as f:
+        f.write('three')
+    one.wait_until_ready()
 
 
 # ---- starts that fail ---------------------------------------------------------------------------

@@ -98,14 +98,14 @@ static void options_stand_anywhere_behind_the_command(void **state)
 {
     said s;
     (void)state;
-    parse(&s, "backup --set a=b -c file /b --set=c=d=e --set f");
+    parse(&s, "backup --set a=b -c file /b --set=c=d=e --set f=");
     assert_int_equal(s.status, EXIT_DONE);
     assert_string_equal(s.c.from.file, "file");
     assert_string_equal(s.c.operand, "/b");
     assert_int_equal(s.c.from.n_sets, 3);
     assert_string_equal(s.c.sets[0], "a=b");
     assert_string_equal(s.c.sets[1], "c=d=e");
-    assert_string_equal(s.c.sets[2], "f");
+    assert_string_equal(s.c.sets[2], "f=");
 }
 
 static void a_key_has_label_scopes_and_rate(void **state)
@@ -140,6 +140,7 @@ static void wrong_usage_is_2_and_one_line_that_names_the_word(void **state)
                  {"serve --setx=1", "--setx"},
                  {"serve -c", "-c"},
                  {"serve --set", "--set"},
+                 {"serve --set foo", "foo"},
                  {"serve --label x", "--label"},
                  {"check extra", "extra"},
                  {"version extra", "extra"},
@@ -170,7 +171,7 @@ static void too_many_of_a_kind_are_refused(void **state)
     static const struct {
         const char *option;
         size_t most;
-    } cases[] = {{"--set=a", CLI_SETS_MAX}, {"--scope=admin", CLI_SCOPES_MAX}};
+    } cases[] = {{"--set=a=b", CLI_SETS_MAX}, {"--scope=admin", CLI_SCOPES_MAX}};
     said s;
     (void)state;
     for (size_t i = 0; i < COUNT_OF(cases); i++) {

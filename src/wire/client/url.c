@@ -4,6 +4,8 @@
 #include <arpa/inet.h>
 #include <ctype.h>
 
+#include "larder/client.h"
+
 static int refuse(const char **ret_why, const char *why)
 {
     *ret_why = why;
@@ -167,6 +169,13 @@ int client_url_parse(arena *a, str text, url *ret_url, const char **ret_why)
     if (r == 0)
         *ret_url = u;
     return r;
+}
+
+int client_url_check(arena *a, str text, const char **ret_why)
+{
+    url parsed;
+
+    return client_url_parse(a, text, &parsed, ret_why);
 }
 
 /* ---- references ---- */
