@@ -45,6 +45,7 @@ typedef struct client_call client_call;
     X(TLS, "tls_failed")                                                                        \
     X(TIMEOUT, "timed_out")                                                                     \
     X(CLOSED, "connection_closed")    /* before the answer was whole */                         \
+    X(ADDRESS, "address_not_public")  /* see client_options.public_only */                      \
     X(PROTOCOL, "invalid_response")                                                             \
     X(TOO_LARGE, "response_too_large")                                                          \
     X(REDIRECT, "bad_redirect")       /* too many, or to where we don't go */                   \
@@ -77,6 +78,8 @@ struct client_call {              /* zeroed, then filled: */
     int64_t connect_ms, first_byte_ms, total_ms; /* 0: the client's defaults */
     size_t max_body;                             /* bytes after decompression; 0: the client's default */
     bool raw_body;                               /* do not ask for, nor undo, Content-Encoding (archives) */
+    bool keeps_redirects;                        /* a redirect is an answer like others */
+    bool streams_all;                            /* on_body gets the body of whatever status, not only a 2xx */
     /* When set, the body of a 2xx goes here piece by piece, `status` and `head` being set already, instead of into
      * `reply` (others still do, up to 1 MiB). A negative result ends the call with CLIENT_SINK. It may cancel and
      * pause. */
@@ -108,11 +111,15 @@ typedef struct client_options {                  /* zero fields take the default
     size_t max_head;                             /* 64 KiB */
     int64_t retry_base_ms, retry_cap_ms;         /* 500 ms, 30 s */
     unsigned breaker_failures;                   /* 8 */
+    /* Connects to public addresses only: not to loopback, private, link-local, multicast, documentation, ... ones. The
+     * address itself is judged, just before connecting: whatever a name resolved to earlier, and redirects too. */
+    bool public_only;
 } client_options;
 
 /* `trust` NULL: https is refused. The client takes a reference. */
 int client_new(loop *l, tls_trust *trust, const client_options *o, client **ret_client);
 void client_set_trust(client *c, tls_trust *trust); /* for new connections; unused ones are closed, tickets forgotten */
+void client_set_public_only(client *c, bool on);    /* the same */
 /* Cancels what is under way (their on_done run), then, on the loop, frees the client and calls closed(arg). */
 void client_close(client *c, void (*closed)(void *arg), void *arg);
 
@@ -127,6 +134,21 @@ void client_resume(client_call *call);
 void client_call_done(client_call *call); /* frees the out fields; harmless when done already or never started */
 /* the first of that name, any case; null when absent */
 str client_reply_header(const client_call *call, const char *name);
+
+/* Looks up a URL's host and judges its addresses, for callers that hand the URL to someone else. The struct is the
+ * caller's until on_done, which runs exactly once and never within another function of this face. */
+typedef struct client_lookup client_lookup;
+struct client_lookup {
+    str url;
+    int64_t timeout_ms; /* 0: the client's connect_ms */
+    void (*on_done)(client_lookup *l);
+    void *user;
+    client_failure failure; /* NONE: all addresses are public; ADDRESS: one is not; DNS, URL, CONNECT, TIMEOUT... */
+    const char *why;        /* for people; static; NULL without failure */
+    void *impl;
+};
+int client_lookup_start(client *c, client_lookup *l); /* -ENOMEM, -ECANCELED after close: on_done will not run */
+void client_lookup_cancel(client_lookup *l);          /* any time between start and on_done */
 
 /* For /metrics: attempts by origin ("https://api.github.com") and result ("2xx" or a failure's label), origins in the
  * order of first use; at most 64 of them, the rest together as "other". */

@@ -267,13 +267,13 @@ void client_call_refused(call *k)
 static bool is_redirect(const call *k)
 {
     int s = k->response.status;
-    return (s == 301 || s == 302 || s == 303 || s == 307 || s == 308) &&
+    return !k->face->keeps_redirects && (s == 301 || s == 302 || s == 303 || s == 307 || s == 308) &&
            client_response_header(&k->response, "location").p;
 }
 
 static bool streams(const call *k)
 {
-    return k->face->on_body && k->response.status / 100 == 2;
+    return k->face->on_body && (k->face->streams_all || k->response.status / 100 == 2);
 }
 
 static void take_head(call *k)

@@ -65,6 +65,7 @@ int client_new(loop *l, tls_trust *trust, const client_options *o, client **ret_
     c->trust = trust ? tls_trust_ref(trust) : NULL;
     c->stats[STATS_ORIGINS].origin = STR("other");
     list_init(&c->calls);
+    list_init(&c->lookups);
     c->user_agent = mem_strndup(c->options.user_agent, strlen(c->options.user_agent));
     c->options.user_agent = c->user_agent;
     c->scratch = mem_alloc(CLIENT_INPUT_SIZE);
@@ -74,6 +75,14 @@ int client_new(loop *l, tls_trust *trust, const client_options *o, client **ret_
     }
     *ret_client = c;
     return 0;
+}
+
+void client_set_public_only(client *c, bool on)
+{
+    if (on && !c->options.public_only)
+        for (size_t i = 0; i < c->n_origins; i++)
+            client_origin_drop_idle(c->origins[i]);
+    c->options.public_only = on;
 }
 
 void client_set_trust(client *c, tls_trust *trust)
@@ -100,7 +109,7 @@ static void on_closed(post *p)
 
 void client_check_closed(client *c)
 {
-    if (!c->closing || c->closed_posted || !list_empty(&c->calls) || c->open_conns > 0)
+    if (!c->closing || c->closed_posted || !list_empty(&c->calls) || !list_empty(&c->lookups) || c->open_conns > 0)
         return;
     c->closed_posted = true;
     c->closed_post.fn = on_closed;
@@ -114,6 +123,7 @@ void client_close(client *c, void (*closed)(void *arg), void *arg)
     c->closed_arg = arg;
     for (list *l = c->calls.next; l != &c->calls; l = l->next) /* they leave the list later, in their own turn */
         client_call_finish(CONTAINER_OF(l, call, link), CLIENT_CANCELLED, "shutting down");
+    client_lookup_close_all(c);
     for (size_t i = 0; i < c->n_origins; i++)
         client_origin_drop_idle(c->origins[i]);
     client_check_closed(c);

@@ -36,7 +36,7 @@ struct client {
     tls_trust *trust; /* may be NULL */
     client_options options;
     char *user_agent;
-    list calls;
+    list calls, lookups;
     origin **origins; /* sorted by key */
     size_t n_origins, cap_origins;
     size_t open_conns;              /* whose memory is still in use */
@@ -181,6 +181,14 @@ void client_call_finish(call *k, client_failure failure, const char *why);
 void client_call_enter_line(call *k); /* a first or another attempt at k->at */
 
 void client_call_answered(call *k, bool reusable); /* outcome.c; the connection may serve others */
+
+/* lookup.c */
+bool client_address_is_public(const struct sockaddr_storage *a);
+/* What a look-up's result `status` means; CLIENT_NONE when it found something. `ret_why` is static. */
+client_failure client_lookup_failure(int status, const char **ret_why);
+/* The URL's address when its host is one, else false. */
+bool client_lookup_literal(const url *u, struct sockaddr_storage *ret_address);
+void client_lookup_close_all(client *c);
 
 /* request.c */
 const char *client_request_check(const client_call *face); /* why it can't be sent; NULL when it can */

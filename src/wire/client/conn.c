@@ -424,6 +424,13 @@ static int64_t address_share(const conn *c)
 
 static void next_address(conn *c)
 {
+    if (c->client->options.public_only)
+        while (c->next_address < c->n_addresses && !client_address_is_public(&c->addresses[c->next_address]))
+            c->next_address++;
+    if (c->next_address == c->n_addresses && c->connect_error == 0) {
+        fail(c, CLIENT_ADDRESS, "the address is not a public one");
+        return;
+    }
     if (c->next_address == c->n_addresses || loop_now_mono_ms(loop_of(c)) >= c->deadline) {
         fail(c,
              c->connect_error == -ECONNREFUSED ? CLIENT_REFUSED
@@ -488,14 +495,12 @@ static void on_resolved(uv_getaddrinfo_t *r, int status, struct addrinfo *found)
 {
     conn *c = CONTAINER_OF(r, conn, resolve);
     c->resolving = false;
+    const char *why = NULL;
+    const client_failure failure = client_lookup_failure(status == 0 && !found ? UV_EAI_NODATA : status, &why);
     if (c->state == CONN_CLOSING) {
         free_if_done(c);
-    } else if (status == UV_EAI_MEMORY || status == UV_ENOMEM) {
-        fail(c, CLIENT_MEMORY, "out of memory");
-    } else if (status == UV_EAI_AGAIN || status == UV_EAI_FAIL) {
-        fail(c, CLIENT_CONNECT, "the name server does not answer");
-    } else if (status < 0 || !found) {
-        fail(c, CLIENT_DNS, "there is no such host name");
+    } else if (failure != CLIENT_NONE) {
+        fail(c, failure, why);
     } else {
         c->n_addresses = interleave(found, c->addresses);
         next_address(c);
@@ -516,15 +521,6 @@ static int look_up(conn *c, const url *u)
     return r;
 }
 
-static bool take_literal(conn *c, const url *u)
-{
-    if (u->is_v6 ? uv_ip6_addr(u->host.p, u->port, (struct sockaddr_in6 *)c->addresses) < 0
-                 : uv_ip4_addr(u->host.p, u->port, (struct sockaddr_in *)c->addresses) < 0)
-        return false;
-    c->n_addresses = 1;
-    return true;
-}
-
 int client_conn_open(origin *o, call *k, const url *u, int64_t connect_ms)
 {
     conn *c = mem_new(conn);
@@ -540,10 +536,12 @@ int client_conn_open(origin *o, call *k, const url *u, int64_t connect_ms)
     o->n_conns++;
     o->client->open_conns++;
     k->conn = c;
-    if (take_literal(c, u))
+    if (client_lookup_literal(u, c->addresses)) {
+        c->n_addresses = 1;
         next_address(c);
-    else if (look_up(c, u) < 0)
+    } else if (look_up(c, u) < 0) {
         fail(c, CLIENT_MEMORY, "out of memory");
+    }
     return 0;
 }
 

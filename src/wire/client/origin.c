@@ -162,7 +162,7 @@ static bool is_failure(client_failure failure, int status)
 static bool says_nothing(client_failure failure)
 {
     return failure == CLIENT_CANCELLED || failure == CLIENT_MEMORY || failure == CLIENT_SINK ||
-           failure == CLIENT_BREAKER;
+           failure == CLIENT_BREAKER || failure == CLIENT_ADDRESS;
 }
 
 static size_t result_of(client_failure failure, int status)
