@@ -19,6 +19,7 @@
 #ifndef LARDER_SOURCES_H
 #define LARDER_SOURCES_H
 
+#include "larder/artifact_type.h"
 #include "larder/github.h"
 #include "larder/schema.h"
 #include "larder/store.h"
@@ -137,13 +138,6 @@ enum {
     ENTRIES_BY_SOURCE_NAME,      /* source, name */
     ENTRIES_BY_SOURCE_DATE,      /* source, detected_at */
 };
-
-/* Types as small numbers, in the alphabetical order of their names. */
-#define ARTIFACT_TYPE_COUNT 6
-unsigned artifact_type_number(str type); /* of one that artifact_type_parse gave */
-str artifact_type_name(unsigned number);
-/* "mcp_server" and "mcp-server" mean mcp; -EINVAL for what is no type. */
-int artifact_type_parse(str text, str *ret_type);
 
 /* ---- reading (any view; texts live as long as the view, lists in the arena) ---- */
 int source_load(store_view *v, arena *a, str id, source *ret_source); /* -ENOENT, -EPROTO */

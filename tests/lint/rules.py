@@ -27,7 +27,7 @@ ROOMS = {
     "domains/datacache": f"{CORE} store client log",
     "serve/access": f"{CORE} store net http log",
     "serve/route": f"{CORE} store http access log",
-    "serve/api": f"{CORE} route access log artifacts sources recache coordination datacache",
+    "serve/api": f"{CORE} formats route access log artifacts sources recache coordination datacache",
     "serve/ops": f"{CORE} store net http client github render access route api sources log",
     "app": "*",
 }
@@ -45,6 +45,7 @@ FACES = {
     "projects": "artifacts",
     "discover": "artifacts",
     "artifact_version": "artifacts",
+    "artifact_type": "formats",
     "schema": "json",
     "record": "store",
     "archive": "formats",

@@ -28,35 +28,6 @@ entry_status entry_status_of(const entry *e)
     return ENTRY_EXCLUDED; /* a record of an unknown future status is not shown */
 }
 
-/* In alphabetical order: by it keys with the number sort as those with the name would. */
-static const str TYPE_TEXT[ARTIFACT_TYPE_COUNT] = {
-    STR_INIT("agent"), STR_INIT("command"), STR_INIT("composite"), STR_INIT("hook"), STR_INIT("mcp"), STR_INIT("skill"),
-};
-
-str artifact_type_name(unsigned number)
-{
-    return number < ARTIFACT_TYPE_COUNT ? TYPE_TEXT[number] : STR_NULL;
-}
-
-unsigned artifact_type_number(str type)
-{
-    unsigned n = 0;
-
-    while (n + 1 < ARTIFACT_TYPE_COUNT && !str_eq(type, TYPE_TEXT[n])) /* what is stored is one of them */
-        n++;
-    return n;
-}
-
-int artifact_type_parse(str text, str *ret_type)
-{
-    detect_type t;
-
-    if (!detect_type_parse(text, &t))
-        return -EINVAL;
-    *ret_type = detect_type_name(t);
-    return 0;
-}
-
 /* ---- entry ids ---- */
 void entry_prefix(str source_id, char out[ENTRY_PREFIX_LEN])
 {
@@ -267,7 +238,7 @@ keyspace entries_ks = {
     .indexes = entry_indexes,
     .n_indexes = COUNT_OF(entry_indexes),
     .emit = entry_emit,
-    .emit_version = 1,
+    .emit_version = 2,
 };
 
 int64_t entries_live(store_view *v, str type)
