@@ -67,7 +67,8 @@ SCHEMA_STRUCT(project, PROJECT_FIELDS);
     X(S, bool,   upstream_given,   HIDDEN, 0, 0, NONE, "the reporter knows the upstream version itself") \
     X(S, i64,    difference,       HIDDEN, 0, 0, NONE, "enum version_magnitude of deployed against upstream") \
     X(S, time,   created_at,       HIDDEN, 0, 0, NONE, "when it was first seen") \
-    X(S, time,   updated_at,       HIDDEN, 0, 0, NONE, "when it last changed")
+    X(S, time,   updated_at,       HIDDEN, 0, 0, NONE, "when it last changed") \
+    X(S, i64,    state,            HIDDEN, 0, 0, NONE, "0, but while a large change of its project is under way")
 SCHEMA_STRUCT(artifact, ARTIFACT_FIELDS);
 
 /* What a reporter says: PUT /api/v1/cache/projects/{id}. */
@@ -89,9 +90,14 @@ SCHEMA_STRUCT(report_artifact, REPORT_ARTIFACT_FIELDS);
     X(S, str, path, REQUIRED, 1, 1000, NONE, "where it lies") \
     X(S, report_artifacts, artifacts, REQUIRED, 0, PROJECT_ARTIFACTS_MAX, NONE, "all that is deployed there")
 SCHEMA_STRUCT(project_report, PROJECT_REPORT_FIELDS);
+
+/* What the scheduler remembers over a restart; one record, its key "state". */
+#define REFRESH_STATE_FIELDS(X, S) \
+    X(S, time, last_run, NULLABLE, 0, 0, NONE, "end of the last run over all projects that were due")
+SCHEMA_STRUCT(refresh_state, REFRESH_STATE_FIELDS);
 /* clang-format on */
 
-extern keyspace projects_ks, artifacts_ks, refresh_state_ks;
+extern keyspace projects_ks, artifacts_ks, project_changes_ks, refresh_state_ks;
 
 /* ---- reading (any view; texts live as long as the view, lists in the arena) ---- */
 int project_load(store_view *v, arena *a, str id, project *ret_project); /* -ENOENT */

@@ -4,9 +4,11 @@
 #include <unistd.h>
 
 #include "cli.h"
+#include "larder/projects.h"
 #include "larder/sources.h"
 
-static keyspace *const KEYSPACES[] = {&access_keys_ks, &sources_ks, &entries_ks, &validators_ks};
+static keyspace *const KEYSPACES[] = {&access_keys_ks, &sources_ks,         &entries_ks,       &validators_ks,
+                                      &projects_ks,    &artifacts_ks,       &project_changes_ks, &refresh_state_ks};
 
 int app_open_store(const config *c, loop *l, bool read_only, arena *a, store **ret_store, str *why)
 {
