@@ -86,6 +86,7 @@ struct http_request {
      * sent if the other side can take it, else dropped. */
     bool gone;
     void (*on_gone)(http_request *req); /* the handler's, optional: called once, when that happens; may reply */
+    void (*on_writable)(http_request *req); /* of a stream: it takes bytes again */
     void *user;                         /* the handler's */
 };
 static inline str http_header_of(const http_request *req, http_known h)
@@ -109,6 +110,19 @@ void http_reply_send(http_request *req, const http_reply *r);
 /* A request whose reply comes later: call before on_request returns; moves its texts out of the read buffer, so
  * pointers to them taken before are stale. -ENOMEM: reply now instead. */
 int http_request_defer(http_request *req);
+/* ---- streams: replies whose body goes on for as long as the client stays ----
+ * For a deferred request, instead of http_reply_send: the head leaves now, bytes follow whenever there are some, and
+ * the end of the body is the end of the connection, which serves no further request. Never compressed; of `r` only
+ * status, type and headers count. Nothing is awaited of the client but that it takes what is sent: one that takes
+ * nothing for write_timeout_ms is cut off. At most what one http_stream_send gave waits here: more is refused with
+ * -EAGAIN until on_writable.
+ *
+ * on_gone means that the client has left or the server drains: end the stream. Both functions return -EPIPE where they
+ * find it so, without calling on_gone. on_replied comes with the head. To HEAD no bytes are sent. */
+int http_stream_begin(http_request *req, const http_reply *r);
+int http_stream_send(http_request *req, str bytes);
+void http_stream_end(http_request *req); /* exactly once after http_stream_begin, whatever that returned */
+
 /* If-None-Match names this etag, or its compressed sister, or is "*" (RFC 9110 section 13.1.2). */
 bool http_etag_matches(const http_request *req, str etag);
 /* The standard's text for a status, e.g. "Not Found". */

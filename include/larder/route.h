@@ -126,6 +126,25 @@ int call_defer(call *c);
 int call_job(call *c, void (*work)(call *c), int (*then)(call *c));
 bool prefer_wait(const http_request *req, int64_t *ret_ms); /* RFC 7240: Prefer: wait=N, at most 60 s */
 
+/* ---- streams: events for clients that stay (text/event-stream) ----
+ * A channel keeps its last events; a stream is a reply that follows it, at its client's pace. A client that comes back
+ * with Last-Event-ID gets what it has missed. When that is no longer kept, or it falls that far behind, it gets the
+ * event `reset` instead: read the state anew. Comments keep quiet streams alive; a key that was revoked ends its own.
+ *
+ * A stream is no request under way: of those it may have, its client has back what it used. It may have as many streams
+ * as it may have requests under way (429), all clients together CHANNEL_STREAMS (503). */
+#define CHANNEL_EVENTS 1000
+#define CHANNEL_STREAMS 256
+#define CHANNEL_EVENT_MAX 8192 /* bytes; a larger one is lost, which clients are told by a reset */
+#define CHANNEL_BEAT_MS SECONDS(15)
+typedef struct channel channel;
+int channel_new(loop *l, channel **ret_channel); /* -ENOMEM */
+void channel_send(channel *ch, const char *event, str data); /* data: JSON, which has no line ends */
+/* A handler's reply. As reply_errno's: 0, or a negative errno when it has not replied. */
+int reply_stream(call *c, channel *ch);
+size_t channel_streams(const channel *ch);
+void channel_free(channel *ch); /* when the server has drained and the loop has ended; NULL is fine */
+
 /* ---- the router ---- */
 typedef struct route_table {
     const route *rows;

@@ -71,13 +71,18 @@ static void put_limits(call *c)
     route_header_number(c, STR("X-RateLimit-Reset"), g->reset_s);
 }
 
-void route_send(call *c, http_reply *rep)
+void route_open(call *c, http_reply *rep)
 {
     REQUIRE(!c->replied);
     c->replied = true;
     put_limits(c);
     rep->headers = str_of(c->headers, c->headers_n);
     access_leave(c->router->o.access, &c->grant);
+}
+
+void route_send(call *c, http_reply *rep)
+{
+    route_open(c, rep);
     http_reply_send(c->req, rep); /* a deferred call's memory is gone now */
 }
 

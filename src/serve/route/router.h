@@ -61,6 +61,8 @@ static inline call_state *state_of(call *c)
 /* What the reply to this call would be made of now. False when its row has no ETag. */
 bool route_basis(const call *c, reply_basis *ret_basis);
 void route_send(call *c, http_reply *rep); /* the one way out of this room */
+/* The same for replies that go on: what is left to do is to hand over the head. */
+void route_open(call *c, http_reply *rep);
 void route_send_tagged(call *c, str body); /* a body for c->etag: 200, or 304 to who has it */
 
 void route_header_number(call *c, str name, int64_t value);

@@ -292,12 +292,8 @@ static int begin_request(http_conn *c, const char **ret_why)
 static void on_hangup(http_conn *c)
 {
     c->hung_up = true;
-    http_exchange *ex = c->ex;
-    if (!ex || ex->state != EX_DEFERRED)
-        return;
-    ex->req.gone = true;
-    if (ex->req.on_gone)
-        ex->req.on_gone(&ex->req);
+    if (c->ex && c->ex->state != EX_READING)
+        http_exchange_gone(c->ex);
 }
 
 /* Hands the request up. False when parsing must stop: it waits for its reply, or the connection ends. */
@@ -450,6 +446,12 @@ void http_conn_replied(http_conn *c)
     settle(c);
 }
 
+void http_conn_sent(http_conn *c)
+{
+    if (c->server->gathering != c) /* else work_on goes on with it */
+        settle(c);
+}
+
 /* ---- events ---- */
 
 static void on_readable(http_conn *c)
@@ -469,6 +471,8 @@ static void on_readable(http_conn *c)
 static void on_writable(http_conn *c)
 {
     http_output_writable(c);
+    if (c->ex && c->ex->state == EX_STREAMING && c->out.n == 0)
+        http_stream_writable(c->ex);
     if (c->state == CONN_READING && c->out.n == 0 && c->in.n > 0 && !c->closing)
         http_server_schedule(c);
     settle(c);
@@ -512,7 +516,9 @@ void http_conn_expired(http_conn *c)
 
 void http_conn_drain(http_conn *c)
 {
-    if (c->state == CONN_READING && c->parser.phase == PARSE_START && c->in.n == 0 && c->out.n == 0)
+    if (c->ex && c->ex->state == EX_STREAMING)
+        http_exchange_gone(c->ex);
+    else if (c->state == CONN_READING && c->parser.phase == PARSE_START && c->in.n == 0 && c->out.n == 0)
         http_conn_abort(c);
 }
 

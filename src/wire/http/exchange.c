@@ -22,7 +22,7 @@ http_exchange *http_exchange_new(http_conn *c)
     s->n_exchanges++;
     ex->conn = c;
     ex->state = EX_READING;
-    ex->owns_head = ex->owns_body = false;
+    ex->owns_head = ex->owns_body = ex->sending = false;
     memset(&ex->req, 0, sizeof(ex->req));
     ex->req.arena = &ex->arena;
     ex->req.out = &ex->out;
@@ -114,15 +114,20 @@ int http_request_defer(http_request *req)
 
 /* ---- the client leaves ---- */
 
-void http_exchange_leave(http_exchange *ex)
+void http_exchange_gone(http_exchange *ex)
 {
-    ex->conn = NULL;
-    if (ex->state == EX_READING) {
-        http_exchange_free(ex);
-        return;
-    }
-    bool tell = ex->state == EX_DEFERRED && !ex->req.gone;
+    bool is_handlers = ex->state == EX_DEFERRED || (ex->state == EX_STREAMING && !ex->sending);
+    bool tell = is_handlers && !ex->req.gone;
     ex->req.gone = true;
     if (tell && ex->req.on_gone)
         ex->req.on_gone(&ex->req);
+}
+
+void http_exchange_leave(http_exchange *ex)
+{
+    ex->conn = NULL;
+    if (ex->state == EX_READING)
+        http_exchange_free(ex);
+    else
+        http_exchange_gone(ex);
 }

@@ -6,6 +6,7 @@
  *   output.c     replies on their way: gathered, written, waiting
  *   exchange.c   a request and its reply: memory, deferring
  *   reply.c      what form a reply takes
+ *   stream.c     replies that go on
  *
  * A connection owns at most one exchange, the request under way; an exchange outlives its connection when the client
  * leaves before the reply. */
@@ -39,8 +40,10 @@ struct http_exchange {
         EX_RUNNING,  /* in on_request */
         EX_DEFERRED, /* the handler's, until it replies */
         EX_PACKING,  /* replied, and being compressed by a job */
+        EX_STREAMING,
         EX_REPLIED
     } state;
+    bool sending;    /* a stream's bytes are on their way down: that the client is gone will be the result */
     bool in_handler; /* on_request is on the stack and may still look at it */
     bool keep_alive;
     bool owns_head, owns_body; /* they are no longer in the read buffer */
@@ -149,6 +152,7 @@ void http_conn_expired(http_conn *c);
 void http_conn_drain(http_conn *c);
 void http_conn_take_turn(http_conn *c);
 void http_conn_replied(http_conn *c); /* a reply came that was not given in on_request */
+void http_conn_sent(http_conn *c);    /* bytes of a stream were put out */
 
 /* output.c: these may abort the connection */
 void http_output_reply(http_conn *c, const http_frame *f, str body);
@@ -161,5 +165,9 @@ http_exchange *http_exchange_new(http_conn *c); /* NULL: no memory */
 void http_exchange_free(http_exchange *ex);
 int http_exchange_own(http_exchange *ex);    /* moves its texts out of the read buffer; -ENOMEM */
 void http_exchange_leave(http_exchange *ex); /* its connection goes */
+void http_exchange_gone(http_exchange *ex);  /* nobody waits for it any more: its handler is told, once */
+
+/* stream.c */
+void http_stream_writable(http_exchange *ex);
 
 #endif
