@@ -51,6 +51,7 @@ FACES = {
     "archive": "formats",
     "detect": "sources",
     "frontmatter": "formats",
+    "toml": "formats",
     "repo_path": "formats",
     "repo_url": "sources",
     "source_rules": "sources",
