@@ -162,6 +162,8 @@ typedef struct artifact_change { /* texts live until the callback returns */
     str id, name, type, project_id;
     int64_t updated_at;
     bool live;
+    bool became_outdated;                   /* by this change; then also: */
+    str deployed_version, upstream_version; /* null: not known */
 } artifact_change;
 
 /* What happens, for who wants to watch (the event stream). Texts live until the callback returns. */

@@ -24,13 +24,14 @@ void artifact_log_free(artifact_log *log)
     mem_free(log);
 }
 
-void artifact_log_clear(artifact_log *log)
+void artifact_log_cut(artifact_log *log, size_t n)
 {
-    arena_reset(&log->arena);
-    log->n = 0;
+    if (n == 0)
+        arena_reset(&log->arena);
+    log->n = n;
 }
 
-int artifact_log_add(artifact_log *log, const artifact *a, bool live)
+int artifact_log_add(artifact_log *log, const artifact *a, bool live, bool became_outdated)
 {
     artifact_change *c;
 
@@ -50,8 +51,14 @@ int artifact_log_add(artifact_log *log, const artifact *a, bool live)
         .project_id = arena_dup(&log->arena, a->project_id),
         .updated_at = a->updated_at,
         .live = live,
+        .became_outdated = became_outdated,
+        .deployed_version = arena_dup(&log->arena, became_outdated ? a->deployed_version : STR_NULL),
+        .upstream_version = arena_dup(&log->arena, became_outdated ? a->upstream_version : STR_NULL),
     };
     if (!c->id.p || !c->name.p || !c->type.p || !c->project_id.p)
+        return -ENOMEM;
+    if (became_outdated && ((a->deployed_version.p && !c->deployed_version.p) ||
+                            (a->upstream_version.p && !c->upstream_version.p)))
         return -ENOMEM;
     log->n++;
     return 0;

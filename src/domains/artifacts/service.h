@@ -21,8 +21,8 @@ typedef struct artifact_log {
 } artifact_log;
 int artifact_log_new(artifact_log **ret_log); /* -ENOMEM */
 void artifact_log_free(artifact_log *log);    /* NULL is fine */
-void artifact_log_clear(artifact_log *log);   /* at the start of apply: what a failed try added is forgotten */
-int artifact_log_add(artifact_log *log, const artifact *a, bool live);
+void artifact_log_cut(artifact_log *log, size_t n); /* at the start of apply: what a failed try added is forgotten */
+int artifact_log_add(artifact_log *log, const artifact *a, bool live, bool became_outdated);
 
 struct projects {
     projects_options o;
