@@ -56,10 +56,13 @@ typedef struct timers {
     timer **heap;
     size_t n, cap;
     list firing; /* due in the timers_run under way and not called yet */
+    size_t n_firing;
+    timer *fires_now; /* its fn is running, and it has not been set again */
 } timers;
 void timers_init(timers *ts);
 void timers_done(timers *ts); /* not from a timer's fn; timers that are still set are so no more */
-/* Moves it when set already. -ENOMEM: the timer is as it was. */
+/* Moves it when set already. -ENOMEM: the timer is as it was; never when it is set, or sets itself again from
+ * its own fn. */
 int timer_set(timers *ts, timer *t, int64_t due, void (*fn)(timer *));
 void timer_cancel(timers *ts, timer *t); /* harmless when not set */
 static inline bool timer_is_set(const timer *t)

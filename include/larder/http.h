@@ -148,8 +148,10 @@ typedef struct http_options { /* may change while serving: http_server_set_optio
     int64_t body_timeout_ms;   /* without a byte of it, or for a body slower than 1000 bytes per second */
     int64_t idle_timeout_ms;   /* between requests, and before the first: closed without a word */
     int64_t write_timeout_ms;  /* without the client taking a byte */
-    size_t max_connections;
-    size_t max_buffered; /* bytes that wait in all connections together, unsent or unparsed; past it: 503 */
+    size_t max_connections; /* more are told so (503); those whose last reply is out don't count */
+    /* Bytes that wait in the buffers of all connections together, unsent or unparsed: while there are more, requests
+     * that come are refused with 503. What waits already stays, and what deferred requests hold does not count. */
+    size_t max_buffered;
 } http_options;
 
 int http_server_new(loop *l, const http_options *o, const http_hooks *hooks, http_server **ret_server); /* -ENOMEM */

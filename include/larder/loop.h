@@ -43,8 +43,8 @@ int64_t loop_now_mono_ms(const loop *l);
 int64_t loop_now_wall_ms(loop *l);
 
 /* Fires once, in a later turn, when `delay_ms` (>= 0) have passed since loop_now_mono_ms. Moves it when
- * set already. */
-int loop_timer_set(loop *l, timer *t, int64_t delay_ms, void (*fn)(timer *)); /* -ENOMEM */
+ * set already. -ENOMEM, as timer_set. */
+int loop_timer_set(loop *l, timer *t, int64_t delay_ms, void (*fn)(timer *));
 void loop_timer_cancel(loop *l, timer *t);
 
 typedef struct job job;

@@ -12,7 +12,7 @@ _Static_assert(LOG_TEXT == 0 && LOG_JSON == 1, "log.format");
 _Static_assert(ACCESS_AUTO == 0 && ACCESS_OPEN == 1 && ACCESS_REQUIRED == 2, "access.sources, access.metrics");
 
 #define MAX_BUFFERED (256u << 20) /* bytes that wait in all connections together */
-#define OTHER_FILES 256           /* descriptors beside those of connections */
+#define OTHER_FILES 512           /* descriptors beside those of connections that count */
 
 /* ---- one room each ---- */
 http_options server_http_options(const config *c)

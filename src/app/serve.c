@@ -7,8 +7,8 @@
  *
  * SIGHUP reads the configuration again (reload.c). SIGTERM and SIGINT drain: no new connections, requests under way get
  * DRAIN_MS and are then cut off; then sources, search, client and store stop one after the other, for which there is
- * REST_MS. A second signal waits for no client, and not longer than CUT_MS for the rest. Who is not done by then is named
- * in the log, and the process ends all the same: the store survives that. */
+ * REST_MS. A second signal waits for no client, and not longer than CUT_MS for the rest. Who is not done by then is
+ * named in the log, and the process ends all the same: the store survives that. */
 #include <signal.h>
 #include <stdio.h>
 #include <unistd.h>

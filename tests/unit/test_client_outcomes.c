@@ -341,6 +341,7 @@ static void retry_after_is_honoured(void **state)
         {STATUS("429", "Retry-After: 20\r\n"), 20000, 20300},
         {STATUS("503", "Retry-After: Thu, 15 Jan 2026 10:20:40 GMT\r\n"), 10000, 10300},
         {STATUS("503", "Retry-After: Thu, 15 Jan 2026 10:20:20 GMT\r\n"), 0, 800},
+        {STATUS("429", ""), 500, 800}, /* the whole of the first pause */
         {STATUS("503", "Retry-After: 0\r\n"), 0, 800},
         {STATUS("503", "Retry-After: -5\r\n"), 0, 800},
         {STATUS("503", "Retry-After: soon\r\n"), 0, 800},

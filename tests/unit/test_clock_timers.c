@@ -133,6 +133,41 @@ static void a_callback_may_cancel_free_or_move_one_that_is_due_too(void **state)
     timers_done(&ts);
 }
 
+static timer others[200];
+
+static void ignore(timer *t)
+{
+    (void)t;
+}
+
+/* Takes all the memory there is, and then sets itself and the one that fires next. */
+static void fill_up_and_come_again(named *n)
+{
+    mem_fail_at(0);
+    for (size_t i = 0; i < COUNT_OF(others) && timer_set(n->ts, &others[i], 100, ignore) == 0; i++) {
+    }
+    assert_true(mem_failed());
+    assert_int_equal(timer_set(n->ts, &n->t, 20, on_named), 0);
+    assert_int_equal(timer_set(n->ts, &n->other->t, 10, on_named), 0);
+    n->also = NULL;
+}
+
+static void a_timer_that_sets_itself_again_has_its_place(void **state)
+{
+    (void)state;
+    timers ts;
+    named b = {.ts = &ts, .name = 'b'}, a = {.ts = &ts, .name = 'a', .also = fill_up_and_come_again, .other = &b};
+    timers_init(&ts);
+    assert_int_equal(timer_set(&ts, &a.t, 1, on_named), 0);
+    assert_int_equal(timer_set(&ts, &b.t, 2, on_named), 0);
+    timers_run(&ts, 5);
+    mem_fail_at(-1);
+    assert_string_equal(fired, "a");
+    timers_run(&ts, 50);
+    assert_string_equal(fired, "aba");
+    timers_done(&ts);
+}
+
 static void out_of_memory_leaves_the_timer_as_it_was(void **state)
 {
     (void)state;
@@ -284,6 +319,7 @@ int main(void)
         cmocka_unit_test_setup(setting_again_moves_it_both_ways, set_up),
         cmocka_unit_test_setup(a_timer_set_while_firing_waits_for_the_next_run, set_up),
         cmocka_unit_test_setup(a_callback_may_cancel_free_or_move_one_that_is_due_too, set_up),
+        cmocka_unit_test_setup(a_timer_that_sets_itself_again_has_its_place, set_up),
         cmocka_unit_test_setup(out_of_memory_leaves_the_timer_as_it_was, set_up),
         cmocka_unit_test(a_long_random_run_agrees_with_a_plain_model),
         cmocka_unit_test(the_fake_clock_moves_by_hand_only),

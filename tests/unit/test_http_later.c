@@ -324,6 +324,45 @@ static void draining_closes_what_is_idle_and_finishes_the_rest(void **state)
     buf_done(&begun);
 }
 
+/* Its reply was given before the drain began, so it does not say that the connection closes. */
+static void draining_closes_who_takes_a_reply_late(void **state)
+{
+    site *w = *state;
+    buf got = BUF_INIT;
+    int fd = site_connect(w);
+    site_send(w, fd, STR("GET /bytes/30000000 HTTP/1.1\r\nHost: a\r\n\r\n"));
+    site_turn(w, 10);
+    site_drain(w);
+    site_turn(w, 5);
+    assert_int_equal(http_stats_of(w->server)->connections, 1);
+    assert_true(site_read_until(w, fd, &got, NULL));
+    assert_true(got.n > 30000000);
+    close(fd);
+    site_turn(w, 5);
+    assert_int_equal(w->drained, 1);
+    buf_done(&got);
+}
+
+static void draining_waits_but_shortly_for_who_has_all_and_stays(void **state)
+{
+    site *w = *state;
+    buf got[2] = {BUF_INIT, BUF_INIT};
+    int before = site_connect(w), after = site_connect(w);
+    site_send(w, after, STR("GET /later HTTP/1.1\r\nHost: a\r\n\r\n"));
+    site_send(w, before, STR("GET /hello HTTP/1.1\r\n" CLOSE "\r\n"));
+    site_read_until(w, before, &got[0], NULL);
+    site_drain(w);
+    site_answer(w, STR("last\n"));
+    site_read_until(w, after, &got[1], NULL);
+    assert_int_equal(w->drained, 0);
+    site_pass(w, SECONDS(1)); /* with five it would be a long drain */
+    assert_int_equal(w->drained, 1);
+    close(before);
+    close(after);
+    buf_done(&got[0]);
+    buf_done(&got[1]);
+}
+
 static void an_idle_server_drains_at_once(void **state)
 {
     site *w = *state;
@@ -385,6 +424,8 @@ int main(void)
         TEST(a_request_survives_its_connection_while_it_is_handled),
         TEST(a_handler_may_answer_others),
         TEST(draining_closes_what_is_idle_and_finishes_the_rest),
+        TEST(draining_closes_who_takes_a_reply_late),
+        TEST(draining_waits_but_shortly_for_who_has_all_and_stays),
         TEST(an_idle_server_drains_at_once),
         TEST(being_drained_waits_for_deferred_requests_without_a_client),
         TEST(a_handler_may_cut_the_server),

@@ -331,16 +331,36 @@ static void connections_beyond_the_limit_are_told_so(void **state)
     buf_done(&got);
 }
 
+static void who_was_refused_and_stays_takes_nobody_s_place(void **state)
+{
+    site *w = *state;
+    w->options.max_connections = 2;
+    site_open(w);
+    buf got = BUF_INIT;
+    int a = site_connect(w), b = site_connect(w), refused = site_connect(w);
+    site_read_until(w, refused, &got, NULL);
+    assert_has(got.p, "HTTP/1.1 503 ");
+    close(a);
+    site_turn(w, 5);
+    assert_int_equal(http_stats_of(w->server)->connections, 2);
+    char *fine = ask(w, "GET /hello HTTP/1.1\r\n" CLOSE "\r\n");
+    assert_has(fine, "HTTP/1.1 200 OK\r\n");
+    mem_free(fine);
+    close(b);
+    close(refused);
+    buf_done(&got);
+}
+
 static void refused_connections_are_limited_too(void **state)
 {
     site *w = *state;
     w->options.max_connections = 1;
     site_open(w);
-    int fds[200];
+    int fds[400];
     for (size_t i = 0; i < COUNT_OF(fds); i++)
         fds[i] = site_connect(w);
     site_turn(w, 50);
-    assert_in_range(http_stats_of(w->server)->connections, 1, 1 + 64);
+    assert_in_range(http_stats_of(w->server)->connections, 1, 1 + 64 + 256);
     assert_int_equal(http_stats_of(w->server)->refused_connections, COUNT_OF(fds) - 1);
     for (size_t i = 0; i < COUNT_OF(fds); i++)
         close(fds[i]);
@@ -436,6 +456,7 @@ int main(void)
         TEST(past_max_buffered_requests_are_refused_until_space_returns),
         TEST(bodies_in_the_making_count_as_buffered),
         TEST(connections_beyond_the_limit_are_told_so),
+        TEST(who_was_refused_and_stays_takes_nobody_s_place),
         TEST(refused_connections_are_limited_too),
         TEST(out_of_descriptors_the_listener_rests_and_comes_back),
         TEST(a_client_that_left_before_it_was_accepted_is_skipped),

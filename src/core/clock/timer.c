@@ -2,7 +2,8 @@
  *
  * timers_run first moves all that are due from the heap to the list `firing`, in order, then calls them
  * from there. So a timer that a callback sets anew, however early, waits for the next call; and one that a
- * callback cancels or frees just leaves the list. */
+ * callback cancels or frees just leaves the list. Their places in the heap stay theirs until their callbacks have
+ * returned: a timer that sets itself again is never without memory. */
 #include "larder/clock.h"
 
 void timers_init(timers *ts)
@@ -64,7 +65,7 @@ static void settle(timers *ts, size_t i, timer *t)
 
 static int make_room(timers *ts)
 {
-    if (ts->n < ts->cap)
+    if (ts->n + ts->n_firing + (ts->fires_now != NULL) < ts->cap)
         return 0;
     size_t cap = ts->cap ? ts->cap * 2 : 64;
     timer **heap = cap <= SIZE_MAX / sizeof(*heap) ? mem_realloc(ts->heap, cap * sizeof(*heap)) : NULL;
@@ -78,12 +79,15 @@ static int make_room(timers *ts)
 int timer_set(timers *ts, timer *t, int64_t due, void (*fn)(timer *))
 {
     bool in_heap = t->slot != 0 && t->slot != TIMER_FIRING;
-    if (!in_heap) {
+    if (t == ts->fires_now) {
+        ts->fires_now = NULL; /* its place is used */
+    } else if (t->slot == TIMER_FIRING) {
+        list_remove(&t->link);
+        ts->n_firing--;
+    } else if (!in_heap) {
         int r = make_room(ts);
         if (r < 0)
             return r;
-        if (t->slot == TIMER_FIRING)
-            list_remove(&t->link);
     }
     t->due = due;
     t->fn = fn;
@@ -106,6 +110,7 @@ void timer_cancel(timers *ts, timer *t)
 {
     if (t->slot == TIMER_FIRING) {
         list_remove(&t->link);
+        ts->n_firing--;
         t->slot = 0;
     } else if (t->slot != 0) {
         remove_at(ts, t->slot - 1);
@@ -119,11 +124,15 @@ void timers_run(timers *ts, int64_t now)
         remove_at(ts, 0);
         t->slot = TIMER_FIRING;
         list_push(&ts->firing, &t->link);
+        ts->n_firing++;
     }
     for (list *l; (l = list_pop(&ts->firing)) != NULL;) {
         timer *t = CONTAINER_OF(l, timer, link);
         t->slot = 0;
+        ts->n_firing--;
+        ts->fires_now = t;
         t->fn(t);
+        ts->fires_now = NULL;
     }
 }
 

@@ -36,9 +36,7 @@ static void deliver(call *k)
     client *c = k->client;
     client_call *face = k->face;
     list_remove(&k->link);
-    if (k->request.p)
-        mem_wipe(k->request.p, k->request.cap);
-    buf_done(&k->request);
+    client_request_wipe(k);
     client_response_done(&k->response);
     arena_done(&k->arena);
     mem_free(k);

@@ -192,6 +192,7 @@ void client_lookup_close_all(client *c);
 
 /* request.c */
 const char *client_request_check(const client_call *face); /* why it can't be sent; NULL when it can */
+void client_request_wipe(call *k);
 int client_request_write(call *k);                         /* into k->request; -ENOMEM */
 str client_request_method(const call *k);
 bool client_request_is_idempotent(const call *k);

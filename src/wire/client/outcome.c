@@ -24,7 +24,7 @@ static void on_backoff(timer *t)
 }
 
 /* Milliseconds the server asks us to wait (RFC 9110 section 10.2.3: seconds or a date); 0 when it does not. */
-static int64_t retry_after(const call *k)
+static int64_t asked_pause(const call *k)
 {
     str text = client_response_header(&k->response, "retry-after");
     int64_t value;
@@ -37,6 +37,17 @@ static int64_t retry_after(const call *k)
         return 0;
     value -= loop_now_wall_ms(k->client->loop);
     return value > 0 ? value : 0;
+}
+
+/* One that has had enough but doesn't say for how long gets the whole pause, not a random part of it. */
+static int64_t retry_after(const call *k)
+{
+    const client_options *o = &k->client->options;
+    const int64_t asked = asked_pause(k);
+    if (k->response.status != 429 || asked > 0)
+        return asked;
+    return k->retried < 30 && o->retry_base_ms <= o->retry_cap_ms >> k->retried ? o->retry_base_ms << k->retried
+                                                                                : o->retry_cap_ms;
 }
 
 /* True when another try was set up: it may be repeated, and its pause ends in time. */

@@ -81,6 +81,13 @@ static void put_header(buf *out, const char *name, str value)
     buf_str(out, STR("\r\n"));
 }
 
+void client_request_wipe(call *k)
+{
+    if (k->request.p)
+        mem_wipe(k->request.p, k->request.cap);
+    buf_done(&k->request);
+}
+
 int client_request_write(call *k)
 {
     const client_call *face = k->face;
@@ -91,7 +98,7 @@ int client_request_write(call *k)
     for (size_t i = 0; i < face->n_headers; i++)
         room += face->headers[i].name.n + face->headers[i].value.n + 4;
 
-    buf_reset(out);
+    client_request_wipe(k);
     buf_reserve(out, room); /* it never moves then: a token in it is in one place, and wiped there */
     buf_str(out, method);
     buf_char(out, ' ');

@@ -41,6 +41,7 @@ void http_conn_abort(http_conn *c)
 {
     if (c->state == CONN_CLOSED)
         return;
+    c->server->lingering -= c->state == CONN_LINGERING;
     c->state = CONN_CLOSED;
     list_remove(&c->all);
     list_remove(&c->ready);
@@ -52,16 +53,27 @@ void http_conn_abort(http_conn *c)
         http_exchange_leave(ex);
 }
 
+static int64_t linger_until(const http_server *s)
+{
+    return loop_now_mono_ms(s->loop) + (s->draining ? HTTP_LINGER_DRAINING_MS : HTTP_LINGER_MS);
+}
+
 /* All has been written. Closing right away would make the kernel answer what the client still sends with a reset, and
  * that can overtake our last bytes: so only our side is closed, and the client's is read until it closes, too. */
 static void end(http_conn *c)
 {
+    http_server *s = c->server;
+    if (s->lingering >= HTTP_LINGERING) {
+        http_conn_abort(c);
+        return;
+    }
     net_conn_shutdown(&c->net);
     c->state = CONN_LINGERING;
+    s->lingering++;
     buf_done(&c->in);
     c->in_at = 0;
     http_parser_done(&c->parser);
-    http_deadline_set(c, loop_now_mono_ms(c->server->loop) + HTTP_LINGER_MS);
+    http_deadline_set(c, linger_until(s));
 }
 
 static void linger(http_conn *c)
@@ -121,17 +133,25 @@ static void set_deadline(http_conn *c)
     }
 }
 
+/* Nothing has come of a next request. */
+static bool is_idle(const http_conn *c)
+{
+    return c->state == CONN_READING && c->parser.phase == PARSE_START && c->in.n == 0;
+}
+
 /* Called when an event has been dealt with: what the connection waits for now. */
 static void settle(http_conn *c)
 {
     if (c->state == CONN_CLOSED)
         return;
     if (c->out.n == 0 && c->state != CONN_LINGERING) {
-        if (c->closing && c->state == CONN_READING)
+        if (c->state == CONN_READING && (c->closing || (c->server->draining && is_idle(c))))
             end(c);
         else
             set_deadline(c);
     }
+    if (c->state == CONN_CLOSED)
+        return;
     if (c->state == CONN_READING && c->parser.phase == PARSE_START && c->parser.stash.cap + c->parser.collected.cap > 0)
         http_parser_done(&c->parser); /* an idle connection is small */
     count_buffered(c);
@@ -518,7 +538,9 @@ void http_conn_drain(http_conn *c)
 {
     if (c->ex && c->ex->state == EX_STREAMING)
         http_exchange_gone(c->ex);
-    else if (c->state == CONN_READING && c->parser.phase == PARSE_START && c->in.n == 0 && c->out.n == 0)
+    else if (c->state == CONN_LINGERING)
+        http_deadline_set(c, linger_until(c->server));
+    else if (is_idle(c) && c->out.n == 0) /* what still has a reply to write ends when that is out: see settle */
         http_conn_abort(c);
 }
 
@@ -526,7 +548,7 @@ void http_conn_accept(http_listener *ls, int fd, const net_addr *peer)
 {
     http_server *s = ls->server;
     http_conn *c = mem_new(http_conn);
-    bool full = s->stats.connections >= s->options.max_connections;
+    bool full = http_server_busy(s) >= s->options.max_connections;
     if (!c || http_deadlines_wake(s) < 0 || net_conn_open(&c->net, s->loop, fd, on_event) < 0) {
         mem_free(c);
         s->stats.refused_connections++;

@@ -50,7 +50,7 @@ static void on_tick(timer *t)
         look_at(s, s->wheel_at, now);
     }
     if (!list_empty(&s->conns))
-        loop_timer_set(s->loop, &s->tick, HTTP_WHEEL_TICK_MS, on_tick); /* it was set, so there is room for it */
+        (void)loop_timer_set(s->loop, &s->tick, HTTP_WHEEL_TICK_MS, on_tick); /* itself again: there is room */
 }
 
 void http_deadlines_init(http_server *s)

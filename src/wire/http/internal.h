@@ -22,8 +22,10 @@
 
 #define HTTP_READ_SIZE ((size_t)65536) /* of the one buffer all connections read into */
 #define HTTP_STEPS_PER_TURN 64         /* heads and bodies of one connection; then the others have their turn */
-#define HTTP_LINGER_MS 5000            /* how long a connection is drained so that the client can read our last reply */
+#define HTTP_LINGER_MS 5000            /* how long a connection is read on so that the client gets our last reply */
+#define HTTP_LINGER_DRAINING_MS 500    /* the same while the server drains */
 #define HTTP_LINGER_BYTES ((size_t)16 << 20)
+#define HTTP_LINGERING 256 /* connections that do so, beside max_connections; more are closed at once */
 #define HTTP_REFUSALS 64 /* connections beyond max_connections that are told so; more are just closed */
 #define HTTP_ID_LEN 18
 
@@ -96,6 +98,7 @@ struct http_server {
     http_stats stats;
     http_listener *listeners;
     unsigned open_listeners;
+    unsigned lingering; /* of stats.connections */
     list conns;
     list ready; /* connections with unparsed bytes whose turn has come */
     post ready_post;
@@ -135,6 +138,11 @@ void http_server_schedule(http_conn *c); /* its unparsed bytes have a turn soon 
 /* deadlines.c */
 #define HTTP_NEVER INT64_MAX
 void http_deadlines_init(http_server *s);
+/* Connections that count: those that linger are done with. */
+static inline uint64_t http_server_busy(const http_server *s)
+{
+    return s->stats.connections - s->lingering;
+}
 int http_deadlines_wake(http_server *s); /* before the first connection; the wheel sleeps when there is none. -ENOMEM */
 void http_deadline_set_slow(http_conn *c, int64_t due);
 /* Once per request and more: a deadline that moves away costs a store. */

@@ -98,7 +98,7 @@ static void on_accept(void *arg, net_listener *net, int fd, const net_addr *peer
     http_listener *ls = arg;
     http_server *s = ls->server;
     s->stats.accepted++;
-    if (s->draining || s->stats.connections >= s->options.max_connections + HTTP_REFUSALS) {
+    if (s->draining || http_server_busy(s) >= s->options.max_connections + HTTP_REFUSALS) {
         s->stats.refused_connections++;
         net_fd_refuse(fd);
         return;
