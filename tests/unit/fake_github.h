@@ -49,6 +49,7 @@ struct github {
     char last_token[80], configured[80];
     size_t piece;      /* bytes of an archive in one turn */
     bool cut_archives; /* their second half never comes, and nobody says so */
+    unsigned cut_times; /* the next archives are cut off in the middle, and it is noticed */
     unsigned paused;
 };
 
@@ -293,6 +294,12 @@ static inline void fake_stream(fake_ask *a)
     const size_t left = a->packed_n - a->sent, n = left < g->piece ? left : g->piece;
     if (n == 0) {
         fake_end(a, GITHUB_OK, NULL);
+        return;
+    }
+    if (g->cut_times > 0 && a->sent > a->packed_n / 2) {
+        g->cut_times--;
+        a->op->cut_off = true;
+        fake_end(a, GITHUB_FAILED, "GitHub could not be asked: connection closed");
         return;
     }
     a->sent += n;

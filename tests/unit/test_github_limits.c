@@ -247,6 +247,24 @@ static void an_archive_can_be_paused_refused_and_is_limited(void **state)
     hub_ask(&h, &a, github_get_archive);
     assert_int_equal(a.op.result, GITHUB_FAILED);
     assert_str(a.op.why, "GitHub could not be asked for the archive: 127.0.0.1: the body is too large");
+    assert_false(a.op.cut_off); /* it would be too large again */
+    asking_done(&a);
+    hub_close(&h);
+}
+
+static void an_archive_that_ends_before_its_end_is_told_from_other_failures(void **state)
+{
+    (void)state;
+    hub h;
+    hub_open(&h, STR_NULL);
+    asking a = hub_asking(SHA1_A);
+    a.op.on_piece = asking_on_piece;
+    static const char half[] = "HTTP/1.1 200 OK\r\nContent-Length: 100\r\n\r\nhalf of it";
+    HUB_ANSWERS(&h, {.say = half, .n = sizeof(half) - 1, .then = PEER_CLOSE});
+    hub_ask(&h, &a, github_get_archive);
+    assert_int_equal(a.op.result, GITHUB_FAILED);
+    assert_true(a.op.cut_off);
+    assert_int_equal(h.w.peer.requests, 1);
     asking_done(&a);
     hub_close(&h);
 }
@@ -400,6 +418,7 @@ int main(void)
         cmocka_unit_test(the_longest_unused_credential_is_forgotten),
         cmocka_unit_test(an_archive_comes_from_where_github_says_without_the_token),
         cmocka_unit_test(an_archive_can_be_paused_refused_and_is_limited),
+        cmocka_unit_test(an_archive_that_ends_before_its_end_is_told_from_other_failures),
         cmocka_unit_test(an_archive_uses_up_quota_though_nobody_says_so),
         cmocka_unit_test(an_operation_can_be_cancelled_wherever_it_is),
         cmocka_unit_test(closing_the_client_cancels_operations),

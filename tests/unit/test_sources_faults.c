@@ -111,6 +111,29 @@ static void a_github_that_never_stops_refusing_is_asked_ever_less(void **state)
     shop_close(&w);
 }
 
+/* ---- the connection ---- */
+static void an_archive_that_is_cut_off_is_begun_anew_twice_at_most(void **state)
+{
+    (void)state;
+    for (unsigned cuts = 1; cuts <= 3; cuts++) {
+        shop w;
+        shop_open(&w);
+        fake_repo *r = stock(&w, "acme", "tools");
+        r->truncated = cuts == 2; /* then the archive is the listing, too: nothing may be in it twice */
+        w.github.piece = 50;
+        w.github.cut_times = cuts;
+        assert_int_equal(shop_create(&w, CREATE_ACME), 0);
+        if (cuts < 3)
+            assert_status(&w, ACME, "success");
+        else
+            assert_status(&w, ACME, "error");
+        assert_int_equal(r->asked[ASK_ARCHIVE], cuts < 3 ? cuts + 1 : 3);
+        if (cuts < 3)
+            assert_catalogue(&w, ACME, "command deploy commands/deploy.md new\nskill pdf skills/pdf new\n");
+        shop_close(&w);
+    }
+}
+
 /* ---- a stop ---- */
 static void however_many_a_stop_cut_off_all_are_taken_up_again(void **state)
 {
@@ -404,6 +427,7 @@ int main(void)
         cmocka_unit_test(without_quota_a_scan_waits_and_goes_on_where_it_was),
         cmocka_unit_test(many_scans_share_what_is_left_and_all_come_to_an_end),
         cmocka_unit_test(a_github_that_never_stops_refusing_is_asked_ever_less),
+        cmocka_unit_test(an_archive_that_is_cut_off_is_begun_anew_twice_at_most),
         cmocka_unit_test(however_many_a_stop_cut_off_all_are_taken_up_again),
         cmocka_unit_test(no_memory_while_a_source_is_made_and_scanned_is_survived),
         cmocka_unit_test(no_memory_while_a_source_is_scanned_again_is_survived),

@@ -20,7 +20,7 @@ static const flow_state FLOW[] = {
                                    TO(SCAN_WRITE) | TO(SCAN_WAIT) | TO(SCAN_ENDED)},
     [SCAN_TREE] = {"tree", TO(SCAN_CHECKED) | TO(SCAN_ARCHIVE) | TO(SCAN_WRITE) | TO(SCAN_WAIT) | TO(SCAN_ENDED)},
     [SCAN_CHECKED] = {"checked", TO(SCAN_ARCHIVE) | TO(SCAN_ENDED)},
-    [SCAN_ARCHIVE] = {"archive", TO(SCAN_DETECT) | TO(SCAN_WRITE) | TO(SCAN_WAIT) | TO(SCAN_ENDED)},
+    [SCAN_ARCHIVE] = {"archive", TO(SCAN_ARCHIVE) | TO(SCAN_DETECT) | TO(SCAN_WRITE) | TO(SCAN_WAIT) | TO(SCAN_ENDED)},
     [SCAN_DETECT] = {"detect", TO(SCAN_WRITE) | TO(SCAN_ENDED)},
     [SCAN_WRITE] = {"write", TO(SCAN_ENDED)},
     [SCAN_WAIT] = {"wait", TO(SCAN_QUEUED) | TO(SCAN_WRITE) | TO(SCAN_ENDED)},

@@ -2,6 +2,7 @@
  * time, and GitHub is held back when the worker can't keep up. Then the detector's job. */
 #include "service.h"
 
+#define CUTS_MAX 2              /* downloads that may be cut off, and are begun anew */
 #define PAUSE_ABOVE (1u << 20) /* bytes that wait for the worker */
 
 static void on_detected(job *j, int status)
@@ -75,6 +76,9 @@ static void feed_on(scan *sc)
         scan_fail(sc,
                   arena_printf(&sc->arena, "the archive cannot be read: %s",
                                *archive_problem(sc->reader) ? archive_problem(sc->reader) : err_text(sc->feed_error)));
+    } else if (sc->received && sc->github.cut_off && sc->cuts < CUTS_MAX) {
+        sc->cuts++;
+        scan_fetch_archive(sc);
     } else if (sc->received && sc->github.result != GITHUB_OK) {
         if (scan_answered(sc, &sc->github))
             scan_fail(sc, STR("GitHub: the archive is not there"));

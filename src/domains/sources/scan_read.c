@@ -235,6 +235,7 @@ int scan_reader_open(scan *sc)
         sc->n_files = 0;
     sc->readme_rank = 0;
     sc->left_out = 0;
+    sc->result.errors = (strs){0}; /* what a download that was cut off had noted */
     return archive_new(&limits, &sink, &sc->reader);
 }
 

@@ -109,6 +109,7 @@ typedef struct scan {
     int work_status;       /* of the last job */
     int feed_error;        /* on the loop */
     size_t left_out;       /* files past max_entries */
+    unsigned cuts;         /* downloads that were cut off */
 
     /* writing */
     store_op op;

@@ -172,6 +172,7 @@ static void classify(operation *x)
         return;
     }
     if (c->failure != CLIENT_NONE) {
+        op->cut_off = x->gave && (c->failure == CLIENT_CLOSED || c->failure == CLIENT_TIMEOUT);
         fail(x, GITHUB_FAILED, "GitHub could not be asked for the %s: " STR_FMT, what, STR_ARG(c->why));
         return;
     }
@@ -248,6 +249,7 @@ static int on_body(client_call *call, str piece)
 {
     operation *x = call->user;
 
+    x->gave = true;
     return x->op->on_piece(x->op, piece);
 }
 

@@ -38,6 +38,7 @@ typedef struct operation { /* github_op.impl */
     timer timer; /* a result that needs no request */
     int parsed;
     bool calls, parses; /* the call, the job is under way */
+    bool gave;          /* on_piece has been called */
     bool cancelled;
 } operation;
 
