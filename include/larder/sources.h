@@ -267,8 +267,9 @@ SCHEMA_STRUCT(source_update, SOURCE_UPDATE_FIELDS);
 
 /* A change asked for by a client. The struct, its arena and what it points to are the caller's until on_done,
  * which runs exactly once, later. Status: 0; -EEXIST, -ENOENT, -EBUSY (a scan is running); -EINVAL with `why`
- * (what the client sent does not fit), -EDESTADDRREQ (the URL is no repository's), -EREMOTEIO with why
- * (GitHub could not be asked); -ENOSPC, -EIO, -ENOMEM, -ECANCELED (shutting down). */
+ * (what the client sent does not fit), -EDESTADDRREQ (the URL is no repository's); of a change whose manual_map
+ * GitHub was to be asked about, with why: -EREMOTEIO (it could not be asked), -EAGAIN (its quota is used up, until
+ * retry_at); -ENOSPC, -EIO, -ENOMEM, -ECANCELED (shutting down). */
 typedef struct source_task source_task;
 struct source_task {
     /* in */
@@ -283,6 +284,7 @@ struct source_task {
     /* out */
     int status;
     str why;
+    int64_t retry_at;            /* -EAGAIN: wall ms */
     str ret_id;                  /* create: the new source's id, also with -EEXIST */
     /* the room's own */
     list link;

@@ -216,6 +216,16 @@ def test_with_no_quota_left_a_scan_waits_for_the_reset(larder, own_github):
     assert refused <= 2 and sum(s.status == 403 for s in own_github.seen()) <= 2
 
 
+def test_with_no_quota_left_a_manual_map_is_asked_for_again_later(larder, own_github):
+    one = larder(standin=own_github)
+    source = one.create(own_github.add(repos.skills_repo()))
+    own_github.limit(0, reset_in=600)
+    reply = one.patch('%s/%s' % (SOURCES, source['id']), {'manual_map': {'skills': 'skill'}})
+    assert reply.status == 503 and 'rate limit' in reply.detail, reply.body
+    assert 500 < int(reply.headers['retry-after']) <= 602
+    assert one.source(source['id'])['manual_map'] is None
+
+
 def test_quota_that_runs_out_in_mid_scan(larder, own_github):
     one = larder(standin=own_github)
     own_github.limit(2, reset_in=5)

@@ -463,6 +463,22 @@ static void a_map_is_accepted_where_nobody_can_tell(void **state)
     assert_int_equal(errand_wait(&e), -EREMOTEIO);
     assert_str(e.task.why, "GitHub could not be asked: connection refused");
     errand_end(&e);
+    w.github.is_dead = false;
+    w.github.quota = 0;
+    w.github.quota_reset = SHOP_NOW + MINUTES(20);
+    errand_change(&e, &w, ACME, "{\"manual_map\":{\"skills\":\"agent\"}}");
+    assert_int_equal(errand_wait(&e), -EAGAIN);
+    assert_int_equal(e.task.retry_at, SHOP_NOW + MINUTES(20));
+    errand_end(&e);
+
+    /* A new source is made all the same, and its scan waits. */
+    assert_int_equal(shop_remove(&w, ACME), 0);
+    assert_int_equal(shop_create(&w, CREATE_MAPPED), 0);
+    assert_status(&w, ACME, "scanning");
+    w.github.quota = 100;
+    shop_pass(&w, MINUTES(20) + SECONDS(3));
+    assert_status(&w, ACME, "success");
+    assert_catalogue(&w, ACME, "command how docs/how.md new\nskill pdf skills/pdf new\n");
     shop_close(&w);
 }
 

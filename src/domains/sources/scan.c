@@ -301,7 +301,8 @@ bool scan_answered(scan *sc, github_op *op)
             wait_for_quota(sc, op->retry_at);
             return false;
         }
-        break; /* a client waits for the answer: it hears no instead of nothing */
+        sc->waiting_until = op->retry_at; /* a client waits for the answer: it hears no instead of nothing */
+        break;
     default:
         break;
     }

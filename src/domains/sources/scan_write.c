@@ -92,7 +92,8 @@ static void on_check_failed(store_op *op, int status)
     if (scan_ended_by_cancel(sc))
         return;
     sc->check = NULL;
-    task->on_checked(task, -EREMOTEIO, sc->why);
+    task->retry_at = sc->waiting_until;
+    task->on_checked(task, task->retry_at ? -EAGAIN : -EREMOTEIO, sc->why);
     scan_end(sc, NULL);
 }
 

@@ -148,17 +148,21 @@ static void on_created(store_op *op, int status)
     sources_task_end(t, status, STR_NULL);
 }
 
+/* Where GitHub could not be asked nobody can tell: the source is made, and its scan will say what is wrong, or wait. */
 static void on_create_checked(source_task *t, int status, str why)
 {
-    if (status < 0) {
-        scan *sc = t->scan;
+    scan *sc = t->scan;
+
+    if (status == 0) {
+        submit(t, task_create_apply, on_created, 0);
+    } else if (status == -EREMOTEIO || status == -EAGAIN) {
+        t->scan = NULL; /* it ends itself */
+        submit(t, task_create_apply, on_created, 0);
+    } else {
         t->scan = NULL;
         sources_task_end(t, status, why);
-        if (status == -EINVAL || status == -ENOMEM)
-            scan_checked(sc, false);
-        return;
+        scan_checked(sc, false);
     }
-    submit(t, task_create_apply, on_created, 0);
 }
 
 static bool is_known(sources *s, str id)
@@ -262,7 +266,7 @@ static void on_change_checked(source_task *t, int status, str why)
         fetch_then_write(t);
     else
         sources_task_end(t, status, why);
-    if (status != -EREMOTEIO) /* then the scan ends itself */
+    if (status != -EREMOTEIO && status != -EAGAIN) /* then the scan ends itself */
         scan_checked(sc, false);
 }
 

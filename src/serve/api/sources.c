@@ -166,6 +166,19 @@ static void reply_for(change *ch, const scan_result *result)
         (void)reply_errno(c, r);
 }
 
+/* GitHub's quota is used up. */
+static void reply_later(change *ch)
+{
+    call *c = ch->c;
+    api *app = c->app;
+    const int64_t ms = ch->task.retry_at - loop_now_wall_ms(app->loop);
+    const str seconds = arena_printf(c->arena, "%lld", (long long)(ms > 0 ? ms / 1000 + 1 : 1));
+
+    if (seconds.p)
+        reply_header(c, STR("Retry-After"), seconds);
+    (void)reply_error(c, 503, "Failed to validate directory paths: " STR_FMT, STR_ARG(ch->task.why));
+}
+
 static void reply_failure(change *ch)
 {
     call *c = ch->c;
@@ -187,6 +200,9 @@ static void reply_failure(change *ch)
         break;
     case -EINVAL:
         (void)reply_error(c, 422, STR_FMT, STR_ARG(t->why));
+        break;
+    case -EAGAIN:
+        reply_later(ch);
         break;
     case -EREMOTEIO:
         (void)reply_error(c, 500, "Failed to validate directory paths: " STR_FMT, STR_ARG(t->why));
