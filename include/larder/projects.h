@@ -126,7 +126,7 @@ typedef struct project_page {
 int projects_list(store_view *v, arena *a, const project_filter *f, const page_at *at, project_page *ret_page);
 
 typedef struct artifact_filter {
-    str project_id, type;      /* null: any; types as artifact_type_parse knows them, others exactly */
+    str project_id, type; /* null: any; what is no type or project has no artifacts */
     enum { OUTDATED_ANY, OUTDATED_YES, OUTDATED_NO } outdated;
 } artifact_filter;
 typedef enum artifact_sort { ARTIFACTS_NAME, ARTIFACTS_TYPE, ARTIFACTS_PROJECT, ARTIFACTS_DIFFERENCE } artifact_sort;
@@ -136,9 +136,11 @@ typedef struct artifact_page {
     int64_t total;
     str next;
 } artifact_page;
-/* Sorts other than NAME upwards only with OUTDATED_YES: the stale artifacts. Ties by name, then id. */
+/* Sorts other than NAME only with OUTDATED_YES: the stale artifacts. Names sort by their bytes, of which the first 230
+ * count; then ids. `down` turns round what is sorted by; ties stay by name, then id (a list by name turns round whole). */
 int artifacts_list(store_view *v, arena *a, const artifact_filter *f, artifact_sort sort, bool down, const page_at *at,
                    artifact_page *ret_page);
+int artifacts_total(store_view *v, const artifact_filter *f, int64_t *ret_total); /* exact */
 /* Roughly how many records the page has to pass over: to decide between loop and job. */
 uint64_t artifacts_list_cost(store_view *v, const artifact_filter *f, artifact_sort sort, const page_at *at);
 
@@ -148,7 +150,7 @@ typedef struct projects_totals { /* exact; times wall ms, 0 for none */
 } projects_totals;
 int projects_totals_of(store_view *v, int64_t now, int64_t ttl_ms, projects_totals *ret_totals);
 
-/* All artifacts with the ordinal search knows their project by, for who keeps an index of them. */
+/* All artifacts, for who keeps an index of them. A negative result of fn ends it. Texts live until fn returns. */
 typedef struct artifact_live {
     str id, name, type, project_id;
     int64_t updated_at;
