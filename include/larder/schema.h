@@ -32,10 +32,10 @@
  *                  #define FIELD_C_other other
  *                  #define FIELD_KIND_other FIELD_OBJECT
  *                  #define FIELD_SUB_other &other_schema
- *              With FIELD_C_x rows and FIELD_KIND_x FIELD_ROWS it is an array of them: for replies, so it is
- *              neither decoded nor stored.
- * DEFAULT("") of strs, counts and pairs is the empty one instead of null. Bodies may hold every kind but
- * rows; queries bool, i64, f64, str, choice, time and strs.
+ *              With FIELD_C_x rows and FIELD_KIND_x FIELD_ROWS it is an array of them: for bodies and replies,
+ *              it is not stored.
+ * DEFAULT("") of strs, counts and pairs is the empty one instead of null. Bodies may hold every kind; queries
+ * bool, i64, f64, str, choice, time and strs.
  *
  * Fields are only ever appended to the list of a stored entity: records of older versions read the new ones
  * as absent. */
@@ -198,6 +198,7 @@ enum { ALLOW_EXTRA = 1 /* keys that the schema does not name are ignored */ };
  *     String should have at least N characters        (at most; List, Dictionary: N items)
  *     String should not contain null characters
  *     Extra inputs are not permitted
+ * with the names of what it is in: "host.name: Field required", "artifacts[2].name: Field required".
  * Numbers are numbers, booleans are booleans: 1.0 is no integer, "true" and 1 are no booleans. */
 int schema_decode(const schema *s, arena *a, const json_value *object, unsigned flags, void *out,
                   schema_error *err);

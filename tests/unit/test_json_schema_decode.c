@@ -34,7 +34,8 @@ static void every_kind_is_decoded(void **state)
            "{'name':'n\\u00e9','note':'abcde','active':false,'size':500,'offset':9223372036854775807,'ratio':1,"
            "'level':'high','made':'2025-01-18T11:00:00+01:00','tags':['a','bb'],'seen':['x'],"
            "'totals':{'skill':3,'':-1},'map':{'dir/a':'skill'},'extra':{'z':[1,2.5,'\\n']},"
-           "'main':{'label':'core','weight':0,'marks':[]}}",
+           "'main':{'label':'core','weight':0,'marks':[]},"
+           "'parts':[{'label':'a','marks':['b']},{'label':'c','weight':9}]}",
            0);
     assert_int_equal(b.r, 0);
     const thing *t = &b.t;
@@ -61,7 +62,15 @@ static void every_kind_is_decoded(void **state)
     assert_int_equal(t->main.marks.n, 0);
     assert_true(HAS(t, thing, name) && HAS(t, thing, main) && HAS(t, thing, extra));
     assert_true(HAS(&t->main, part, marks));
-    assert_false(HAS(t, thing, secret) || HAS(t, thing, parts));
+    assert_int_equal(t->parts.n, 2);
+    const part *parts = t->parts.v;
+    assert_str(parts[0].label, "a");
+    assert_int_equal(parts[0].weight, 7);
+    assert_str(parts[0].marks.v[0], "b");
+    assert_str(parts[1].label, "c");
+    assert_int_equal(parts[1].weight, 9);
+    assert_true(HAS(&parts[1], part, weight) && !HAS(&parts[0], part, weight));
+    assert_true(HAS(t, thing, parts) && !HAS(t, thing, secret));
     assert_int_equal(t->nulls, 0);
     arena_done(&b.a);
 }
@@ -200,7 +209,13 @@ static const refusal refusals[] = {
     {"{'name':'x','colour':1}", "colour", "colour: Extra inputs are not permitted"},
     {"{'name':'x','':1}", "", ": Extra inputs are not permitted"},
     {"{'name':'x','secret':'y'}", "secret", "secret: Extra inputs are not permitted"},
-    {"{'name':'x','parts':[]}", "parts", "parts: Extra inputs are not permitted"},
+    {"{'name':'x','parts':{}}", "parts", "parts: Input should be a valid list"},
+    {"{'name':'x','parts':[1]}", "parts[0]", "parts[0]: Input should be a valid dictionary"},
+    {"{'name':'x','parts':[{'label':'a'},{}]}", "parts[1].label", "parts[1].label: Field required"},
+    {"{'name':'x','parts':[{'label':'a','marks':['']}]}", "parts[0].marks[0]",
+     "parts[0].marks[0]: String should have at least 1 character"},
+    {"{'name':'x','parts':[{'label':'a','x':1}]}", "parts[0].x", "parts[0].x: Extra inputs are not permitted"},
+    {"{'name':'x','parts':[{},{},{},{}]}", "parts", "parts: List should have at most 3 items"},
     {"{'colour':1,'size':0,'name':2}", "name", "name: Input should be a valid string"},
     {"{'size':0,'name':'x','colour':2}", "size", "size: Input should be greater than or equal to 1"},
 };
@@ -279,6 +294,9 @@ static void every_failed_allocation_is_reported_as_such(void **state)
         {-EINVAL, "{\"name\":\"x\",\"level\":\"none\"}"},
         {-EINVAL, "{\"name\":\"x\",\"main\":{\"label\":\"a\",\"marks\":[\"\"]}}"},
         {-EINVAL, "{\"name\":\"x\",\"map\":{\"k\":1}}"},
+        {0, "{\"name\":\"x\",\"parts\":[{\"label\":\"a\",\"marks\":[\"b\"]}]}"},
+        {-EINVAL, "{\"name\":\"x\",\"parts\":[{\"label\":\"a\",\"marks\":[\"\"]}]}"},
+        {-EINVAL, "{\"name\":\"x\",\"parts\":[{}]}"},
         {-EINVAL, "{\"name\":\"x\",\"size\":0}"},
         {-EINVAL, "{\"name\":\"x\",\"unknown\":1}"},
     };

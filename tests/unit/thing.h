@@ -33,7 +33,7 @@ SCHEMA_STRUCT(part, PART_FIELDS);
     X(S, raw,    extra,   OPTIONAL,            0, 0,   NONE,                          "anything")          \
     X(S, part,   main,    OPTIONAL | NULLABLE, 0, 0,   NONE,                          "the main part")     \
     X(S, str,    secret,  HIDDEN,              0, 0,   NONE,                          "never shown")       \
-    X(S, parts,  parts,   OPTIONAL,            0, 0,   NONE,                          "all parts")
+    X(S, parts,  parts,   OPTIONAL,            0, 3,   NONE,                          "all parts")
 SCHEMA_STRUCT(thing, THING_FIELDS);
 
 #define LOOKUP_FIELDS(X, S)                                                                              \

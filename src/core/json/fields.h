@@ -18,10 +18,10 @@ static inline bool field_is_bounded(const field *f)
     return f->min != 0 || f->max != 0;
 }
 
-/* Hidden fields and rows come from inside only. */
+/* Hidden fields come from inside only. */
 static inline bool field_is_input(const field *f)
 {
-    return !(f->flags & HIDDEN) && f->kind != FIELD_ROWS;
+    return !(f->flags & HIDDEN);
 }
 
 bool field_has_choice(const field *f, str text);

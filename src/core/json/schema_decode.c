@@ -26,14 +26,14 @@ static int fail(decoder *d, str name, str text)
     return -EINVAL;
 }
 
-/* The error of an inner object, seen from outside: "name" -> "outer.name". */
-static int fail_inside(decoder *d, const char *outer)
+/* The error of an inner object, seen from outside: "name" -> "outer.name". A null `outer` is out of memory. */
+static int fail_inside(decoder *d, str outer)
 {
     str name = d->err->field, text = d->err->text;
-    if (!name.p)
-        return fail(d, str_c(outer), text);
-    name = arena_printf(d->a, "%s." STR_FMT, outer, STR_ARG(name));
-    text = arena_printf(d->a, "%s." STR_FMT, outer, STR_ARG(text));
+    if (!name.p || !outer.p)
+        return fail(d, outer, text);
+    name = arena_printf(d->a, STR_FMT "." STR_FMT, STR_ARG(outer), STR_ARG(name));
+    text = arena_printf(d->a, STR_FMT "." STR_FMT, STR_ARG(outer), STR_ARG(text));
     if (!name.p || !text.p)
         return -ENOMEM;
     *d->err = (schema_error){name, text};
@@ -225,6 +225,26 @@ static int decode_raw(decoder *d, const json_value *v, str *member)
 
 static int decode_object(decoder *d, const schema *s, const json_value *object, void *out);
 
+static int decode_rows(decoder *d, const field *f, const json_value *v, rows *member)
+{
+    str why;
+    size_t n = json_count(v);
+    if (!json_is(v, JSON_ARRAY))
+        return fail(d, str_c(f->name), STR("Input should be a valid list"));
+    if (!in_bounds(d, n, f->min, f->max, "List", "item", &why))
+        return fail(d, str_c(f->name), why);
+    char *items = arena_calloc(d->a, n, f->sub->size);
+    if (!items)
+        return -ENOMEM;
+    for (size_t i = 0; i < n; i++) {
+        int r = decode_object(d, f->sub, json_at(v, i), items + i * f->sub->size);
+        if (r < 0)
+            return r == -EINVAL ? fail_inside(d, arena_printf(d->a, "%s[%zu]", f->name, i)) : r;
+    }
+    *member = (rows){items, n};
+    return 0;
+}
+
 static int decode_member(decoder *d, const field *f, const json_value *v, void *member)
 {
     int r;
@@ -254,9 +274,9 @@ static int decode_member(decoder *d, const field *f, const json_value *v, void *
         return decode_raw(d, v, member);
     case FIELD_OBJECT:
         r = decode_object(d, f->sub, v, member);
-        return r == -EINVAL ? fail_inside(d, f->name) : r;
+        return r == -EINVAL ? fail_inside(d, str_c(f->name)) : r;
     case FIELD_ROWS:
-        break;
+        return decode_rows(d, f, v, member);
     }
     return 0;
 }

@@ -144,6 +144,8 @@ static void put_kind(json *w, const field *f)
         break;
     case FIELD_ROWS:
         put_type(w, f, "array");
+        put_bound(w, "minItems", f->min);
+        put_bound(w, "maxItems", f->max);
         json_key(w, STR("items"));
         json_object(w);
         put_reference(w, f->sub);
