@@ -3,13 +3,15 @@
  *     service.c    its life, and telling others what changed
  *     tasks        report, forget, invalidate: what clients ask for
  *     schedule.c   which projects are refreshed next, and when
- *     refresh.c    one project's refresh, on the loop; its worker's part in refresh_read.c, its writer's in refresh_txn.c
+ *     refresh.c    one project's refresh, on the loop; its worker's part in refresh_read.c, its writer's
+ *                  in refresh_txn.c
  *     upstream.c   what GitHub is asked, once for all who want to know; its worker's part in upstream_read.c
  *     discovery.c  which folders are projects; watch.c notices when they change */
 #ifndef LARDER_ARTIFACTS_SERVICE_H
 #define LARDER_ARTIFACTS_SERVICE_H
 
 #include "larder/projects.h"
+#include "upstream.h"
 
 /* Artifacts that an op changes, gathered on the writer, given to the options' on_artifacts and on_event on the loop. */
 typedef struct artifact_log {

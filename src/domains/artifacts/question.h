@@ -1,0 +1,80 @@
+/* A question to GitHub about one place, from its beginning to its end: upstream.c asks, upstream_read.c is the worker's
+ * part, upstream_archive.c reads the archive. */
+#ifndef LARDER_ARTIFACTS_QUESTION_H
+#define LARDER_ARTIFACTS_QUESTION_H
+
+#include "larder/archive.h"
+#include "upstream.h"
+
+#define QUESTION_PATHS_MAX 20000 /* known ones that are looked at besides those asked for */
+
+enum {
+    QUESTION_LOOK,
+    QUESTION_COMMIT,
+    QUESTION_TREE,
+    QUESTION_COMPARE,
+    QUESTION_ARCHIVE,
+    QUESTION_WRITE,
+    QUESTION_ENDED
+};
+
+typedef struct asked_path {
+    str path;
+    known was;      /* as stored; path null: nothing is */
+    known now;      /* as it will be, when it is news */
+    bool is_wanted; /* somebody waits for it */
+    bool is_news;   /* not known at this commit */
+    str manifest;   /* where the archive holds it, while its version is looked for there; else null */
+} asked_path;
+
+typedef struct question {
+    list link;
+    upstream *owner;
+    arena arena; /* the worker's alone while a job runs */
+    unsigned state;
+    str name, ref;
+    artifact_source of;
+    list waits, late; /* upstream_wait.link; late: came when it had begun, and are asked anew when it ends */
+    bool cancelled, skips_commit; /* skips_commit: what is stored of the place is new enough */
+    int64_t begun;                /* mono ms */
+    char asked_as[GITHUB_FINGERPRINT_LEN + 1];
+    place place; /* name null: nothing is stored */
+    bool place_changed;
+    asked_path *paths; /* by path */
+    size_t n_paths;
+    github_op commit, tree, archive;
+    github_op *asking; /* one of them, or NULL */
+    job job;
+    int work_status; /* of the last job */
+
+    /* the archive: one piece is fed by a job while the next gathers */
+    archive *reader;
+    buf feeding, gathering, content;
+    bool feeds, paused, received, complete; /* complete: all manifests have passed */
+    int feed_error;
+    asked_path **by_manifest; /* those that are looked for */
+    size_t n_manifests, n_read;
+
+    store_op op;
+    upstream_outcome outcome;
+    str why;
+    int64_t retry_at;
+} question;
+
+/* ---- on the loop (upstream.c) ---- */
+void question_ask(question *q, unsigned state, github_op *op, int (*starter)(github *, github_op *),
+                  void (*on_done)(github_op *));
+bool question_answered(question *q, github_op *op); /* false: it has ended, and is gone */
+bool question_ended_by_cancel(question *q);         /* true: gone */
+void question_fail(question *q, str why);           /* gone */
+void question_write(question *q);
+void question_read_archive(question *q); /* upstream_archive.c */
+
+/* ---- on a worker (upstream_read.c) ---- */
+void question_look_work(job *j);
+void question_compare_work(job *j);
+void question_feed_work(job *j);
+int question_reader_open(question *q); /* on the loop */
+void question_fall_back(question *q);  /* versions for what no manifest gave one */
+
+#endif

@@ -1,0 +1,475 @@
+/* Questions, on the loop. The happy path:
+ *
+ *     LOOK -> COMMIT -> TREE -> COMPARE -> ARCHIVE -> WRITE -> ENDED
+ *
+ * LOOK reads what is known. COMMIT asks conditionally; when nothing changed and all paths are known at that commit, the
+ * question ends there. COMPARE finds which paths have other content: without any the archive isn't asked for. What is
+ * learnt is written, then all who wait are told. One that fails leaves what is known as it was, and is not asked again
+ * by the patient for 5 s * 2^n. */
+#include "question.h"
+
+#include "larder/hash.h"
+
+#define RETRY_MS SECONDS(5)
+#define DAY_MS HOURS(24)
+
+static const flow_state FLOW[] = {
+    [QUESTION_LOOK] = {"look", TO(QUESTION_COMMIT) | TO(QUESTION_TREE) | TO(QUESTION_WRITE) | TO(QUESTION_ENDED)},
+    [QUESTION_COMMIT] = {"commit", TO(QUESTION_TREE) | TO(QUESTION_WRITE) | TO(QUESTION_ENDED)},
+    [QUESTION_TREE] = {"tree", TO(QUESTION_COMPARE) | TO(QUESTION_ENDED)},
+    [QUESTION_COMPARE] = {"compare", TO(QUESTION_ARCHIVE) | TO(QUESTION_WRITE) | TO(QUESTION_ENDED)},
+    [QUESTION_ARCHIVE] = {"archive", TO(QUESTION_WRITE) | TO(QUESTION_ENDED)},
+    [QUESTION_WRITE] = {"write", TO(QUESTION_ENDED)},
+    [QUESTION_ENDED] = {"ended", 0},
+};
+
+static void move(question *q, unsigned state)
+{
+    flow_move(FLOW, &q->state, state);
+}
+
+/* ---- what is remembered of answers ---- */
+int64_t upstream_backoff(unsigned failures, int64_t cap)
+{
+    const int64_t full = failures < 20 ? RETRY_MS << failures : cap, most = full < cap ? full : cap;
+
+    return most - (int64_t)random_below((uint64_t)most / 4 + 1);
+}
+
+static upstream_memo *memo_of(upstream *u, str name, bool *ret_is_its)
+{
+    const uint64_t hash = hash64(name.p, name.n);
+    upstream_memo *m = &u->memos[hash % UPSTREAM_MEMOS];
+
+    *ret_is_its = m->answered && m->hash == hash;
+    return m;
+}
+
+static void memo_set(question *q)
+{
+    upstream *u = q->owner;
+    bool is_its;
+    upstream_memo *m = memo_of(u, q->name, &is_its);
+    const unsigned failures = is_its ? m->failures : 0;
+
+    if (q->outcome == UPSTREAM_CANCELLED || q->outcome == UPSTREAM_LIMITED ||
+        (q->skips_commit && q->outcome == UPSTREAM_TOLD))
+        return;
+    *m = (upstream_memo){.hash = hash64(q->name.p, q->name.n), .answered = q->begun, .outcome = q->outcome};
+    if (q->outcome == UPSTREAM_FAILED) {
+        m->failures = failures + 1;
+        m->retry = loop_now_mono_ms(u->loop) + upstream_backoff(failures, u->retry_max_ms);
+    }
+    const str why = utf8_head(q->why, sizeof(m->why) / 4);
+    if (why.n)
+        memcpy(m->why, why.p, why.n);
+    m->why[why.n] = '\0';
+}
+
+/* ---- begin and end ---- */
+static void question_free(question *q)
+{
+    github_op_done(&q->commit);
+    github_op_done(&q->tree);
+    github_op_done(&q->archive);
+    archive_free(q->reader);
+    buf_done(&q->feeding);
+    buf_done(&q->gathering);
+    buf_done(&q->content);
+    arena_done(&q->arena);
+    mem_free(q);
+}
+
+static void answer(upstream_wait *w, upstream_outcome outcome, str why, int64_t retry_at)
+{
+    w->outcome = outcome;
+    w->why = why;
+    w->retry_at = retry_at;
+    w->on_answer(w);
+}
+
+/* They came while this question was under way: that it has just been answered is good enough for them. */
+static void ask_late(question *q, upstream_wait *w)
+{
+    if (q->outcome == UPSTREAM_CANCELLED) {
+        answer(w, UPSTREAM_CANCELLED, STR_NULL, 0);
+        return;
+    }
+    w->since = w->since < q->begun ? w->since : q->begun;
+    const int r = upstream_ask(q->owner, w);
+    if (r < 0)
+        answer(w, UPSTREAM_FAILED, str_c(err_text(r)), 0);
+    else if (r > 0)
+        w->on_answer(w);
+}
+
+static void end(question *q)
+{
+    upstream *u = q->owner;
+    list *l;
+
+    move(q, QUESTION_ENDED);
+    list_remove(&q->link);
+    memo_set(q);
+    while ((l = list_pop(&q->waits)))
+        answer(CONTAINER_OF(l, upstream_wait, link), q->outcome, q->why, q->retry_at);
+    while ((l = list_pop(&q->late)))
+        ask_late(q, CONTAINER_OF(l, upstream_wait, link));
+    question_free(q);
+    u->on_idle(u->arg);
+}
+
+void question_fail(question *q, str why)
+{
+    q->outcome = UPSTREAM_FAILED;
+    q->why = why.p ? why : STR("out of memory");
+    end(q);
+}
+
+bool question_ended_by_cancel(question *q)
+{
+    if (!q->cancelled)
+        return false;
+    q->outcome = UPSTREAM_CANCELLED;
+    end(q);
+    return true;
+}
+
+/* ---- asking GitHub ---- */
+void question_ask(question *q, unsigned state, github_op *op, int (*starter)(github *, github_op *),
+                  void (*on_done)(github_op *))
+{
+    move(q, state);
+    op->owner = q->of.owner;
+    op->repo = q->of.repo;
+    op->on_done = on_done;
+    op->user = q;
+    const int r = starter(q->owner->github, op);
+    if (r == 0)
+        q->asking = op;
+    else
+        question_fail(q, r == -EINVAL ? arena_printf(&q->arena, "'" STR_FMT "' is nothing GitHub can be asked for",
+                                                     STR_ARG(q->name))
+                                      : str_c(err_text(r)));
+}
+
+bool question_answered(question *q, github_op *op)
+{
+    upstream *u = q->owner;
+
+    q->asking = NULL;
+    if (question_ended_by_cancel(q))
+        return false;
+    switch (op->result) {
+    case GITHUB_OK:
+    case GITHUB_NOT_MODIFIED:
+    case GITHUB_NOT_FOUND:
+        return true;
+    case GITHUB_RATE_LIMITED:
+        /* Whatever GitHub says, it isn't asked within the next second: its mistakes shall cost little. */
+        q->retry_at = loop_now_wall_ms(u->loop) + SECONDS(1);
+        q->retry_at = op->retry_at > q->retry_at ? op->retry_at : q->retry_at;
+        u->quota_at = q->retry_at;
+        memcpy(u->quota_of, q->asked_as, sizeof(u->quota_of));
+        q->outcome = UPSTREAM_LIMITED;
+        end(q);
+        return false;
+    default:
+        question_fail(q, op->why.p ? op->why : STR("GitHub could not be asked"));
+        return false;
+    }
+}
+
+/* ---- writing ---- */
+static int write_apply(store_txn *t, store_op *op)
+{
+    question *q = CONTAINER_OF(op, question, op);
+    int r = 0;
+
+    for (size_t i = (size_t)op->at; r == 0 && i < q->n_paths; i++) {
+        if (!q->paths[i].is_news)
+            continue;
+        if (store_txn_is_full(t)) {
+            op->at = i;
+            return STORE_MORE;
+        }
+        r = known_put(t, q->name, &q->paths[i].now);
+    }
+    if (r == 0 && q->place_changed)
+        r = place_put(t, &q->place);
+    return r;
+}
+
+static void on_written(store_op *op, int status)
+{
+    question *q = CONTAINER_OF(op, question, op);
+
+    if (question_ended_by_cancel(q))
+        return;
+    if (status < 0)
+        question_fail(q, str_c(err_text(status)));
+    else
+        end(q);
+}
+
+void question_write(question *q)
+{
+    move(q, QUESTION_WRITE);
+    q->op = (store_op){.apply = write_apply, .done = on_written};
+    store_submit(q->owner->store, &q->op);
+}
+
+/* ---- the tree ---- */
+static void on_compared(job *j, int status)
+{
+    question *q = CONTAINER_OF(j, question, job);
+    const int r = status < 0 ? status : q->work_status;
+
+    if (question_ended_by_cancel(q))
+        return;
+    if (r < 0) {
+        question_fail(q, str_c(err_text(r)));
+    } else if (q->n_manifests > 0) {
+        question_read_archive(q);
+    } else {
+        question_fall_back(q);
+        question_write(q);
+    }
+}
+
+static void on_tree(github_op *op)
+{
+    question *q = op->user;
+
+    if (!question_answered(q, op))
+        return;
+    if (op->result != GITHUB_OK) {
+        question_fail(q, STR("GitHub: the commit's tree is not there"));
+        return;
+    }
+    move(q, QUESTION_COMPARE);
+    if (loop_job(q->owner->loop, &q->job, question_compare_work, on_compared) < 0)
+        question_fail(q, STR("out of memory"));
+}
+
+/* At this commit: is all known that somebody waits for? Then nothing more is asked. */
+static void go_on_from_commit(question *q)
+{
+    bool wanted = false;
+
+    for (size_t i = 0; i < q->n_paths; i++) {
+        asked_path *p = &q->paths[i];
+        p->is_news = !p->was.path.p || !str_eq(p->was.sha, q->place.sha);
+        wanted |= p->is_news && p->is_wanted;
+    }
+    if (wanted) {
+        q->tree = (github_op){.ref = q->place.tree_sha};
+        question_ask(q, QUESTION_TREE, &q->tree, github_get_tree, on_tree);
+        return;
+    }
+    for (size_t i = 0; i < q->n_paths; i++)
+        q->paths[i].is_news = false;
+    if (q->place_changed)
+        question_write(q);
+    else
+        end(q);
+}
+
+/* ---- the commit ---- */
+static bool keep_commit(question *q, const github_op *op)
+{
+    place p = {
+        .name = q->name,
+        .asked_as = arena_dup(&q->arena, str_c(q->asked_as)),
+        .etag = arena_dup(&q->arena, op->new_etag),
+        .sha = arena_dup(&q->arena, op->commit.sha),
+        .tree_sha = arena_dup(&q->arena, op->commit.tree_sha),
+        .asked_at = loop_now_wall_ms(q->owner->loop),
+    };
+
+    if (!p.asked_as.p || !p.sha.p || !p.tree_sha.p || (op->new_etag.p && !p.etag.p))
+        return false;
+    q->place = p;
+    q->place_changed = true;
+    return true;
+}
+
+/* There is nothing: that is known then, for all paths. */
+static void no_place(question *q)
+{
+    q->outcome = UPSTREAM_MISSING;
+    q->why = arena_printf(&q->arena, "GitHub: " STR_FMT " is not there, or may not be read without another token",
+                          STR_ARG(q->name));
+    for (size_t i = 0; i < q->n_paths; i++) {
+        asked_path *p = &q->paths[i];
+        p->is_news = !p->was.path.p || p->was.is_there;
+        p->now = (known){.path = p->path, .sha = STR("")};
+    }
+    q->place_changed = false;
+    question_write(q);
+}
+
+static void on_commit(github_op *op)
+{
+    question *q = op->user;
+    const int64_t now = loop_now_wall_ms(q->owner->loop);
+
+    if (!question_answered(q, op))
+        return;
+    if (op->result == GITHUB_NOT_FOUND) {
+        no_place(q);
+        return;
+    }
+    if (op->result == GITHUB_OK && !keep_commit(q, op)) {
+        question_fail(q, STR("out of memory"));
+        return;
+    }
+    if (!q->place.sha.p) {
+        question_fail(q, STR("GitHub says that nothing changed since an answer it never gave"));
+        return;
+    }
+    if (op->result == GITHUB_NOT_MODIFIED && now - q->place.asked_at > DAY_MS) {
+        q->place.asked_at = now;
+        q->place_changed = true;
+    }
+    go_on_from_commit(q);
+}
+
+static void on_looked(job *j, int status)
+{
+    question *q = CONTAINER_OF(j, question, job);
+    const int r = status < 0 ? status : q->work_status;
+
+    if (question_ended_by_cancel(q))
+        return;
+    if (r < 0) {
+        question_fail(q, str_c(err_text(r)));
+        return;
+    }
+    q->skips_commit = q->skips_commit && q->place.name.p;
+    if (q->skips_commit) {
+        go_on_from_commit(q);
+        return;
+    }
+    q->commit = (github_op){.ref = q->ref};
+    if (q->place.name.p && str_eq(q->place.asked_as, str_c(q->asked_as)))
+        q->commit.etag = q->place.etag;
+    question_ask(q, QUESTION_COMMIT, &q->commit, github_get_commit, on_commit);
+}
+
+/* ---- who asks ---- */
+/* True: what is remembered answers it. */
+static bool answer_from_memo(upstream *u, upstream_wait *w, bool *ret_is_new)
+{
+    const int64_t mono = loop_now_mono_ms(u->loop), wall = loop_now_wall_ms(u->loop);
+    char as[GITHUB_FINGERPRINT_LEN + 1];
+    bool is_its;
+    const upstream_memo *m = memo_of(u, w->name, &is_its);
+    const bool is_new = is_its && m->answered >= w->since;
+
+    *ret_is_new = is_new && m->outcome == UPSTREAM_TOLD;
+    if (is_its && m->outcome != UPSTREAM_TOLD && (is_new || (w->patient && m->failures > 0 && mono < m->retry))) {
+        w->outcome = m->outcome;
+        w->why = str_c(m->why);
+        return true;
+    }
+    github_fingerprint(u->github, STR_NULL, as);
+    if (wall < u->quota_at && strcmp(as, u->quota_of) == 0 && !*ret_is_new) {
+        w->outcome = UPSTREAM_LIMITED;
+        w->retry_at = u->quota_at;
+        return true;
+    }
+    return false;
+}
+
+static question *find_question(upstream *u, str name)
+{
+    for (list *l = u->questions.next; l != &u->questions; l = l->next) {
+        question *q = CONTAINER_OF(l, question, link);
+        if (str_eq(q->name, name))
+            return q;
+    }
+    return NULL;
+}
+
+static int question_new(upstream *u, const upstream_wait *w, question **ret_question)
+{
+    question *q = mem_new(question);
+
+    if (!q)
+        return -ENOMEM;
+    q->owner = u;
+    arena_init(&q->arena, 0);
+    list_init(&q->waits);
+    list_init(&q->late);
+    q->begun = loop_now_mono_ms(u->loop);
+    github_fingerprint(u->github, STR_NULL, q->asked_as);
+    q->name = arena_dup(&q->arena, w->name);
+    q->of = (artifact_source){.owner = arena_dup(&q->arena, w->of.owner), .repo = arena_dup(&q->arena, w->of.repo)};
+    q->ref = str_from(q->name, q->name.p ? (size_t)str_chr(q->name, '@') + 1 : 0);
+    q->paths = arena_array(&q->arena, asked_path, w->n_paths);
+    q->n_paths = w->n_paths;
+    bool ok = q->name.p && q->of.owner.p && q->of.repo.p && q->paths;
+    for (size_t i = 0; ok && i < w->n_paths; i++) {
+        q->paths[i] = (asked_path){.path = arena_dup(&q->arena, w->paths[i]), .is_wanted = true};
+        ok = q->paths[i].path.p != NULL;
+    }
+    if (!ok) {
+        question_free(q);
+        return -ENOMEM;
+    }
+    *ret_question = q;
+    return 0;
+}
+
+int upstream_ask(upstream *u, upstream_wait *w)
+{
+    question *q = find_question(u, w->name);
+    bool is_new;
+
+    list_init(&w->link);
+    w->why = STR_NULL;
+    w->retry_at = 0;
+    if (q) {
+        list_push(&q->late, &w->link);
+        return 0;
+    }
+    if (answer_from_memo(u, w, &is_new))
+        return 1;
+    int r = question_new(u, w, &q);
+    if (r < 0)
+        return r;
+    q->skips_commit = is_new;
+    r = loop_job(u->loop, &q->job, question_look_work, on_looked);
+    if (r < 0) {
+        question_free(q);
+        return r;
+    }
+    list_push(&q->waits, &w->link);
+    list_push(&u->questions, &q->link);
+    return 0;
+}
+
+void upstream_cancel_all(upstream *u)
+{
+    for (list *l = u->questions.next, *next; l != &u->questions; l = next) {
+        question *q = CONTAINER_OF(l, question, link);
+        next = l->next;
+        q->cancelled = true;
+        if (q->asking)
+            github_cancel(q->asking);
+        /* otherwise a job or a write is under way: its callback ends the question */
+    }
+}
+
+int upstream_init(upstream *u)
+{
+    list_init(&u->questions);
+    u->memos = mem_zalloc(UPSTREAM_MEMOS * sizeof(*u->memos));
+    return u->memos ? 0 : -ENOMEM;
+}
+
+void upstream_done(upstream *u)
+{
+    mem_free(u->memos);
+}
