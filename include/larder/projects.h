@@ -97,7 +97,7 @@ SCHEMA_STRUCT(project_report, PROJECT_REPORT_FIELDS);
 SCHEMA_STRUCT(refresh_state, REFRESH_STATE_FIELDS);
 /* clang-format on */
 
-extern keyspace projects_ks, artifacts_ks, project_changes_ks, refresh_state_ks;
+extern keyspace projects_ks, artifacts_ks, project_changes_ks, refresh_state_ks, upstream_ks;
 
 /* ---- reading (any view; texts live as long as the view, lists in the arena) ---- */
 int project_load(store_view *v, arena *a, str id, project *ret_project); /* -ENOENT */

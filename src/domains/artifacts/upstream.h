@@ -1,4 +1,4 @@
-/* What GitHub has of the artifacts that are deployed somewhere: learnt by questions, kept in refresh_state_ks.
+/* What GitHub has of the artifacts that are deployed somewhere: learnt by questions, kept in upstream_ks.
  *
  * Words
  *   place     a repository at a ref, "owner/repo@ref" in lower case but for the ref; HEAD where none is given
@@ -50,10 +50,6 @@ int place_load(store_view *v, arena *a, str name, place *ret_place);            
 int known_load(store_view *v, arena *a, str name, str path, known *ret_known);     /* -ENOENT */
 int place_put(store_txn *t, const place *p);
 int known_put(store_txn *t, str name, const known *k);
-
-/* The last run's end, wall ms; 0: none. */
-int64_t last_run_load(store_view *v);
-int last_run_put(store_txn *t, int64_t at);
 
 /* ---- questions, on the loop ---- */
 typedef enum upstream_outcome {

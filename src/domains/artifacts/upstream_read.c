@@ -4,10 +4,9 @@
 
 #include "larder/frontmatter.h"
 #include "larder/hash.h"
+#include "larder/projects.h"
 #include "larder/record.h"
 #include "question.h"
-
-extern keyspace refresh_state_ks; /* upstream_records.c */
 
 #define CONTENT_MAX (FRONTMATTER_MAX + 1024) /* of a manifest: its beginning */
 #define SHORT_SHA 7
@@ -54,7 +53,7 @@ static int look_at_known(question *q, store_view *v)
     const size_t wanted = q->n_paths;
     store_cursor *c;
     store_item item;
-    int r = store_walk(v, &refresh_state_ks, STORE_BY_KEY, str_of(prefix.bytes, prefix.n), STR_NULL, false, &c);
+    int r = store_walk(v, &upstream_ks, STORE_BY_KEY, str_of(prefix.bytes, prefix.n), STR_NULL, false, &c);
 
     if (r < 0)
         return r;
@@ -94,7 +93,7 @@ static uint64_t count_known(store_view *v, const question *q)
     store_item item;
     uint64_t n = 0;
 
-    if (store_walk(v, &refresh_state_ks, STORE_BY_KEY, str_of(prefix.bytes, prefix.n), STR_NULL, false, &c) < 0)
+    if (store_walk(v, &upstream_ks, STORE_BY_KEY, str_of(prefix.bytes, prefix.n), STR_NULL, false, &c) < 0)
         return 0;
     while (n < QUESTION_PATHS_MAX && store_next(c, &item))
         n++;

@@ -7,7 +7,7 @@
 SCHEMA(place, PLACE_FIELDS, "A repository at a ref");
 SCHEMA(known, KNOWN_FIELDS, "What upstream has at a path");
 
-keyspace refresh_state_ks = {.name = "refresh_state"};
+keyspace upstream_ks = {.name = "upstream"};
 
 #define PART 16 /* bytes of a hash */
 
@@ -64,7 +64,7 @@ static str key_view(const upstream_key *k)
 static int load(store_view *v, const upstream_key *k, const schema *s, arena *a, void *ret)
 {
     str bytes;
-    const int r = store_get(v, &refresh_state_ks, key_view(k), &bytes);
+    const int r = store_get(v, &upstream_ks, key_view(k), &bytes);
 
     return r < 0 ? r : record_decode(s, a, bytes, ret);
 }
@@ -74,7 +74,7 @@ static int put(store_txn *t, const upstream_key *k, const schema *s, const void 
     buf b = BUF_INIT;
 
     record_encode(s, in, &b);
-    const int r = b.err ? b.err : store_put(t, &refresh_state_ks, key_view(k), buf_view(&b));
+    const int r = b.err ? b.err : store_put(t, &upstream_ks, key_view(k), buf_view(&b));
     buf_done(&b);
     return r;
 }
@@ -107,27 +107,6 @@ int known_put(store_txn *t, str name, const known *kn)
     return put(t, &k, &known_schema, kn);
 }
 
-/* ---- the last run ---- */
-#define LAST_RUN STR("last_run")
-
-int64_t last_run_load(store_view *v)
-{
-    str bytes;
-    int64_t at = 0;
-
-    return store_get(v, &refresh_state_ks, LAST_RUN, &bytes) == 0 && str_to_i64(bytes, &at) == 0 ? at : 0;
-}
-
-int last_run_put(store_txn *t, int64_t at)
-{
-    buf b = BUF_INIT;
-
-    buf_i64(&b, at);
-    const int r = b.err ? b.err : store_put(t, &refresh_state_ks, LAST_RUN, buf_view(&b));
-    buf_done(&b);
-    return r;
-}
-
 /* ---- forgetting ---- */
 #define LOOKED_AT_ONCE 1000 /* places one step looks at */
 
@@ -142,7 +121,7 @@ static int forget_place(store_txn *t, str key, bool *ret_more)
     if (key.n != sizeof(prefix))
         return 0;
     memcpy(prefix + 1, key.p + 1, PART);
-    int r = store_walk(store_txn_view(t), &refresh_state_ks, STORE_BY_KEY, str_of(prefix, sizeof(prefix)), STR_NULL,
+    int r = store_walk(store_txn_view(t), &upstream_ks, STORE_BY_KEY, str_of(prefix, sizeof(prefix)), STR_NULL,
                        false, &c);
     if (r < 0)
         return r;
@@ -150,13 +129,13 @@ static int forget_place(store_txn *t, str key, bool *ret_more)
         char path_key[UPSTREAM_KEY_MAX];
         const size_t n = item.key.n < sizeof(path_key) ? item.key.n : sizeof(path_key);
         memcpy(path_key, item.key.p, n); /* the item ends with the deletion */
-        r = store_del(t, &refresh_state_ks, str_of(path_key, n));
+        r = store_del(t, &upstream_ks, str_of(path_key, n));
         more = store_txn_is_full(t);
     }
     r = r == 0 ? store_cursor_error(c) : r;
     store_cursor_end(c);
     *ret_more = more;
-    return r < 0 || more ? r : store_del(t, &refresh_state_ks, key);
+    return r < 0 || more ? r : store_del(t, &upstream_ks, key);
 }
 
 static int is_old(arena *a, str value, int64_t before)
@@ -175,7 +154,7 @@ static int find_old(store_view *v, upstream_sweep *w, upstream_key *at, bool *re
     store_item item;
     arena a;
     size_t n = 0;
-    int r = store_walk(v, &refresh_state_ks, STORE_BY_KEY, STR("u"), at->n ? key_view(at) : STR_NULL, false, &c);
+    int r = store_walk(v, &upstream_ks, STORE_BY_KEY, STR("u"), at->n ? key_view(at) : STR_NULL, false, &c);
 
     if (r < 0)
         return r;
