@@ -28,9 +28,13 @@ int project_content_sort(str project_id, artifact_content *v, size_t n, size_t *
 /* ---- replacing it ---- */
 #define PROJECT_ONE_STEP 256 /* rows, old and new together: so many are changed in one step, more in several */
 
-typedef struct project_write {
+typedef struct project_write project_write;
+struct project_write {
     store_op op;
+    list link; /* while it waits to be alone */
+    projects *owner;
     /* In: borrowed until the op is done. */
+    void (*on_done)(project_write *w, int status); /* of projects_write; never -EAGAIN */
     str id, name, path, origin;
     bool forgets; /* the project goes, with all artifacts: of the above only the id is needed */
     artifact_content *content; /* sorted */
@@ -51,7 +55,7 @@ typedef struct project_write {
         int64_t outdated, added, removed, changed;
     } kept, work;
     uint64_t step;
-} project_write;
+};
 /* Status: 0; -EAGAIN: nothing is done, submit it anew with `alone`; -ENOENT (forgets); -ESTALE; -EEXIST: what was
  * discovered does not replace what is reported; the store's errors. */
 int project_write_apply(store_txn *t, store_op *op);
@@ -63,6 +67,11 @@ bool project_write_has_rest(const project_write *w, int status);
 /* Settles what a large change left behind; 0 when there is nothing. For any store_op; stepped. Not beside a
  * project_write with `alone`. */
 int project_recover_apply(store_txn *t, store_op *op);
+
+/* On the loop: submits it, alone where it must be; on_done runs once, later. */
+void projects_write(projects *p, project_write *w);
+/* Settles what a crash or an error left behind, when nothing large is under way. */
+void projects_recover(projects *p);
 
 /* ---- other changes of a project's row ---- */
 typedef struct project_note {

@@ -108,6 +108,8 @@ int projects_new(const projects_options *o, projects **ret_projects)
     p->o = *o;
     list_init(&p->tasks);
     list_init(&p->outbox);
+    list_init(&p->large);
+    p->large_is_due = true; /* a crash may have left something */
     *ret_projects = p;
     return 0;
 }
@@ -135,7 +137,7 @@ void projects_wake(projects *p)
 
 void projects_check_stopped(projects *p)
 {
-    if (!p->stopped || !list_empty(&p->tasks))
+    if (!p->stopped || p->large_runs || !list_empty(&p->tasks))
         return;
     void (*stopped)(void *) = p->stopped;
     p->stopped = NULL;

@@ -32,6 +32,9 @@ struct projects {
     list tasks;  /* project_task.link: under way */
     list outbox; /* artifact_log.link */
     timer deliver;
+    list large;                    /* project_write.link: wait to be alone */
+    bool large_runs, large_is_due; /* one of them, or the recovery; something is to be recovered */
+    store_op recovery;
     bool stopping;
     post stop;
     void (*tell_stopped)(void *arg), (*stopped)(void *arg); /* stopped: from the turn after projects_stop on */

@@ -6,9 +6,8 @@
  *   question  asking GitHub about a place, once for all who want to know meanwhile
  *
  * What a question costs: one conditional request when nothing changed. When the commit is another one, the tree (one
- * more), whose git names tell which of the paths have other content; and only when some have, the archive (one more),
- * which is left as soon as their manifests have passed. Paths that were known before are looked at on the same occasion,
- * whoever asks.
+ * more), which tells by git's names which paths have other content; and only when some have, the archive (one more),
+ * which is left as soon as their manifests have passed. Paths that were known before are looked at on the occasion.
  */
 #ifndef LARDER_ARTIFACTS_UPSTREAM_H
 #define LARDER_ARTIFACTS_UPSTREAM_H
@@ -19,18 +18,18 @@
 #include "larder/store.h"
 
 /* The fingerprint of who asked stands by the etag: it is of use only to the same credential. */
-#define PLACE_FIELDS(X, S)                                                  \
-    X(S, str, name, REQUIRED, 0, 0, NONE, "owner/repo@ref")                 \
-    X(S, str, asked_as, REQUIRED, 0, 0, NONE, "credential's fingerprint")   \
-    X(S, str, etag, NULLABLE, 0, 0, NONE, "what GitHub gave")               \
-    X(S, str, sha, REQUIRED, 0, 0, NONE, "the commit it named")             \
-    X(S, str, tree_sha, REQUIRED, 0, 0, NONE, "its tree")                   \
+#define PLACE_FIELDS(X, S)                                                \
+    X(S, str, name, REQUIRED, 0, 0, NONE, "owner/repo@ref")               \
+    X(S, str, asked_as, REQUIRED, 0, 0, NONE, "credential's fingerprint") \
+    X(S, str, etag, NULLABLE, 0, 0, NONE, "what GitHub gave")             \
+    X(S, str, sha, REQUIRED, 0, 0, NONE, "the commit it named")           \
+    X(S, str, tree_sha, REQUIRED, 0, 0, NONE, "its tree")                 \
     X(S, time, asked_at, REQUIRED, 0, 0, NONE, "to the day: for forgetting")
 SCHEMA_STRUCT(place, PLACE_FIELDS);
-#define KNOWN_FIELDS(X, S)                                                         \
-    X(S, str, path, REQUIRED, 0, 0, NONE, "in the repository; empty: all of it")   \
-    X(S, str, sha, REQUIRED, 0, 0, NONE, "commit at which this was true last")     \
-    X(S, bool, is_there, REQUIRED, 0, 0, NONE, "false: no such path, or no place") \
+#define KNOWN_FIELDS(X, S)                                                                               \
+    X(S, str, path, REQUIRED, 0, 0, NONE, "in the repository; empty: all of it")                         \
+    X(S, str, sha, REQUIRED, 0, 0, NONE, "commit at which this was true last")                           \
+    X(S, bool, is_there, REQUIRED, 0, 0, NONE, "false: no such path, or no place")                       \
     X(S, str, version, NULLABLE, 0, 0, NONE, "manifest's, else the tag, else the commit of its content") \
     X(S, str, content_hash, NULLABLE, 0, 0, NONE, "null: GitHub's listing was cut")
 SCHEMA_STRUCT(known, KNOWN_FIELDS);
@@ -45,15 +44,15 @@ typedef struct upstream_key {
 } upstream_key;
 upstream_key place_key(str name);
 upstream_key known_key(str name, str path);
-upstream_key known_prefix(str name); /* of all paths of a place */
-int place_load(store_view *v, arena *a, str name, place *ret_place);               /* -ENOENT */
-int known_load(store_view *v, arena *a, str name, str path, known *ret_known);     /* -ENOENT */
+upstream_key known_prefix(str name);                                           /* of all paths of a place */
+int place_load(store_view *v, arena *a, str name, place *ret_place);           /* -ENOENT */
+int known_load(store_view *v, arena *a, str name, str path, known *ret_known); /* -ENOENT */
 int place_put(store_txn *t, const place *p);
 int known_put(store_txn *t, str name, const known *k);
 
 /* ---- questions, on the loop ---- */
 typedef enum upstream_outcome {
-    UPSTREAM_TOLD,  /* what is known is how it stands */
+    UPSTREAM_TOLD,    /* what is known is how it stands */
     UPSTREAM_MISSING, /* there is no such place, or none that may be read: the same, and `why` says so */
     UPSTREAM_LIMITED, /* no quota until retry_at */
     UPSTREAM_FAILED,
@@ -98,7 +97,7 @@ typedef struct upstream {
     int64_t retry_max_ms;
     list questions; /* under way */
     upstream_memo *memos;
-    int64_t quota_at;       /* wall ms: GitHub need not be asked before */
+    int64_t quota_at; /* wall ms: GitHub need not be asked before */
     char quota_of[GITHUB_FINGERPRINT_LEN + 1];
     void (*on_idle)(void *arg); /* a question has ended */
     void *arg;

@@ -1,4 +1,4 @@
-/* A question's archive, on the loop: pieces from GitHub gather while a worker reads those before, one job at a time, and
+/* A question's archive, on the loop: pieces from GitHub gather while a worker reads those before, one job at a time.
  * GitHub is held back when the worker can't keep up. Once the manifests have passed, the rest is not waited for. */
 #include "question.h"
 

@@ -197,8 +197,9 @@ static size_t lower_bound(const listing *l, str path)
 }
 
 /* What says of a folder which version it is, the best first. */
-static const str MANIFESTS[] = {STR_INIT("skill.md"), STR_INIT("command.md"), STR_INIT("agent.md"), STR_INIT("hook.md"),
-                                STR_INIT("mcp.md"),   STR_INIT("plugin.json"), STR_INIT("composite.json")};
+static const str MANIFESTS[] = {STR_INIT("skill.md"),      STR_INIT("command.md"), STR_INIT("agent.md"),
+                                STR_INIT("hook.md"),       STR_INIT("mcp.md"),     STR_INIT("plugin.json"),
+                                STR_INIT("composite.json")};
 
 static unsigned manifest_rank(str name)
 {
@@ -376,12 +377,14 @@ static int on_data(void *ctx, const archive_entry *e, str bytes)
 
 static int read_version(question *q, str path, str *ret_version)
 {
-    SCOPED(arena_done) arena scratch;
+    SCOPED(arena_done)
+    arena scratch;
     frontmatter front = {0};
 
     arena_init(&scratch, 0);
-    const int r = str_ends_nocase(path, STR(".json")) ? frontmatter_parse_plugin(&scratch, buf_view(&q->content), &front)
-                                                      : frontmatter_parse(&scratch, buf_view(&q->content), &front);
+    const int r = str_ends_nocase(path, STR(".json"))
+                      ? frontmatter_parse_plugin(&scratch, buf_view(&q->content), &front)
+                      : frontmatter_parse(&scratch, buf_view(&q->content), &front);
     if (r == -ENOMEM)
         return r;
     if (r < 0 || !front.version.n)

@@ -1,4 +1,4 @@
-/* How what is known of upstream is kept: keys by the hash of what they stand for, so that no text is too long for one. */
+/* How what is known of upstream is kept: by the hashes of names and paths, so that none is too long for a key. */
 #include "larder/hash.h"
 #include "larder/projects.h"
 #include "larder/record.h"
@@ -121,8 +121,8 @@ static int forget_place(store_txn *t, str key, bool *ret_more)
     if (key.n != sizeof(prefix))
         return 0;
     memcpy(prefix + 1, key.p + 1, PART);
-    int r = store_walk(store_txn_view(t), &upstream_ks, STORE_BY_KEY, str_of(prefix, sizeof(prefix)), STR_NULL,
-                       false, &c);
+    int r =
+        store_walk(store_txn_view(t), &upstream_ks, STORE_BY_KEY, str_of(prefix, sizeof(prefix)), STR_NULL, false, &c);
     if (r < 0)
         return r;
     while (r == 0 && !more && store_next(c, &item)) {
@@ -146,8 +146,8 @@ static int is_old(arena *a, str value, int64_t before)
     return r < 0 ? r : p.asked_at < before;
 }
 
-/* The first place behind `at` that is old; -ENOENT: none among those this step looks at, and *ret_end says whether there
- * are more. `at` moves along. */
+/* The first place behind `at` that is old; `at` moves along. -ENOENT: none among those this step looks at; *ret_end: nor
+ * are there others. */
 static int find_old(store_view *v, upstream_sweep *w, upstream_key *at, bool *ret_end)
 {
     store_cursor *c;
