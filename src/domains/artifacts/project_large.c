@@ -1,4 +1,4 @@
-/* Writes of projects on their way to the store: small ones at once, large ones one after the other, and between them what
+/* Writes of projects on their way to the store: small ones at once, large ones one after the other; between them, what
  * one that failed left behind is settled. */
 #include "project_write.h"
 

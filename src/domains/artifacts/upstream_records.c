@@ -146,8 +146,8 @@ static int is_old(arena *a, str value, int64_t before)
     return r < 0 ? r : p.asked_at < before;
 }
 
-/* The first place behind `at` that is old; `at` moves along. -ENOENT: none among those this step looks at; *ret_end: nor
- * are there others. */
+/* The first old place behind `at`, which moves along. -ENOENT: none among those this step looks at; with *ret_end there
+ * are no others. */
 static int find_old(store_view *v, upstream_sweep *w, upstream_key *at, bool *ret_end)
 {
     store_cursor *c;
