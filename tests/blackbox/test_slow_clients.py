@@ -65,8 +65,10 @@ def test_a_slow_reader_gets_all_of_a_large_answer(larder, github):
     with one.wire(receive_buffer=2048) as wire:
         wire.send(request('GET', path, {'Authorization': 'Bearer ' + one.key}))
         got = b''
-        while len(got) < len(whole.body):
-            got += wire.socket.recv(1500)
+        while len(got.partition(b'\r\n\r\n')[2]) < len(whole.body):
+            piece = wire.socket.recv(1500)
+            assert piece, 'the connection ended before the answer did'
+            got += piece
             time.sleep(0.005)
     assert got.endswith(whole.body[-200:])
 
