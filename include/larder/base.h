@@ -31,11 +31,15 @@
 /* Runs `fn(&var)` when var leaves its scope. Destructors take half-built objects and NULL. */
 #define SCOPED(fn) __attribute__((cleanup(fn)))
 
-_Noreturn void base_abort(const char *file, int line, const char *what);
-bool base_expect_failed(const char *file, int line, const char *what);
+_Noreturn void base_abort(const char *what); /* `what` is static: where, and what should have held */
+bool base_expect_failed(const char *what);
 uint64_t base_expect_failures(void);
-#define REQUIRE(cond) ((cond) ? (void)0 : base_abort(__FILE__, __LINE__, #cond))
-#define EXPECT(cond) (__builtin_expect(!!(cond), 1) ? true : base_expect_failed(__FILE__, __LINE__, #cond))
+const char *base_expect_last(void); /* "src/x.c:12: n > 0"; NULL: none has failed */
+#define REQUIRE(cond) ((cond) ? (void)0 : base_abort(BASE_HERE #cond))
+#define EXPECT(cond) (__builtin_expect(!!(cond), 1) ? true : base_expect_failed(BASE_HERE #cond))
+#define BASE_HERE __FILE__ ":" BASE_TEXT(__LINE__) ": "
+#define BASE_TEXT(x) BASE_TEXT_(x)
+#define BASE_TEXT_(x) #x
 
 /* ---- memory: thread-safe. NULL means out of memory; sizes of 0 give a valid pointer. ---- */
 void *mem_alloc(size_t n);

@@ -168,6 +168,8 @@ void http_server_free(http_server *s); /* after drained, or when nothing was eve
 typedef struct http_stats {
     uint64_t connections, accepted, refused_connections, requests, bad_requests, timeouts;
     uint64_t buffered_bytes, bytes_in, bytes_out;
+    uint64_t failed_accepts; /* for want of descriptors or memory: clients wait in the kernel's queue */
+    int accept_error;        /* why, the last time */
 } http_stats;
 const http_stats *http_stats_of(const http_server *s);
 

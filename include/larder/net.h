@@ -47,7 +47,8 @@ str net_listen_url(arena *a, const net_listen *where);
 /* ---- listeners ---- */
 #define NET_REST_MS 100
 typedef struct net_listener net_listener;
-/* A new connection: fd is the callee's. It is close-on-exec, non-blocking, without Nagle's delay. */
+/* A new connection: fd is the callee's. It is close-on-exec, non-blocking, without Nagle's delay. Or, out of
+ * descriptors or memory, fd is the negative errno and `peer` NULL: the listener rests now. */
 typedef void (*net_accept_fn)(void *arg, net_listener *ls, int fd, const net_addr *peer);
 /* Listens at once. -EADDRINUSE, -EACCES, -EADDRNOTAVAIL, -ENOMEM, ... */
 int net_listener_open(loop *l, const net_listen *where, net_accept_fn on_accept, void *arg,

@@ -194,7 +194,10 @@ bool store_txn_is_full(const store_txn *t); /* this step has written enough; few
  * number of faults, or -errno. Works beside a running server (one snapshot). */
 int store_check(store *s, void (*line)(void *arg, const char *text), void *arg);
 int store_backup(store *s, const char *dir); /* a consistent compacted copy; dir must not hold a store; -EEXIST */
-bool store_is_writable(const store *s);      /* false while full, failing, or closing; any thread */
+/* Why writes are refused now: 0 while they are not; -ENOSPC, -EIO or what else the disk says; -ECANCELED once closing
+ * has begun; -EROFS. Any thread. */
+int store_trouble(const store *s);
+bool store_is_writable(const store *s); /* there is no trouble */
 
 typedef struct store_stats {
     uint64_t commits, ops, failed_commits, puts;

@@ -99,6 +99,7 @@ static void begin_stop(server *s)
     if (s->ops.draining)
         return;
     s->ops.draining = true;
+    watch_stop(&s->watch);
     s->waits_for = "requests";
     if (s->http)
         http_server_drain(s->http, on_drained, s);
@@ -301,6 +302,8 @@ static int start(server *s)
         r = listen_all(s, urls);
     if (r == 0)
         r = sources_start(s->api.sources);
+    if (r == 0)
+        r = watch_start(&s->watch, s->loop, s->store, s->http);
     if (r < 0)
         return r;
     server_raise_file_limit(s->config);

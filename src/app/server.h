@@ -6,6 +6,7 @@
 #include "feed.h"
 #include "larder/client.h"
 #include "larder/ops.h"
+#include "watch.h"
 
 typedef struct server {
     cli *cli;       /* with the configuration it was started with: what can't change live is in force as it says */
@@ -22,6 +23,7 @@ typedef struct server {
     api api;
     feed feed;
     ops ops;
+    watch watch;
     bool all_local; /* every listener is */
     struct reload *reload; /* a configuration that is being read */
     bool reload_again;     /* there was another SIGHUP meanwhile */

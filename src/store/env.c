@@ -349,7 +349,7 @@ int store_open(const store_options *o, loop *l, arena *a, store **ret_store, str
     s->loop = o->read_only ? NULL : l;
     s->max_size = whole_pages(o->max_size);
     s->read_only = o->read_only;
-    atomic_store(&s->writable, !o->read_only);
+    atomic_store(&s->refuses, o->read_only ? -EROFS : 0);
     s->probe_ms = o->probe_ms ? o->probe_ms : 1000;
     s->view.owner = s;
     pthread_mutex_init(&s->env_lock, NULL);

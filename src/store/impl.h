@@ -169,7 +169,7 @@ struct store {
     size_t batch_n, last_batch;
     int trouble;                          /* 0, or why ops are refused: -ENOSPC, -EIO, .. */
     int64_t probe_at, readers_checked_at; /* mono ms */
-    atomic_bool writable;
+    atomic_int refuses; /* what store_trouble tells */
     atomic_bool parked; /* the writer keeps its hands off env until the loop has reopened it */
     post finished_post, reopen_post;
     void (*closed)(void *arg);

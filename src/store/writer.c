@@ -139,9 +139,14 @@ void store_submit(store *s, store_op *op)
     pthread_mutex_unlock(&s->lock);
 }
 
+int store_trouble(const store *s)
+{
+    return atomic_load(&s->refuses);
+}
+
 bool store_is_writable(const store *s)
 {
-    return atomic_load(&s->writable);
+    return store_trouble(s) == 0;
 }
 
 void store_close(store *s, void (*closed)(void *arg), void *arg)
@@ -154,7 +159,7 @@ void store_close(store *s, void (*closed)(void *arg), void *arg)
     }
     s->closed = closed;
     s->closed_arg = arg;
-    atomic_store(&s->writable, false);
+    atomic_store(&s->refuses, -ECANCELED);
     pthread_mutex_lock(&s->lock);
     s->closing = true;
     pthread_cond_signal(&s->wake);
@@ -230,7 +235,9 @@ void store_writer_probe(store *s)
         reopen(s); /* for the readers */
     s->trouble = r == ENV_DEAD ? -EIO : r;
     s->probe_at = now_ms() + s->probe_ms;
-    atomic_store(&s->writable, r == 0);
+    int closing = -ECANCELED;
+    if (!atomic_compare_exchange_strong(&s->refuses, &closing, -ECANCELED))
+        atomic_store(&s->refuses, s->trouble);
 }
 
 /* With the lock held. Those whose writes the last batch answered are likely to come again, but not all in the same

@@ -29,6 +29,7 @@ def refuses_and_goes_on(larder):
     assert reply.status == 507 and reply.detail
     assert larder.get('%s/%s' % (SOURCES, refused)).status == 404, 'a refused write was half done'
     until(lambda: larder.get('/readyz').status == 503, 'readiness to turn false')
+    until(lambda: 'the store refuses writes' in larder.errors, 'a line about it')
     assert larder.get('/healthz').status == 200
     for source_id in made[::50] + made[-1:]:
         assert larder.source(source_id)['notes'] == 'n' * 2000
@@ -38,6 +39,7 @@ def refuses_and_goes_on(larder):
 
 def recovers(larder, made):
     until(lambda: larder.get('/readyz').status == 200, 'readiness to come back', pause=0.2)
+    until(lambda: 'the store takes writes again' in larder.errors, 'a line about it')
     name = unique('after')
     reply = larder.post(SOURCES, {'repo_url': 'https://github.com/acme/' + name})
     assert reply.status == 201

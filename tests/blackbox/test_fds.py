@@ -36,6 +36,8 @@ def test_without_descriptors_it_neither_dies_nor_spins(larder):
     before = one.cpu
     time.sleep(2)
     assert one.cpu - before < 1.0, 'it spins'
+    said = [line for line in one.errors.splitlines() if "can be accepted" in line]
+    assert len(said) == 1 and 'out of file descriptors' in said[0], said
     assert wires[0].send(HEALTH).reply().status == 200
     for wire in wires:
         wire.close()

@@ -63,6 +63,9 @@ static void expect_false(void)
 {
     if (EXPECT(1 + 1 == 3) || base_expect_failures() != 1)
         raise(SIGKILL);
+    const char *last = base_expect_last();
+    if (!strstr(last, "test_base_err.c:64: ") || !strstr(last, ": 1 + 1 == 3"))
+        raise(SIGKILL);
 }
 
 static void require_aborts_and_expect_only_where_bugs_are_hunted(void **state)

@@ -377,6 +377,8 @@ static void out_of_descriptors_the_listener_rests_and_comes_back(void **state)
     site_send(w, fd, STR("GET /hello HTTP/1.1\r\n" CLOSE "\r\n"));
     site_turn(w, 100);
     assert_int_equal(net_faults_for_tests.accept_times, 2); /* one try, no spinning */
+    assert_int_equal(http_stats_of(w->server)->failed_accepts, 1);
+    assert_int_equal(http_stats_of(w->server)->accept_error, -EMFILE);
     site_send(w, open, STR("GET /hello HTTP/1.1\r\nHost: a\r\n\r\n"));
     site_read_until(w, open, &got, "hello\n"); /* others are served meanwhile */
     buf_reset(&got);

@@ -5,9 +5,15 @@
 
 #include "larder/ops.h"
 
+/* What a scrape reads: the store's figures are taken once, so that they fit each other. */
+typedef struct scrape {
+    const ops_taps *taps;
+    store_stats store;
+} scrape;
+
 typedef struct metric {
     const char *name, *kind, *help;
-    void (*samples)(const ops *o, const char *name, buf *out);
+    void (*samples)(const scrape *in, const char *name, buf *out);
 } metric;
 
 /* ---- writing samples ---- */
@@ -73,10 +79,10 @@ static void put_route(buf *out, const route *row)
     put_label(out, "route", str_c(row ? row->path : "none"), false);
 }
 
-static void requests(const ops *o, const char *name, buf *out)
+static void requests(const scrape *in, const char *name, buf *out)
 {
     const route_stats *stats;
-    const size_t n = router_stats(o->taps.router, &stats);
+    const size_t n = router_stats(in->taps->router, &stats);
 
     for (size_t i = 0; i < n; i++) {
         for (size_t s = 0; s < COUNT_OF(stats[i].by_status) && stats[i].by_status[s].status; s++) {
@@ -88,12 +94,12 @@ static void requests(const ops *o, const char *name, buf *out)
     }
 }
 
-static void latency(const ops *o, const char *name, buf *out)
+static void latency(const scrape *in, const char *name, buf *out)
 {
     static const int64_t bounds_us[] = ROUTE_LATENCY_US;
     double bounds[COUNT_OF(bounds_us)];
     const route_stats *stats;
-    const size_t n = router_stats(o->taps.router, &stats);
+    const size_t n = router_stats(in->taps->router, &stats);
     buf labels = BUF_INIT;
 
     for (size_t b = 0; b < COUNT_OF(bounds_us); b++)
@@ -112,15 +118,15 @@ static void latency(const ops *o, const char *name, buf *out)
     buf_done(&labels);
 }
 
-static void unanswered(const ops *o, const char *name, buf *out)
+static void unanswered(const scrape *in, const char *name, buf *out)
 {
-    put_sample(out, name, router_unanswered(o->taps.router));
+    put_sample(out, name, router_unanswered(in->taps->router));
 }
 
 /* ---- the loop, connections ---- */
-static void loop_lag_samples(const ops *o, const char *name, buf *out)
+static void loop_lag_samples(const scrape *in, const char *name, buf *out)
 {
-    const loop_lag *lag = loop_lag_of(o->taps.loop);
+    const loop_lag *lag = loop_lag_of(in->taps->loop);
     double bounds[COUNT_OF(lag->buckets) - 1];
 
     for (size_t i = 0; i < COUNT_OF(bounds); i++)
@@ -129,26 +135,25 @@ static void loop_lag_samples(const ops *o, const char *name, buf *out)
 }
 
 #define HTTP_SAMPLE(fn, member)                                       \
-    static void fn(const ops *o, const char *name, buf *out)          \
+    static void fn(const scrape *in, const char *name, buf *out)          \
     {                                                                 \
-        put_sample(out, name, http_stats_of(o->taps.http)->member);   \
+        put_sample(out, name, http_stats_of(in->taps->http)->member);   \
     }
 HTTP_SAMPLE(connections, connections)
 HTTP_SAMPLE(accepted, accepted)
 HTTP_SAMPLE(refused, refused_connections)
 HTTP_SAMPLE(bad_requests, bad_requests)
 HTTP_SAMPLE(timeouts, timeouts)
+HTTP_SAMPLE(failed_accepts, failed_accepts)
 HTTP_SAMPLE(buffered, buffered_bytes)
 HTTP_SAMPLE(bytes_in, bytes_in)
 HTTP_SAMPLE(bytes_out, bytes_out)
 
 /* ---- the store ---- */
-#define STORE_SAMPLE(fn, member)                                 \
-    static void fn(const ops *o, const char *name, buf *out)     \
-    {                                                            \
-        store_stats st;                                          \
-        store_stats_of(o->taps.store, &st);                      \
-        put_sample(out, name, st.member);                        \
+#define STORE_SAMPLE(fn, member)                                     \
+    static void fn(const scrape *in, const char *name, buf *out)     \
+    {                                                                \
+        put_sample(out, name, in->store.member);                     \
     }
 STORE_SAMPLE(commits, commits)
 STORE_SAMPLE(failed_commits, failed_commits)
@@ -157,39 +162,34 @@ STORE_SAMPLE(map_size, map_size)
 STORE_SAMPLE(used_bytes, used_bytes)
 STORE_SAMPLE(store_waiting, waiting)
 
-static void batches(const ops *o, const char *name, buf *out)
+static void batches(const scrape *in, const char *name, buf *out)
 {
-    store_stats st;
-    double bounds[COUNT_OF(st.batch) - 1];
+    const store_stats *st = &in->store;
+    double bounds[COUNT_OF(st->batch) - 1];
 
-    store_stats_of(o->taps.store, &st);
     for (size_t i = 0; i < COUNT_OF(bounds); i++)
         bounds[i] = (double)(UINT64_C(1) << i);
-    put_histogram(out, name, STR(""), bounds, COUNT_OF(bounds), st.batch, (double)st.ops);
+    put_histogram(out, name, STR(""), bounds, COUNT_OF(bounds), st->batch, (double)st->ops);
 }
 
-static void commit_latency(const ops *o, const char *name, buf *out)
+static void commit_latency(const scrape *in, const char *name, buf *out)
 {
-    store_stats st;
-    double bounds[COUNT_OF(st.commit_us) - 1];
+    const store_stats *st = &in->store;
+    double bounds[COUNT_OF(st->commit_us) - 1];
 
-    store_stats_of(o->taps.store, &st);
     for (size_t i = 0; i < COUNT_OF(bounds); i++)
         bounds[i] = (double)(UINT64_C(1) << i) / 1e6;
-    put_histogram(out, name, STR(""), bounds, COUNT_OF(bounds), st.commit_us, (double)st.commit_us_total / 1e6);
+    put_histogram(out, name, STR(""), bounds, COUNT_OF(bounds), st->commit_us, (double)st->commit_us_total / 1e6);
 }
 
-static void longest_hold(const ops *o, const char *name, buf *out)
+static void longest_hold(const scrape *in, const char *name, buf *out)
 {
-    store_stats st;
-
-    store_stats_of(o->taps.store, &st);
-    buf_printf(out, "%s %.6f\n", name, (double)st.longest_hold_us / 1e6);
+    buf_printf(out, "%s %.6f\n", name, (double)in->store.longest_hold_us / 1e6);
 }
 
-static void writable(const ops *o, const char *name, buf *out)
+static void writable(const scrape *in, const char *name, buf *out)
 {
-    put_sample(out, name, store_is_writable(o->taps.store));
+    put_sample(out, name, store_is_writable(in->taps->store));
 }
 
 /* ---- outward ---- */
@@ -209,24 +209,24 @@ static void put_outbound(void *arg, str origin, const char *result, uint64_t n)
     put_value(s->out, n);
 }
 
-static void outbound(const ops *o, const char *name, buf *out)
+static void outbound(const scrape *in, const char *name, buf *out)
 {
-    client_metrics(o->taps.client, put_outbound, &(sampling){name, out});
+    client_metrics(in->taps->client, put_outbound, &(sampling){name, out});
 }
 
-static void quota_left(const ops *o, const char *name, buf *out)
+static void quota_left(const scrape *in, const char *name, buf *out)
 {
     const github_quota *quotas;
-    const size_t n = github_quotas(o->taps.github, &quotas);
+    const size_t n = github_quotas(in->taps->github, &quotas);
 
     for (size_t i = 0; i < n; i++)
         if (quotas[i].remaining >= 0)
             put_labelled(out, name, "credential", str_c(quotas[i].credential), (uint64_t)quotas[i].remaining);
 }
 
-static void scans_ended(const ops *o, const char *name, buf *out)
+static void scans_ended(const scrape *in, const char *name, buf *out)
 {
-    const sources_stats *s = sources_stats_of(o->taps.sources);
+    const sources_stats *s = sources_stats_of(in->taps->sources);
 
     put_labelled(out, name, "result", STR("success"), s->succeeded);
     put_labelled(out, name, "result", STR("not_modified"), s->unchanged);
@@ -234,9 +234,9 @@ static void scans_ended(const ops *o, const char *name, buf *out)
     put_labelled(out, name, "result", STR("interrupted"), s->interrupted);
 }
 
-static void scans_now(const ops *o, const char *name, buf *out)
+static void scans_now(const scrape *in, const char *name, buf *out)
 {
-    const sources_stats *s = sources_stats_of(o->taps.sources);
+    const sources_stats *s = sources_stats_of(in->taps->sources);
 
     put_labelled(out, name, "state", STR("running"), s->running);
     put_labelled(out, name, "state", STR("queued"), s->queued);
@@ -244,23 +244,29 @@ static void scans_now(const ops *o, const char *name, buf *out)
 }
 
 /* ---- the process ---- */
-static void cpu(const ops *o, const char *name, buf *out)
+static void failed_expectations(const scrape *in, const char *name, buf *out)
+{
+    (void)in;
+    put_sample(out, name, base_expect_failures());
+}
+
+static void cpu(const scrape *in, const char *name, buf *out)
 {
     struct rusage u;
 
-    (void)o;
+    (void)in;
     if (getrusage(RUSAGE_SELF, &u) == 0)
         buf_printf(out, "%s %.6f\n", name,
                    (double)(u.ru_utime.tv_sec + u.ru_stime.tv_sec) +
                        (double)(u.ru_utime.tv_usec + u.ru_stime.tv_usec) / 1e6);
 }
 
-static void resident(const ops *o, const char *name, buf *out)
+static void resident(const scrape *in, const char *name, buf *out)
 {
     unsigned long long size, pages;
     FILE *f = fopen("/proc/self/statm", "re");
 
-    (void)o;
+    (void)in;
     if (!f)
         return;
     if (fscanf(f, "%llu %llu", &size, &pages) == 2)
@@ -277,9 +283,11 @@ static const metric METRICS[] = {
     {"larder_http_connections", "gauge", "Open client connections.", connections},
     {"larder_http_connections_accepted_total", "counter", "Connections accepted.", accepted},
     {"larder_http_connections_refused_total", "counter", "Connections refused past http.max_connections.", refused},
+    {"larder_http_failed_accepts_total", "counter", "Times that no connection could be accepted for want of resources.",
+     failed_accepts},
     {"larder_http_bad_requests_total", "counter", "Requests refused by the parser.", bad_requests},
     {"larder_http_timeouts_total", "counter", "Connections that were too slow.", timeouts},
-    {"larder_http_buffered_bytes", "gauge", "Replies that wait for their clients.", buffered},
+    {"larder_http_buffered_bytes", "gauge", "Bytes that wait in connections, unsent or unparsed.", buffered},
     {"larder_http_received_bytes_total", "counter", "Bytes received.", bytes_in},
     {"larder_http_sent_bytes_total", "counter", "Bytes sent.", bytes_out},
     {"larder_loop_lag_seconds", "histogram", "How long one callback held the loop.", loop_lag_samples},
@@ -297,16 +305,21 @@ static const metric METRICS[] = {
     {"larder_github_quota_remaining", "gauge", "Requests GitHub allows until its reset, by credential.", quota_left},
     {"larder_scans_total", "counter", "Scans that ended, by result.", scans_ended},
     {"larder_scans", "gauge", "Scans now, by state.", scans_now},
+    {"larder_failed_expectations_total", "counter", "Assumptions of the program that failed; a bug when not 0.",
+     failed_expectations},
     {"process_cpu_seconds_total", "counter", "User and system time.", cpu},
     {"process_resident_memory_bytes", "gauge", "Resident memory.", resident},
 };
 
 int ops_write_metrics(const ops *o, buf *out)
 {
+    scrape in = {.taps = &o->taps};
+
+    store_stats_of(o->taps.store, &in.store);
     for (size_t i = 0; i < COUNT_OF(METRICS); i++) {
         buf_printf(out, "# HELP %s %s\n# TYPE %s %s\n", METRICS[i].name, METRICS[i].help, METRICS[i].name,
                    METRICS[i].kind);
-        METRICS[i].samples(o, METRICS[i].name, out);
+        METRICS[i].samples(&in, METRICS[i].name, out);
     }
     return out->err;
 }

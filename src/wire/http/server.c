@@ -97,6 +97,11 @@ static void on_accept(void *arg, net_listener *net, int fd, const net_addr *peer
     (void)net;
     http_listener *ls = arg;
     http_server *s = ls->server;
+    if (fd < 0) {
+        s->stats.failed_accepts++;
+        s->stats.accept_error = fd;
+        return;
+    }
     s->stats.accepted++;
     if (s->draining || http_server_busy(s) >= s->options.max_connections + HTTP_REFUSALS) {
         s->stats.refused_connections++;

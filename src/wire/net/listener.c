@@ -188,8 +188,10 @@ static void on_poll(uv_poll_t *p, int status, int events)
         int fd = accept_one(ls, &peer);
         if (fd == -ECONNABORTED || fd == -EINTR || fd == -EPROTO)
             continue;
-        if (fd == -EMFILE || fd == -ENFILE || fd == -ENOBUFS || fd == -ENOMEM)
+        if (fd == -EMFILE || fd == -ENFILE || fd == -ENOBUFS || fd == -ENOMEM) {
             rest(ls);
+            ls->on_accept(ls->arg, ls, fd, NULL);
+        }
         if (fd < 0)
             return;
         ls->on_accept(ls->arg, ls, fd, &peer);
