@@ -206,6 +206,17 @@ static void broken_yaml_still_gives_its_known_lines(void **state)
     assert_str(f.name, "n");
     f = parse("---\ndescription: >-\n  one\n  two\nbad: }\n---\n");
     assert_str(f.description, "one two");
+    f = parse("---\nname: \"open\ntitle: [a, b\ndescription: >\nlicense: {a\ntags: [a, 'b'\nbad: }\n---\n");
+    assert_str(f.name, "open");
+    assert_str(f.title, "open");
+    assert_null(f.description.p);
+    assert_null(f.license.p);
+    assert_str(joined(f.tags), "a|b");
+    f = parse("---\nname: [a, b]\ntitle: {{name}}\ndescription: [WIP] Use this: always\nversion: *v\n---\n");
+    assert_null(f.name.p);
+    assert_null(f.title.p);
+    assert_null(f.version.p);
+    assert_str(f.description, "[WIP] Use this: always");
     assert_str(parse("---\n  name: indented\nbad: }\nname : blank\n: x\n---\n").title.p ? STR("") : STR("none"),
                "none");
 }

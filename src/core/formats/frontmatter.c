@@ -108,8 +108,8 @@ static str unquote(str s)
 static int add_tag_text(front_reader *r, str text)
 {
     text = str_trim(text);
-    if (text.n >= 2 && text.p[0] == '[' && text.p[text.n - 1] == ']')
-        text = str_of(text.p + 1, text.n - 2);
+    if (str_starts(text, STR("["))) /* its end may be missing */
+        text = str_of(text.p + 1, text.n - (str_ends(text, STR("]")) ? 2 : 1));
     str tag;
     int status = 0;
     while (status == 0 && str_cut(&text, ',', &tag))
@@ -285,10 +285,37 @@ static void take_continuation(str *rest, bool keeps_lines, buf *value)
     }
 }
 
+/* A whole list or map, or one whose end is missing: no text. "[WIP] so and so" is one. */
+static bool is_collection(str value)
+{
+    const char closing = value.n == 0 ? 0 : value.p[0] == '[' ? ']' : value.p[0] == '{' ? '}' : 0;
+    const ptrdiff_t end = closing ? str_rchr(value, closing) : 0;
+
+    return closing && (end < 0 || (size_t)end == value.n - 1);
+}
+
+static bool is_alias(str value)
+{
+    return str_starts(value, STR("*")) && str_chr(value, ' ') < 0 && str_rchr(value, '*') == 0;
+}
+
+/* What a person would read there: without its quotes, of which one may be missing. Null: nothing to be read. */
+static str readable(str value)
+{
+    if (is_collection(value) || is_block_header(value) || is_alias(value))
+        return STR_NULL;
+    const str text = unquote(value);
+    const bool is_open = text.n == value.n && text.n > 0 && (text.p[0] == '"' || text.p[0] == '\'') &&
+                         str_chr(str_from(text, 1), text.p[0]) < 0;
+    return is_open ? str_from(text, 1) : text;
+}
+
 static int put_lines(front_reader *r, const front_key *k, str value)
 {
-    if (!k->is_tags || !str_starts(value, STR("- ")))
-        return put_value(r, k, unquote(value));
+    if (!k->is_tags)
+        return put_value(r, k, readable(value));
+    if (!str_starts(value, STR("- ")))
+        return add_tag_text(r, value);
     str line;
     int status = 0;
     while (status == 0 && str_cut(&value, '\n', &line)) {
