@@ -19,6 +19,7 @@
 typedef enum repo_path_fault { REPO_PATH_FAULTS(REPO_PATH_ENUM) REPO_PATH_FAULT_COUNT } repo_path_fault;
 
 repo_path_fault repo_path_check(str path);
+bool repo_path_is_below(str path, str folder); /* below the folder, at any depth; all is below an empty one */
 const char *repo_path_fault_text(repo_path_fault fault);
 
 #endif

@@ -15,8 +15,9 @@
 enum { ASK_REPOSITORY, ASK_COMMIT, ASK_TREE, ASK_ARCHIVE, ASK_README, ASK_KINDS, ASK_NONE = -1 };
 
 typedef struct fake_file { /* memory from libc: failures injected into the program's don't hit GitHub */
-    char *path, *text;
+    char *path, *text; /* text: of a link, where it leads */
     size_t n;
+    bool is_link;
 } fake_file;
 
 typedef struct fake_repo {
@@ -119,6 +120,12 @@ static inline void fake_put(fake_repo *r, const char *path, const char *text)
     f->n = strlen(text);
 }
 
+static inline void fake_put_link(fake_repo *r, const char *path, const char *target)
+{
+    fake_put(r, path, target);
+    fake_find(r, path)->is_link = true;
+}
+
 /* A commit of the files as they are now. */
 static inline void fake_commit(fake_repo *r)
 {
@@ -156,10 +163,12 @@ static inline void fake_tar_header(char block[512], const fake_repo *r, const fa
     memset(block, 0, 512);
     assert_true(snprintf(block, 100, "%s-%s-top/%s", r->owner, r->name, f->path) < 100);
     snprintf(block + 100, 8, "%07o", 0644u);
-    snprintf(block + 124, 12, "%011zo", f->n);
+    snprintf(block + 124, 12, "%011zo", f->is_link ? 0 : f->n);
     snprintf(block + 136, 12, "%011o", 0u);
     memset(block + 148, ' ', 8);
-    block[156] = '0';
+    block[156] = f->is_link ? '2' : '0';
+    if (f->is_link)
+        snprintf(block + 157, 100, "%s", f->text);
     memcpy(block + 257, "ustar\00000", 8);
     for (size_t i = 0; i < 512; i++)
         sum += (unsigned char)block[i];
@@ -177,6 +186,10 @@ static inline void fake_pack(fake_ask *a)
     assert_non_null(tar);
     for (size_t i = 0; i < r->n; i++) {
         fake_tar_header(tar + at, r, &r->files[i]);
+        if (r->files[i].is_link) {
+            at += 512;
+            continue;
+        }
         memcpy(tar + at + 512, r->files[i].text, r->files[i].n);
         at += 512 + (r->files[i].n + 511) / 512 * 512;
     }
@@ -267,7 +280,9 @@ static inline github_result fake_tree(fake_ask *a)
         uint8_t digest[SHA1_LEN];
         fake_blob_sha(&r->files[i], digest);
         files[i] =
-            (github_file){.path = fake_text(op, r->files[i].path), .size = (int64_t)r->files[i].n, .kind = GITHUB_BLOB};
+            (github_file){.path = fake_text(op, r->files[i].path),
+                          .size = (int64_t)r->files[i].n,
+                          .kind = r->files[i].is_link ? GITHUB_SYMLINK : GITHUB_BLOB};
         hex_encode(digest, sizeof(digest), files[i].sha);
         if (!files[i].path.p)
             return GITHUB_FAILED;

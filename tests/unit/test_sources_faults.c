@@ -134,6 +134,33 @@ static void an_archive_that_is_cut_off_is_begun_anew_twice_at_most(void **state)
     }
 }
 
+/* ---- links ---- */
+static void links_are_not_followed_and_the_result_names_them(void **state)
+{
+    (void)state;
+    for (int truncated = 0; truncated < 2; truncated++) {
+        shop w;
+        shop_open(&w);
+        fake_repo *r = stock(&w, "acme", "tools");
+        r->truncated = truncated;
+        assert_int_equal(shop_create(&w, CREATE_ACME), 0);
+        fake_put_link(r, "skills/more", "../commands");
+        fake_put_link(r, "commands/passwords.md", "/etc/passwd");
+        fake_commit(r);
+        errand e;
+        errand_rescan(&e, &w, ACME);
+        e.waits = true;
+        assert_int_equal(errand_wait(&e), 0);
+        peer_run_until(w.loop, e.ended > 0);
+        assert_str(e.result.status, "success");
+        assert_string_equal(e.error, "2 symbolic links not followed: commands/passwords.md, skills/more");
+        e.waits = false;
+        errand_end(&e);
+        assert_catalogue(&w, ACME, "command deploy commands/deploy.md new\nskill pdf skills/pdf new\n");
+        shop_close(&w);
+    }
+}
+
 /* ---- a stop ---- */
 static void however_many_a_stop_cut_off_all_are_taken_up_again(void **state)
 {
@@ -428,6 +455,7 @@ int main(void)
         cmocka_unit_test(many_scans_share_what_is_left_and_all_come_to_an_end),
         cmocka_unit_test(a_github_that_never_stops_refusing_is_asked_ever_less),
         cmocka_unit_test(an_archive_that_is_cut_off_is_begun_anew_twice_at_most),
+        cmocka_unit_test(links_are_not_followed_and_the_result_names_them),
         cmocka_unit_test(however_many_a_stop_cut_off_all_are_taken_up_again),
         cmocka_unit_test(no_memory_while_a_source_is_made_and_scanned_is_survived),
         cmocka_unit_test(no_memory_while_a_source_is_scanned_again_is_survived),

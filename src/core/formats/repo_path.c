@@ -8,6 +8,11 @@ const char *repo_path_fault_text(repo_path_fault fault)
     return fault_texts[fault];
 }
 
+bool repo_path_is_below(str path, str folder)
+{
+    return folder.n == 0 || (path.n > folder.n && path.p[folder.n] == '/' && str_starts(path, folder));
+}
+
 repo_path_fault repo_path_check(str path)
 {
     if (path.n == 0)

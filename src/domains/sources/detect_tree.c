@@ -6,11 +6,6 @@
 
 /* ---- the listing, filtered and sorted ---- */
 
-static bool is_below(str path, str root)
-{
-    return root.n == 0 || (path.n > root.n && path.p[root.n] == '/' && str_starts(path, root));
-}
-
 /* Compares two texts as if each were followed by its end character. */
 static int compare_ended(str a, char end_a, str b, char end_b)
 {
@@ -39,7 +34,7 @@ static int collect_files(arena *a, const detect_file *files, size_t n, str root_
     for (size_t i = 0; i < n; i++) {
         if (repo_path_check(files[i].path) != REPO_PATH_OK)
             t->skipped++;
-        else if (is_below(files[i].path, root_hint))
+        else if (repo_path_is_below(files[i].path, root_hint))
             t->files[t->n_files++].file = &files[i];
     }
     qsort(t->files, t->n_files, sizeof(*t->files), compare_lines);
@@ -141,7 +136,7 @@ static int make_dirs(arena *a, str repo_name, tree *t)
     uint32_t at = TREE_ROOT;
     for (uint32_t i = 0; i < t->n_files; i++) {
         str path = t->files[i].file->path;
-        while (!is_below(path, t->dirs[at].path)) {
+        while (!repo_path_is_below(path, t->dirs[at].path)) {
             t->dirs[at].end = i;
             at = t->dirs[at].parent;
         }
@@ -184,7 +179,7 @@ static uint32_t find_dir(const tree *t, str path)
         else
             high = middle;
     }
-    if (low == t->n_files || !is_below(t->files[low].file->path, path))
+    if (low == t->n_files || !repo_path_is_below(t->files[low].file->path, path))
         return TREE_NONE;
     uint32_t dir = t->files[low].dir;
     while (dir != TREE_NONE && t->dirs[dir].path.n > path.n)

@@ -9,6 +9,7 @@
 #define CONTENT_MAX (FRONTMATTER_MAX + 1024) /* of a describing file: its beginning */
 #define MAX_RATIO 200                        /* text compresses 3 to 20 times */
 #define RATIO_FROM (64u << 20)
+#define LINKS_NAMED 5
 
 /* ---- the listing ---- */
 static detect_file *add_file(scan *sc)
@@ -300,6 +301,24 @@ static int compare_ids(const void *a, const void *b)
     return str_cmp(((const entry *)a)->id, ((const entry *)b)->id);
 }
 
+/* Links lie in the listing, but what they point to is not looked at again under their name. */
+static void note_links(scan *sc)
+{
+    SCOPED(buf_done) buf names = BUF_INIT;
+    size_t n = 0;
+
+    for (size_t i = 0; i < sc->n_files; i++) {
+        const detect_file *f = &sc->files[sc->by_path[i]];
+        if (!f->is_link || !repo_path_is_below(f->path, sc->src.root_hint))
+            continue;
+        if (n++ < LINKS_NAMED)
+            buf_printf(&names, "%s" STR_FMT, n > 1 ? ", " : "", STR_ARG(utf8_head(f->path, 100)));
+    }
+    if (n > 0 && !names.err)
+        scan_note_error(sc, arena_printf(&sc->arena, "%zu symbolic links not followed: " STR_FMT "%s", n,
+                                         STR_ARG(buf_view(&names)), n > LINKS_NAMED ? ", ..." : ""));
+}
+
 static void note_skipped(scan *sc)
 {
     for (unsigned f = REPO_PATH_OK + 1; f < REPO_PATH_FAULT_COUNT; f++) {
@@ -308,6 +327,7 @@ static void note_skipped(scan *sc)
             scan_note_error(sc, arena_printf(&sc->arena, "%llu files skipped: the path %s", (unsigned long long)n,
                                              repo_path_fault_text((repo_path_fault)f)));
     }
+    note_links(sc);
     if (sc->left_out > 0)
         scan_note_error(sc,
                         arena_printf(&sc->arena, "%zu files left out: there are more than sources.max_entries allows",

@@ -279,15 +279,10 @@ int source_manual_map_check(arena *a, const json_value *in, pairs *ret_map, str 
     return 0;
 }
 
-static bool is_directory_of(str dir, str path)
-{
-    return str_eq(dir, STR(".")) || (path.n > dir.n && path.p[dir.n] == '/' && str_starts(path, dir));
-}
-
 static bool directory_exists(str dir, const detect_file *files, size_t n)
 {
     for (size_t i = 0; i < n; i++)
-        if (is_directory_of(dir, files[i].path))
+        if (repo_path_is_below(files[i].path, str_eq(dir, STR(".")) ? STR("") : dir))
             return true;
     return false;
 }
