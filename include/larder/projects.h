@@ -137,7 +137,8 @@ typedef struct artifact_page {
     str next;
 } artifact_page;
 /* Sorts other than NAME only with OUTDATED_YES: the stale artifacts. Names sort by their bytes, of which the first 230
- * count; then ids. `down` turns round what is sorted by; ties stay by name, then id (a list by name turns round whole). */
+ * count; then ids. `down` turns round what is sorted by; ties stay by name, then id (a list by name turns round
+ * whole). */
 int artifacts_list(store_view *v, arena *a, const artifact_filter *f, artifact_sort sort, bool down, const page_at *at,
                    artifact_page *ret_page);
 int artifacts_total(store_view *v, const artifact_filter *f, int64_t *ret_total); /* exact */
@@ -218,9 +219,9 @@ int64_t projects_ttl(const projects *p);
  * match); -ENOSPC, -EIO, -ENOMEM, -ECANCELED. */
 typedef struct project_task project_task;
 struct project_task {
-    /* in */
+    /* in; the struct, its arena and what it points to are the caller's until on_done, which runs once, later */
     arena *arena;
-    str id;
+    str id;                       /* 1 to PROJECT_ID_MAX bytes */
     const project_report *report; /* projects_report */
     int64_t if_match;             /* the version it must have; 0: any; -1: it must not exist; -2: it must exist */
     void (*on_done)(project_task *t);
@@ -234,11 +235,10 @@ struct project_task {
     /* the room's own */
     list link;
     struct projects *owner;
-    store_op op;
-    int64_t now;
+    post post;
     void *impl;
 };
-/* Replaces the project's content in one write: atomic, whatever its size. */
+/* Replaces the project's content in one write: readers see all of it or nothing, whatever its size. */
 void projects_report(projects *p, project_task *t);
 void projects_forget(projects *p, project_task *t);     /* with its artifacts */
 void projects_invalidate(projects *p, project_task *t); /* id null: all. Marks stale, deletes nothing */

@@ -314,7 +314,9 @@ static int put_project(store_txn *t, project_write *w)
     p.marked = false;
     p.failures = 0;
     p.last_fetched = w->now;
-    p.next_refresh_at = w->next_refresh_at;
+    p.next_refresh_at = w->changed_refresh_at && (w->created || w->work.added || w->work.changed)
+                            ? w->changed_refresh_at
+                            : w->next_refresh_at;
     p.artifact_count = (int64_t)w->n;
     p.outdated_count = w->work.outdated;
     p.created_at = w->created ? w->now : p.created_at;

@@ -65,6 +65,18 @@ int artifact_log_add(artifact_log *log, const artifact *a, bool live, bool becam
 }
 
 /* ---- telling others ---- */
+static void tell_outdated(projects *p, const artifact_log *log, const artifact_change *c)
+{
+    projects_tell(p, &(projects_event){.kind = ARTIFACT_OUTDATED,
+                                       .project_id = c->project_id,
+                                       .project_name = log->project_name,
+                                       .artifact_id = c->id,
+                                       .artifact_name = c->name,
+                                       .artifact_type = c->type,
+                                       .deployed_version = c->deployed_version,
+                                       .upstream_version = c->upstream_version});
+}
+
 static void on_deliver(timer *t)
 {
     projects *p = CONTAINER_OF(t, projects, deliver);
@@ -73,6 +85,9 @@ static void on_deliver(timer *t)
 
     if (p->o.on_artifacts && n > 0)
         p->o.on_artifacts(p->o.arg, log->v + log->given, n);
+    for (size_t i = log->given; i < log->given + n; i++)
+        if (log->v[i].became_outdated)
+            tell_outdated(p, log, &log->v[i]);
     log->given += n;
     if (log->given == log->n)
         artifact_log_free(log);

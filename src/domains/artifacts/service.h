@@ -1,7 +1,7 @@
 /* The service of projects, as the files of this room share it.
  *
  *     service.c    its life, and telling others what changed
- *     tasks        report, forget, invalidate: what clients ask for
+ *     tasks.c      report, forget, invalidate: what clients ask for
  *     schedule.c   which projects are refreshed next, and when
  *     refresh.c    one project's refresh, on the loop; its worker's part in refresh_read.c, its writer's
  *                  in refresh_txn.c
@@ -17,6 +17,7 @@
 typedef struct artifact_log {
     list link; /* in projects.outbox once the op is durable */
     arena arena;
+    str project_name; /* for the events; may be null */
     artifact_change *v;
     size_t n, cap;
     size_t given; /* to on_artifacts */
