@@ -12,8 +12,10 @@
  *
  * Life of a source: create writes it with scan_status "scanning" and queues a scan; a scan that ends well
  * merges the catalogue in steps and last writes the source (success, counts, next_scan_at); one that fails
- * only writes scan_status "error" and last_error. What is "scanning" when the server starts is scanned again.
- * Every source is rescanned after sources.rescan_interval, give or take a tenth.
+ * only writes scan_status "error" and last_error. When it is the merge that fails (the store is full), the
+ * entries it added are taken back, what it changed stays, and the next scan compares all. What is "scanning"
+ * when the server starts is scanned again. Every source is rescanned after sources.rescan_interval, give or
+ * take a tenth.
  *
  * The entities below are stored as they are (record.h): append fields, never move them. */
 #ifndef LARDER_SOURCES_H
@@ -108,7 +110,7 @@ SCHEMA_STRUCT(source, SOURCE_FIELDS);
     X(S, time,   updated_at,       REQUIRED, 0, 0, NONE, "when it last changed")
 SCHEMA_STRUCT(entry, ENTRY_FIELDS);
 
-/* What a scan found out; kept in memory with the source's last scan and answered to `Prefer: wait`. */
+/* What a scan found out: for those who wait for its end, and not kept. */
 #define SCAN_RESULT_FIELDS(X, S)                                                                                       \
     X(S, choice, status,           REQUIRED, 0, 0, CHOICES("success|error"), "how the scan ended") \
     X(S, i64,    artifacts_found,  REQUIRED, 0, 0, NONE, "live entries now") \
@@ -153,9 +155,8 @@ typedef struct source_page {
     bool more;
     int64_t total; /* -1: not counted, without filters */
 } source_page;
-bool source_filter_is_empty(const source_filter *f);
-/* In the order of ids, those above `after` (null: from the first; need not exist). Texts are copied to the
- * arena. */
+/* In the order of ids, those above `after` (null: from the first; need not exist). With filters every source is
+ * looked at. */
 int sources_list(store_view *v, arena *a, const source_filter *f, str after, size_t limit, source_page *ret_page);
 
 typedef enum entry_sort { ENTRY_SORT_CONFIDENCE, ENTRY_SORT_NAME, ENTRY_SORT_DATE } entry_sort;
@@ -220,8 +221,8 @@ typedef struct sources_options {
     void *arg;
 } sources_options;
 int sources_new(const sources_options *o, sources **ret_sources);
-/* Takes over rescan_interval_ms, concurrency, max_entries and max_archive_bytes; limits are for scans begun
- * from now on, the interval for those that end from now on. */
+/* Takes over rescan_interval_ms, concurrency, max_entries and max_archive_bytes; limits are for archives
+ * asked for from now on, the interval for scans that end from now on. */
 void sources_configure(sources *s, const sources_options *o);
 int sources_start(sources *s); /* from the next turn on unfinished scans are taken up, and sources rescanned. -ENOMEM */
 /* cancels scans; they are taken up at the next start */
@@ -229,8 +230,8 @@ void sources_stop(sources *s, void (*stopped)(void *arg), void *arg);
 void sources_free(sources *s);
 
 /* What a client may say when it registers a source, and when it changes one. Text rules that a length does
- * not say (URL, root_hint, tags, manual_map) are in repo_url.h and applied by source_from_create and
- * source_apply_update. */
+ * not say (URL, root_hint, tags, manual_map) are in repo_url.h and source_rules.h; sources_create and sources_change
+ * apply them. */
 #define SOURCE_CREATE_FIELDS(X, S)                                                                                     \
     X(S, str,    repo_url,      REQUIRED, 1, 500, FORMAT("uri"), "https://github.com/<owner>/<repo>") \
     X(S, str,    ref,           OPTIONAL, 1, 250, NONE, "branch, tag or SHA; default main, else the default branch") \

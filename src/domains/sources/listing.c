@@ -4,7 +4,7 @@
 #include "records.h"
 
 /* ---- sources ---- */
-bool source_filter_is_empty(const source_filter *f)
+static bool is_empty(const source_filter *f)
 {
     return !f->artifact_type.p && !f->trust_level.p && !f->search.p && !f->tags.v;
 }
@@ -114,7 +114,7 @@ static int list_all(store_cursor *c, arena *a, str after, size_t limit, source *
 
 int sources_list(store_view *v, arena *a, const source_filter *f, str after, size_t limit, source_page *ret_page)
 {
-    const bool filtered = !source_filter_is_empty(f);
+    const bool filtered = !is_empty(f);
     source_filter folded = *f;
     source_page page = {.total = filtered ? 0 : -1};
     store_cursor *c;
