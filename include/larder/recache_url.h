@@ -2,14 +2,15 @@
  *
  * The rules are those of the gateways that read the pages, so that a key made here is the key made there; they
  * follow Go's net/url:
- *   scheme      missing: https; lower case, as the host; a default port (80, 443) and one trailing dot are removed
- *   host        must hold a dot, or be localhost; user information stays
+ *   scheme      missing: https; lower case
+ *   host        lower case; must hold a dot, or be localhost; no IPv6 address; one trailing dot and a default port
+ *               (80, 443) are removed; user information stays
  *   path        empty is "/"; slashes collapse; "." and ".." are resolved; its escapes keep their spelling where
  *               they are a valid encoding and the path did not change, else they are written anew
  *   query       sorted by key, values of one key keep their order, form-encoded; kept as it is where it can't be
  *               parsed; a bare "?" stays
  *   fragment    dropped
- *   tracking    parameters of the given list are taken out
+ *   tracking    parameters of the given list are taken out; pairs that can't be parsed go with them then
  * The key is XXH64, seed 0, of the result. Pure; any thread. */
 #ifndef LARDER_RECACHE_URL_H
 #define LARDER_RECACHE_URL_H
@@ -25,9 +26,8 @@ typedef struct recache_url {
     uint64_t hash;
 } recache_url;
 
-/* `tracking`: parameters to take out: exact names, or prefixes written "utm_*"; ASCII letters of any case; lower case
- * in the list. -EINVAL with *ret_why (static) when the text is no URL that can be queued; -ENAMETOOLONG with it;
- * -ENOMEM. */
+/* `tracking`: names of parameters to take out; ASCII letters of any case, '*' is any text. -EINVAL with *ret_why
+ * (static) when the text is no URL that can be queued; -ENAMETOOLONG with it; -ENOMEM. */
 int recache_url_parse(arena *a, str text, strs tracking, recache_url *ret_url, str *ret_why);
 
 /* utm_*, gclid, fbclid, msclkid, _ga, _gl, mc_cid, mc_eid, _ke, ref, referrer. */
