@@ -18,6 +18,8 @@
 #define LARDER_CONFIG_H
 
 #include "larder/net.h"
+#include "larder/recache_hosts.h"
+#include "larder/render.h"
 #include "larder/schema.h"
 
 /* Columns: kind, name, member, default, min, max, LIVE (SIGHUP changes it) or RESTART, choices, documentation.
@@ -27,11 +29,14 @@
  *     span       int64_t, milliseconds: "250ms", "30s", "6h"
  *     flag       bool
  *     choice     unsigned, which of the choices
- *     path, url  str; an url is http:// or https://, and has no '/' at its end
+ *     real       double: "0.3"
+ *     text, path, url  str; an url is http:// or https://, and has no '/' at its end
  *     secret     str, printable ASCII; never shown
+ *     secrets    strs, a list of such
  *     addresses  config_addresses, a list: where to listen
  *     networks   config_networks, a list: addresses, networks, `unix`
  *     folders    strs, a list: absolute paths
+ *     tree       config_node: YAML as it stands; what it means is read by a file of its own (config_recache.c)
  * min and max bound numbers, sizes and spans, the bytes of a text, the elements of a list.
  * All texts live in the config's arena and have a NUL behind them. */
 /* clang-format off */
@@ -82,6 +87,46 @@
       "what was learnt longer ago is stale") \
     X(number, "projects.refresh_concurrency", projects_refresh_concurrency, "3", 1, 64, LIVE, NULL, \
       "projects refreshed at once") \
+    X(text,   "recache.daemon_id", recache_daemon_id, "larder", 1, 200, LIVE, NULL, \
+      "what the status calls this server") \
+    X(secrets, "recache.auth_key", recache_auth_key, "", 0, 16, LIVE, NULL, \
+      "X-Internal-Auth of /internal and /status: one, or several while they change") \
+    X(path,   "recache.auth_key_file", recache_auth_key_file, "", 0, 4000, LIVE, NULL, \
+      "a file that holds them, one a line, instead") \
+    X(flag,   "recache.scheduler_control_api", recache_scheduler_control_api, "false", 0, 0, LIVE, NULL, \
+      "whether the scheduler may be paused over HTTP") \
+    X(span,   "recache.tick_interval", recache_tick_interval, "1s", 100, HOURS(1), LIVE, NULL, \
+      "the scheduler's heartbeat; work begins when capacity is free, not by it") \
+    X(number, "recache.max_in_flight", recache_max_in_flight, "1000", 1, 100000, LIVE, NULL, \
+      "pages under way at once") \
+    X(number, "recache.max_attempts", recache_max_attempts, "3", 1, 100, LIVE, NULL, "for a page, in all") \
+    X(span,   "recache.retry_base_delay", recache_retry_base_delay, "5s", 1, HOURS(24), LIVE, NULL, \
+      "before the second attempt; doubles each time") \
+    X(real,   "recache.reserved_for_online", recache_reserved_for_online, "0.30", 0, 1, LIVE, NULL, \
+      "share of all tabs that is kept free for others") \
+    X(span,   "recache.timeout_per_url", recache_timeout_per_url, "60s", 100, HOURS(1), LIVE, NULL, \
+      "for one page, from the ask to its end") \
+    X(number, "recache.max_fetches", recache_max_fetches, "20", 1, 10000, LIVE, NULL, \
+      "pages fetched at once from their origins, without rendering") \
+    X(path,   "recache.pages_dir", recache_pages_dir, "", 0, 4000, RESTART, NULL, \
+      "of the pages' files; none: data_dir/pages") \
+    X(size,   "recache.max_bytes", recache_max_bytes, "0", 0, INT64_C(1) << 50, LIVE, NULL, \
+      "of all pages' files, beyond which the least recently used go; 0: no limit") \
+    X(span,   "recache.stale_ttl", recache_stale_ttl, "1h", 0, HOURS(24 * 365), LIVE, NULL, \
+      "how long a page may be served after its ttl, where its host says nothing else") \
+    X(real,   "recache.rate", recache_rate, "0", 0, 100000, LIVE, NULL, \
+      "pages per second of a host that says nothing else; 0: no limit") \
+    X(path,   "recache.accel_prefix", recache_accel_prefix, "", 0, 1000, LIVE, NULL, \
+      "internal location of the web server in front that sends the files; none: sent by ourselves") \
+    X(flag,   "recache.allow_private", recache_allow_private, "false", 0, 0, LIVE, NULL, \
+      "whether pages may come from addresses that are not public") \
+    X(path,   "recache.ca_file", recache_ca_file, "", 0, 4000, LIVE, NULL, \
+      "certificates to trust beside the system's, of render services and origins") \
+    X(tree,   "recache.render_services", recache_render_services, "", 0, 256, LIVE, NULL, \
+      "addresses of fixed ones: a list of maps with url, key_header, key") \
+    X(tree,   "recache.hosts", recache_hosts, "", 0, 1024, LIVE, NULL, "the sites whose pages are kept") \
+    X(path,   "recache.hosts_include", recache_hosts_include, "", 0, 4000, LIVE, NULL, \
+      "a file with more of them, or a folder of such (*.yaml)") \
     X(size,   "store.max_size", store_max_size, "16GiB", 1 << 20, INT64_C(1) << 44, RESTART, NULL, \
       "how far the data file may grow")
 /* clang-format on */
@@ -99,6 +144,17 @@ typedef struct config_networks {
     bool has_unix;
 } config_networks;
 
+/* A piece of YAML: a scalar's text, a list's elements, or a map's values with their keys. Arrays of the arena. */
+typedef struct config_node {
+    enum { CONFIG_SCALAR, CONFIG_LIST, CONFIG_MAP } shape;
+    str key;  /* in a map */
+    str text; /* of a scalar */
+    const struct config_node *items;
+    size_t n;
+    const char *file; /* where it stands; NULL: not in a file */
+    size_t line;
+} config_node;
+
 #define CONFIG_C_number int64_t
 #define CONFIG_C_size int64_t
 #define CONFIG_C_span int64_t
@@ -110,6 +166,10 @@ typedef struct config_networks {
 #define CONFIG_C_addresses config_addresses
 #define CONFIG_C_networks config_networks
 #define CONFIG_C_folders strs
+#define CONFIG_C_real double
+#define CONFIG_C_text str
+#define CONFIG_C_secrets strs
+#define CONFIG_C_tree const config_node *
 
 /* The numbers of the options, in the order of the rows: OPTION_log_level. */
 typedef enum config_id {
@@ -129,8 +189,8 @@ typedef struct config_option {
 } config_option;
 extern const config_option config_options[CONFIG_OPTION_COUNT];
 
-/* TOKEN_FILE: github.token was read from github.token_file. */
-typedef enum config_origin { FROM_DEFAULT, FROM_FILE, FROM_ENVIRONMENT, FROM_SET, FROM_TOKEN_FILE } config_origin;
+/* SECRET_FILE: github.token was read from github.token_file, or recache.auth_key from its file. */
+typedef enum config_origin { FROM_DEFAULT, FROM_FILE, FROM_ENVIRONMENT, FROM_SET, FROM_SECRET_FILE } config_origin;
 
 typedef struct config {
     arena arena;
@@ -138,6 +198,10 @@ typedef struct config {
     CONFIG_OPTIONS(CONFIG_MEMBER)
 #undef CONFIG_MEMBER
     config_origin origin[CONFIG_OPTION_COUNT];
+    /* what recache.hosts, the included files and recache.render_services mean */
+    const recache_host *hosts;
+    const render_service_options *services;
+    size_t n_hosts, n_services;
     str warning; /* what is allowed but unwise, for a line in the log; null for nothing */
 } config;
 
@@ -153,8 +217,9 @@ typedef struct config_sources {
  * file can't be read (-ENOENT, -EACCES...), with *why too. */
 int config_load(config *c, const config_sources *from, str *why);
 void config_done(config *c);
-/* Reads github.token_file, where there is one, into github_token: for who asks GitHub. Errors as config_load's. */
-int config_load_token(config *c, str *why);
+/* Reads github.token_file and recache.auth_key_file, where there are such, into github_token and recache_auth_key: for
+ * the server. Errors as config_load's. */
+int config_load_secrets(config *c, str *why);
 
 /* A configuration file that says the same, and in comments where each value comes from. Secrets are left out. */
 void config_show(const config *c, buf *out);

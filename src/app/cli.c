@@ -27,7 +27,7 @@ static int command_config_check(cli *c)
     tls_trust *trust;
     str why;
 
-    int r = config_load_token(&c->config, &why);
+    int r = config_load_secrets(&c->config, &why);
     if (r == 0)
         r = server_make_trust(&c->config, &c->config.arena, &trust, &why);
     if (r < 0)

@@ -113,12 +113,14 @@ static int load_defaults(config *c, str *why)
 
     for (unsigned i = 0; i < CONFIG_OPTION_COUNT && r == 0; i++) {
         const str value = str_c(config_options[i].def);
-        r = config_set(c, (config_id)i, &value, value.n ? 1 : 0, FROM_DEFAULT, &bad, why);
+        r = config_options[i].kind->is_tree
+                ? config_set_text(c, (config_id)i, value, FROM_DEFAULT, why)
+                : config_set(c, (config_id)i, &value, value.n ? 1 : 0, FROM_DEFAULT, &bad, why);
     }
     return r;
 }
 
-static int load_file(config *c, const char *path, str *why)
+int config_file_text(config *c, const char *path, buf *ret_text, str *why)
 {
     enum { MOST = 1 << 20 };
     buf text = {.max = MOST};
@@ -135,7 +137,16 @@ static int load_file(config *c, const char *path, str *why)
         (void)fclose(f);
     if (r < 0)
         *why = arena_printf(&c->arena, "%s: %s", path, err_text(r));
-    else
+    *ret_text = text;
+    return r;
+}
+
+static int load_file(config *c, const char *path, str *why)
+{
+    buf text;
+    int r = config_file_text(c, path, &text, why);
+
+    if (r == 0)
         r = config_read_yaml(c, path, buf_view(&text), why);
     if (text.p)
         mem_wipe(text.p, text.n); /* there may be a token in it */
@@ -218,16 +229,18 @@ static int load_sets(config *c, const char *const *sets, size_t n, str *why)
     return r;
 }
 
-/* ---- the token's file ---- */
-/* Its first KiB at most, and its mode. */
-static int read_token(const char *path, char text[1024], size_t *ret_n, mode_t *ret_mode)
+/* ---- files of secrets ---- */
+#define SECRET_FILE_MAX 16384
+
+/* Its first bytes, and its mode. */
+static int read_secret_file(const char *path, char text[SECRET_FILE_MAX], size_t *ret_n, mode_t *ret_mode)
 {
     struct stat st;
     FILE *f = fopen(path, "re");
 
     if (!f)
         return -errno;
-    const size_t n = fread(text, 1, 1024, f);
+    const size_t n = fread(text, 1, SECRET_FILE_MAX, f);
     const int r = ferror(f) || fstat(fileno(f), &st) < 0 ? -errno : 0;
     (void)fclose(f);
     if (r == 0) {
@@ -237,32 +250,63 @@ static int read_token(const char *path, char text[1024], size_t *ret_n, mode_t *
     return r;
 }
 
-int config_load_token(config *c, str *why)
+/* Sets the option from the lines of a file; blank ones don't count. */
+static int set_secrets(config *c, config_id option, str text, const char **ret_what, str *why)
 {
-    const char *path = c->github_token_file.p, *what = NULL;
-    char text[1024];
+    const bool is_list = config_options[option].kind->is_list;
+    str secrets[CONFIG_LIST_MAX], line;
     size_t n = 0, bad;
+
+    while (str_cut(&text, '\n', &line)) {
+        line = str_trim(line);
+        if (line.n == 0)
+            continue;
+        if (n == (is_list ? (size_t)config_options[option].max : 1)) {
+            *ret_what = is_list ? "has too many lines" : "has more than one line";
+            return -EINVAL;
+        }
+        secrets[n] = arena_dup(&c->arena, line);
+        if (!secrets[n++].p)
+            return -ENOMEM;
+    }
+    if (n == 0) {
+        *ret_what = "is empty";
+        return -EINVAL;
+    }
+    const int r = config_set(c, option, secrets, n, FROM_SECRET_FILE, &bad, why);
+    *ret_what = r == -EINVAL ? why->p : NULL;
+    return r;
+}
+
+static int load_secret_file(config *c, config_id file, config_id option, str *why)
+{
+    const char *path = ((const str *)config_member(c, file))->p, *name = config_options[file].name, *what = NULL;
+    char text[SECRET_FILE_MAX];
+    size_t n = 0;
     mode_t mode = 0;
 
-    if (c->github_token_file.n == 0)
+    if (path[0] == '\0')
         return 0;
-    int r = read_token(path, text, &n, &mode);
-    str token = str_trim(str_of(text, n));
-    if (r == 0 && (token.n == 0 || n == sizeof(text))) {
-        what = token.n ? "too long for a token" : "is empty";
+    int r = read_secret_file(path, text, &n, &mode);
+    if (r == 0 && n == sizeof(text)) {
+        what = "too long for a secret";
         r = -EINVAL;
     }
-    if (r == 0) {
-        token = arena_dup(&c->arena, token);
-        r = token.p ? config_set(c, OPTION_github_token, &token, 1, FROM_TOKEN_FILE, &bad, why) : -ENOMEM;
-        what = r == -EINVAL ? "has characters that no token has" : NULL;
-    }
+    if (r == 0)
+        r = set_secrets(c, option, str_of(text, n), &what, why);
     mem_wipe(text, sizeof(text));
     if (r == 0 && (mode & 077))
-        c->warning = arena_printf(&c->arena, "github.token_file: %s: others may read it (mode %03o)", path, mode);
+        c->warning = arena_printf(&c->arena, "%s: %s: others may read it (mode %03o)", name, path, mode);
     if (r < 0)
-        *why = arena_printf(&c->arena, "github.token_file: %s: %s", path, what ? what : err_text(r));
+        *why = arena_printf(&c->arena, "%s: %s: %s", name, path, what ? what : err_text(r));
     return r < 0 && !why->p ? no_memory(why) : r;
+}
+
+int config_load_secrets(config *c, str *why)
+{
+    const int r = load_secret_file(c, OPTION_github_token_file, OPTION_github_token, why);
+
+    return r < 0 ? r : load_secret_file(c, OPTION_recache_auth_key_file, OPTION_recache_auth_key, why);
 }
 
 int config_load(config *c, const config_sources *from, str *why)
@@ -281,6 +325,12 @@ int config_load(config *c, const config_sources *from, str *why)
         *why = STR("github.token and github.token_file are both set");
         r = -EINVAL;
     }
+    if (r == 0 && c->recache_auth_key.n && c->recache_auth_key_file.n) {
+        *why = STR("recache.auth_key and recache.auth_key_file are both set");
+        r = -EINVAL;
+    }
+    if (r == 0)
+        r = config_read_recache(c, from->file, why);
     return r < 0 && !why->p ? no_memory(why) : r;
 }
 
@@ -288,6 +338,8 @@ void config_done(config *c)
 {
     if (c->github_token.n)
         mem_wipe((void *)(uintptr_t)c->github_token.p, c->github_token.n);
+    for (size_t i = 0; i < c->recache_auth_key.n; i++)
+        mem_wipe((void *)(uintptr_t)c->recache_auth_key.v[i].p, c->recache_auth_key.v[i].n);
     arena_done(&c->arena);
     memset(c, 0, sizeof(*c));
 }
@@ -300,13 +352,14 @@ bool config_differs(const config *a, const config *b, config_id option)
 
 void config_show(const config *c, buf *out)
 {
-    static const char *const ORIGINS[] = {"default", "file", "environment", "--set", "github.token_file"};
+    static const char *const ORIGINS[] = {"default", "file", "environment", "--set", "file of secrets"};
     str section = STR("");
 
     for (unsigned i = 0; i < CONFIG_OPTION_COUNT; i++) {
         const config_option *o = &config_options[i];
         const str head = section_of(o->name);
-        const bool is_left_out = i == OPTION_github_token && c->github_token.n;
+        const bool is_left_out =
+            (i == OPTION_github_token && c->github_token.n) || (i == OPTION_recache_auth_key && c->recache_auth_key.n);
         if (head.n && !str_eq(head, section))
             buf_printf(out, STR_FMT ":\n", STR_ARG(head));
         section = head;

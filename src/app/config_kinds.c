@@ -1,9 +1,11 @@
 /* Kinds of options: what a text means, what is wrong with it, and how it is shown. */
 #include "config_private.h"
 
+#include <stdlib.h>
+
 #include "larder/client.h"
 
-#define SHOWN 200 /* bytes of a wrong value that the complaint repeats */
+#define SHOWN 200       /* bytes of a wrong value that the complaint repeats */
 #define FOLDER_MAX 1000 /* bytes of a path in a list */
 
 /* ---- complaints ---- */
@@ -132,6 +134,48 @@ const config_kind config_kind_span = {.read = read_number,
                                       .parse = duration_parse,
                                       .expected = "no duration, such as 30s or 6h"};
 
+/* ---- reals ---- */
+int config_real(str text, double *ret_value)
+{
+    char *end;
+
+    for (size_t i = 0; i < text.n; i++)
+        if (!memchr("0123456789.-", text.p[i], 12)) /* no inf, no hexadecimal */
+            return -EINVAL;
+    const double value = text.n ? strtod(text.p, &end) : 0;
+    if (text.n == 0 || *end)
+        return -EINVAL;
+    *ret_value = value;
+    return 0;
+}
+
+static int read_real(config_value *v, void *member)
+{
+    const config_option *o = v->o;
+    double n;
+
+    if (config_real(v->texts[0], &n) < 0 || n < (double)o->min || n > (double)o->max) {
+        const str expected =
+            arena_printf(&v->c->arena, "no number from %lld to %lld", (long long)o->min, (long long)o->max);
+        return expected.p ? is_no(v, v->texts[0], expected.p) : -ENOMEM;
+    }
+    *(double *)member = n;
+    return 0;
+}
+
+static void show_real(const config_option *o, const void *member, buf *out)
+{
+    (void)o;
+    buf_printf(out, "%.15g", *(const double *)member);
+}
+
+static bool same_real(const void *a, const void *b)
+{
+    return memcmp(a, b, sizeof(double)) == 0;
+}
+
+const config_kind config_kind_real = {.read = read_real, .show = show_real, .same = same_real};
+
 /* ---- flags and choices ---- */
 static int read_flag(config_value *v, void *member)
 {
@@ -202,10 +246,14 @@ static bool is_printable_ascii(str text)
     return true;
 }
 
-static int read_path(config_value *v, void *member)
+static int read_text(config_value *v, void *member)
 {
+    const bool is_path = v->o->kind == &config_kind_path;
+
     if (has_control(v->texts[0]) || !utf8_valid(v->texts[0]))
-        return is_no(v, v->texts[0], "no path: it has control characters, or is not UTF-8");
+        return is_no(v, v->texts[0],
+                     is_path ? "no path: it has control characters, or is not UTF-8"
+                             : "no text: it has control characters, or is not UTF-8");
     const int r = check_length(v, v->texts[0].n, "bytes");
     if (r == 0)
         *(str *)member = v->texts[0];
@@ -293,7 +341,8 @@ static bool same_text(const void *a, const void *b)
     return str_eq(*(const str *)a, *(const str *)b);
 }
 
-const config_kind config_kind_path = {.read = read_path, .show = show_text, .same = same_text};
+const config_kind config_kind_text = {.read = read_text, .show = show_text, .same = same_text};
+const config_kind config_kind_path = {.read = read_text, .show = show_text, .same = same_text};
 const config_kind config_kind_url = {.read = read_url, .show = show_text, .same = same_text};
 const config_kind config_kind_secret = {.read = read_secret, .show = show_secret, .same = same_text};
 
@@ -425,9 +474,88 @@ static bool same_folders(const void *a, const void *b)
     return same_list(m->v, m->n, n->v, n->n);
 }
 
+static int read_secrets(config_value *v, void *member)
+{
+    const strs m = {keep(v), v->n};
+    const int r = m.v ? check_length(v, v->n, "keys") : -ENOMEM;
+
+    for (size_t i = 0; r == 0 && i < v->n; i++) {
+        v->bad = i;
+        if (v->texts[i].n == 0 || !is_printable_ascii(v->texts[i])) {
+            v->why = arena_printf(&v->c->arena, "%s: has a key that is empty, or has characters that no key has",
+                                  v->o->name);
+            return -EINVAL;
+        }
+    }
+    if (r == 0)
+        *(strs *)member = m;
+    return r;
+}
+
+static void show_secrets(const config_option *o, const void *member, buf *out)
+{
+    (void)o;
+    buf_str(out, ((const strs *)member)->n ? STR("(set)") : STR("[]"));
+}
+
 const config_kind config_kind_addresses = {
     .is_list = true, .read = read_addresses, .show = show_addresses, .same = same_addresses};
 const config_kind config_kind_networks = {
     .is_list = true, .read = read_networks, .show = show_networks, .same = same_networks};
+const config_kind config_kind_secrets = {
+    .is_list = true, .read = read_secrets, .show = show_secrets, .same = same_folders};
 const config_kind config_kind_folders = {
     .is_list = true, .read = read_folders, .show = show_folders, .same = same_folders};
+
+/* ---- trees ---- */
+#define SECRET_KEY "key" /* wherever it stands in a tree, what belongs to it is not shown */
+
+static void put_node(const config_node *node, buf *out)
+{
+    const bool is_map = node->shape == CONFIG_MAP;
+    size_t shown = 0;
+
+    if (node->shape == CONFIG_SCALAR) {
+        put_quoted(out, node->text);
+        return;
+    }
+    buf_char(out, is_map ? '{' : '[');
+    for (size_t i = 0; i < node->n; i++) {
+        if (is_map && str_eq(node->items[i].key, STR(SECRET_KEY)))
+            continue;
+        buf_str(out, shown++ ? STR(", ") : STR(""));
+        if (is_map) {
+            put_quoted(out, node->items[i].key);
+            buf_str(out, STR(": "));
+        }
+        put_node(&node->items[i], out);
+    }
+    buf_char(out, is_map ? '}' : ']');
+}
+
+static void show_tree(const config_option *o, const void *member, buf *out)
+{
+    const config_node *node = *(const config_node *const *)member;
+
+    (void)o;
+    if (!node || (node->shape == CONFIG_SCALAR && node->text.n == 0))
+        buf_str(out, STR("[]"));
+    else
+        put_node(node, out);
+}
+
+static bool same_node(const config_node *a, const config_node *b)
+{
+    bool same = a->shape == b->shape && a->n == b->n && str_eq(a->text, b->text);
+
+    for (size_t i = 0; same && i < a->n; i++)
+        same = str_eq(a->items[i].key, b->items[i].key) && same_node(&a->items[i], &b->items[i]);
+    return same;
+}
+
+static bool same_tree(const void *a, const void *b)
+{
+    return same_node(*(const config_node *const *)a, *(const config_node *const *)b);
+}
+
+const config_kind config_kind_tree = {.is_tree = true, .show = show_tree, .same = same_tree};

@@ -19,6 +19,7 @@ typedef struct config_value {
 /* `member` points to the kind's C type. */
 struct config_kind {
     bool is_list;
+    bool is_tree; /* takes a node as it is, and nothing else */
     int (*read)(config_value *v, void *member);                         /* -EINVAL, -ENOMEM */
     void (*show)(const config_option *o, const void *member, buf *out); /* as YAML */
     bool (*same)(const void *a, const void *b);
@@ -26,7 +27,8 @@ struct config_kind {
     const char *expected;
 };
 #define CONFIG_KINDS(X)                                                                                               \
-    X(number) X(size) X(span) X(flag) X(choice) X(path) X(url) X(secret) X(addresses) X(networks) X(folders)
+    X(number) X(size) X(span) X(real) X(flag) X(choice) X(text) X(path) X(url) X(secret) X(secrets)                   \
+    X(addresses) X(networks) X(folders) X(tree)
 #define CONFIG_KIND_DECLARE(name) extern const config_kind config_kind_##name;
 CONFIG_KINDS(CONFIG_KIND_DECLARE)
 #undef CONFIG_KIND_DECLARE
@@ -51,5 +53,44 @@ int config_set_text(config *c, config_id option, str text, config_origin from, s
 
 /* Sets what a file says: -EINVAL with *why ("NAME:LINE: KEY: ..."), -ENOMEM. */
 int config_read_yaml(config *c, const char *name, str text, str *why);
+/* The whole of a file as a tree; its name must live as long as c. Errors as above. */
+int config_read_tree(config *c, const char *name, str text, const config_node **ret_node, str *why);
+
+/* config_tree.c: a map's values by their keys, checked. */
+typedef enum tree_kind {
+    TREE_NUMBER,  /* int64_t */
+    TREE_SPAN,    /* int64_t, ms */
+    TREE_REAL,    /* double */
+    TREE_FLAG,    /* bool */
+    TREE_CHOICE,  /* unsigned */
+    TREE_TEXT,    /* str */
+    TREE_TEXTS,   /* strs: a list, or one text */
+    TREE_NUMBERS, /* config_numbers: a list, or one */
+    TREE_NODE,    /* const config_node *: a map or list that the caller reads; NULL: absent */
+} tree_kind;
+typedef struct config_numbers {
+    const int64_t *v;
+    size_t n;
+} config_numbers;
+typedef struct tree_field {
+    const char *name;
+    tree_kind kind;
+    size_t offset;
+    int64_t min, max;    /* of a number or span, a real, a text's bytes, a list's elements */
+    const char *choices; /* "a|b" */
+    bool is_required;    /* else what the struct holds already is the default */
+} tree_field;
+/* -EINVAL with *why ("FILE:LINE: ..."): a key that is no field's, one given twice, a value that does not fit, one
+ * that is missing. */
+int tree_decode(arena *a, const config_node *map, const tree_field *fields, size_t n, void *out, str *why);
+int tree_complain(arena *a, const config_node *at, str *why, const char *format, ...) PRINTF_LIKE(4, 5);
+
+/* A decimal number; the text has a NUL behind it, as all of a config have. -EINVAL. */
+int config_real(str text, double *ret_value);
+
+/* config_recache.c: what recache.hosts, the files of recache.hosts_include and recache.render_services mean. */
+int config_read_recache(config *c, const char *config_file, str *why);
+/* Reads a file of at most 1 MiB. -errno with *why. */
+int config_file_text(config *c, const char *path, buf *ret_text, str *why);
 
 #endif

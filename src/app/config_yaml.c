@@ -6,6 +6,7 @@
 
 typedef struct reader {
     config *c;
+    const char *file; /* NULL: none */
     str text;
     yaml_parser_t parser;
     yaml_event_t event;
@@ -86,10 +87,91 @@ static int take_scalar(reader *r, str name, str *ret_text)
     return 0;
 }
 
+/* ---- trees ---- */
+#define TREE_DEPTH 8
+#define TREE_ITEMS 4096 /* of one list or map */
+
+static int read_node(reader *r, str name, unsigned depth, config_node *ret_node);
+
+/* The elements of the list or map that the present event begins, up to its end. */
+static int read_items(reader *r, str name, unsigned depth, config_node *node)
+{
+    const yaml_event_type_t end = node->shape == CONFIG_MAP ? YAML_MAPPING_END_EVENT : YAML_SEQUENCE_END_EVENT;
+    config_node *items = NULL;
+    size_t n = 0, cap = 0;
+    str key = STR_NULL;
+    int err;
+
+    while ((err = next(r)) == 0 && r->event.type != end) {
+        if (n == TREE_ITEMS || depth == TREE_DEPTH)
+            return complain(r, name, depth == TREE_DEPTH ? "is nested too deeply" : "has too many elements");
+        if (n == cap) {
+            cap = cap ? cap * 2 : 8;
+            config_node *more = arena_array(&r->c->arena, config_node, cap);
+            if (!more)
+                return -ENOMEM;
+            if (n)
+                memcpy(more, items, n * sizeof(*more));
+            items = more;
+        }
+        if (node->shape == CONFIG_MAP) {
+            err = take_scalar(r, name, &key);
+            if (err == 0)
+                err = next(r);
+        }
+        if (err == 0)
+            err = read_node(r, name, depth + 1, &items[n]);
+        if (err < 0)
+            break;
+        items[n++].key = key;
+    }
+    node->items = items;
+    node->n = n;
+    return err;
+}
+
+/* The node that begins with the present event. */
+static int read_node(reader *r, str name, unsigned depth, config_node *ret_node)
+{
+    config_node node = {.shape = CONFIG_SCALAR, .file = r->file, .line = r->line};
+    int err = 0;
+
+    if (r->event.type == YAML_SEQUENCE_START_EVENT)
+        node.shape = CONFIG_LIST;
+    else if (r->event.type == YAML_MAPPING_START_EVENT)
+        node.shape = CONFIG_MAP;
+    err = node.shape == CONFIG_SCALAR ? take_scalar(r, name, &node.text) : read_items(r, name, depth, &node);
+    if (err == 0)
+        *ret_node = node;
+    return err;
+}
+
+/* Nothing at all is an empty list. */
+static void keep_tree(config *c, config_id option, config_node *node, config_origin from)
+{
+    if (node->shape == CONFIG_SCALAR && node->text.n == 0)
+        node->shape = CONFIG_LIST;
+    *(const config_node **)config_member(c, option) = node;
+    c->origin[option] = from;
+}
+
+static int read_tree(reader *r, config_id option)
+{
+    config_node *node = arena_new(&r->c->arena, config_node);
+    const int err = node ? read_node(r, str_c(config_options[option].name), 0, node) : -ENOMEM;
+
+    if (err < 0)
+        return err;
+    keep_tree(r->c, option, node, r->from);
+    return 0;
+}
+
 /* The value that begins with the present event. */
 static int read_value(reader *r, config_id option)
 {
     const str name = str_c(config_options[option].name);
+    if (config_options[option].kind->is_tree)
+        return read_tree(r, option);
     const bool is_list = config_options[option].kind->is_list && r->event.type == YAML_SEQUENCE_START_EVENT;
     str texts[CONFIG_LIST_MAX];
     size_t lines[CONFIG_LIST_MAX] = {r->line}, n = 0, bad;
@@ -245,7 +327,7 @@ static void close_reader(reader *r)
 
 int config_read_yaml(config *c, const char *name, str text, str *why)
 {
-    reader r = {.c = c, .from = FROM_FILE, .why = why};
+    reader r = {.c = c, .file = name, .from = FROM_FILE, .why = why};
     int err = open_reader(&r, text);
 
     if (err < 0)
@@ -254,6 +336,42 @@ int config_read_yaml(config *c, const char *name, str text, str *why)
     close_reader(&r);
     if (err == -EINVAL)
         *why = arena_printf(&c->arena, "%s:%zu: " STR_FMT, name, r.line, STR_ARG(*why));
+    return err;
+}
+
+/* The one value of a document, and nothing behind it. */
+static int read_only_node(reader *r, str name, config_node *ret_node)
+{
+    int err;
+
+    do
+        err = next(r);
+    while (err == 0 && (r->event.type == YAML_STREAM_START_EVENT || r->event.type == YAML_DOCUMENT_START_EVENT));
+    if (err == 0 && r->event.type != YAML_STREAM_END_EVENT)
+        err = read_node(r, name, 0, ret_node);
+    if (err == 0 && r->event.type != YAML_STREAM_END_EVENT)
+        err = next(r);
+    if (err == 0 && r->event.type == YAML_DOCUMENT_END_EVENT)
+        err = next(r);
+    if (err == 0 && r->event.type != YAML_STREAM_END_EVENT)
+        err = complain(r, name, "something stands behind its value");
+    return err;
+}
+
+int config_read_tree(config *c, const char *name, str text, const config_node **ret_node, str *why)
+{
+    reader r = {.c = c, .file = name, .from = FROM_FILE, .why = why};
+    config_node *node = arena_new(&c->arena, config_node);
+    int err = node ? open_reader(&r, text) : -ENOMEM;
+
+    if (err < 0)
+        return err;
+    err = read_only_node(&r, STR(""), node);
+    close_reader(&r);
+    if (err == -EINVAL)
+        *why = arena_printf(&c->arena, "%s:%zu: " STR_FMT, name, r.line, STR_ARG(*why));
+    else if (err == 0)
+        *ret_node = node;
     return err;
 }
 
@@ -278,11 +396,35 @@ static int read_flow_list(reader *r, config_id option)
     return err;
 }
 
+/* A tree as a text: YAML, which in one line is its flow style. */
+static int set_tree_text(config *c, config_id option, str text, config_origin from, str *why)
+{
+    const str name = str_c(config_options[option].name);
+    reader r = {.c = c, .from = from, .why = why};
+    config_node *node = arena_new(&c->arena, config_node);
+    int err = node ? open_reader(&r, text) : -ENOMEM;
+
+    if (err < 0)
+        return err;
+    *node = (config_node){.text = STR("")};
+    err = read_only_node(&r, name, node);
+    close_reader(&r);
+    if (err == -EINVAL && !str_starts(*why, name))
+        *why = arena_printf(&c->arena, STR_FMT ": " STR_FMT, STR_ARG(name), STR_ARG(*why));
+    if (err < 0)
+        return err;
+    keep_tree(c, option, node, from);
+    return 0;
+}
+
 int config_set_text(config *c, config_id option, str text, config_origin from, str *why)
 {
     reader r = {.c = c, .from = from, .why = why};
     const bool is_list = config_options[option].kind->is_list;
     size_t bad;
+
+    if (config_options[option].kind->is_tree)
+        return set_tree_text(c, option, text, from, why);
 
     text = text.p ? text : STR("");
     const str value = arena_dup(&c->arena, is_list ? str_trim(text) : text);

@@ -131,7 +131,7 @@ static void work_read(job *j)
 
     r->status = config_load(r->fresh, &r->server->cli->from, &r->why);
     if (r->status == 0)
-        r->status = config_load_token(r->fresh, &r->why);
+        r->status = config_load_secrets(r->fresh, &r->why);
     if (r->status == 0)
         r->status = server_make_trust(r->fresh, &r->fresh->arena, &r->trust, &r->why);
 }

@@ -340,7 +340,7 @@ int command_serve(cli *c)
     int status = EXIT_DONE;
     str why;
 
-    if (config_load_token(&c->config, &why) < 0)
+    if (config_load_secrets(&c->config, &why) < 0)
         return cli_fail(STR_FMT, STR_ARG(why));
     server *s = mem_new(server);
     if (!s)

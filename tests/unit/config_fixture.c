@@ -42,5 +42,5 @@ int config_fixture_load(config_fixture *f)
         config_done(&f->c);
     f->is_loaded = true;
     const int r = config_load(&f->c, &f->from, &f->why);
-    return r < 0 ? r : config_load_token(&f->c, &f->why);
+    return r < 0 ? r : config_load_secrets(&f->c, &f->why);
 }

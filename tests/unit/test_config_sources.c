@@ -156,7 +156,7 @@ static void a_token_may_come_from_a_file(void **state)
     config_fixture_set(f, set);
     assert_int_equal(config_fixture_load(f), 0);
     assert_str(f->c.github_token, "tok-4711");
-    assert_int_equal(f->c.origin[OPTION_github_token], FROM_TOKEN_FILE);
+    assert_int_equal(f->c.origin[OPTION_github_token], FROM_SECRET_FILE);
     assert_null(f->c.warning.p);
 
     config before = f->c;
@@ -193,7 +193,7 @@ static void a_token_s_file_that_is_of_no_use_is_refused(void **state)
     memset(large, 'x', sizeof(large));
     write_token(f, str_of(large, sizeof(large)), 0600, path);
     assert_int_equal(config_fixture_load(f), -EINVAL);
-    assert_true(str_ends(f->why, STR(": too long for a token")));
+    assert_true(str_ends(f->why, STR(" bytes, allowed are 0 to 1000")));
     snprintf(set, sizeof(set), "github.token_file=%s", f->dir);
     assert_int_equal(config_fixture_load(f), -EISDIR);
 }
