@@ -20,6 +20,8 @@
  *         return reply_entity(c, 200, &source_schema, &found);
  *     }
  *
+ * A body of more than ROUTE_BODY_ON_LOOP bytes is read on a worker; the handler runs on the loop all the same.
+ *
  * Path parameters and query parameters are decoded together into `params`: a {name} of the path is a REQUIRED
  * field of it, never empty; an encoded slash in it is data. Where a path fits a row literally, rows with a
  * {name} in that place are not tried. A handler returns 0 when it replied or deferred, or a negative errno.
@@ -52,6 +54,13 @@ typedef struct family {
     int bad_params;      /* status for path and query parameters out of bounds */
     int bad_body;        /* status for a body that is JSON but does not fit its schema; broken JSON is 400 */
     const char *not_authorised; /* 401's text */
+    /* A family with keys of its own (NULL: access.h's): whether the request may come in. Asked before anything else, so
+     * that without a key nobody learns which paths there are. Its rows say SCOPE_PUBLIC and LIMIT_NONE. */
+    bool (*admits)(const call *c);
+    /* What clients of such a family expect, where it differs; NULL or false: as everybody does. */
+    const char *not_found;  /* 404's text */
+    const char *broken_json; /* what stands before what is wrong with a body that is no JSON */
+    bool hides_methods;     /* a path's other methods are 404, as a path that there isn't */
     limit_class limits;  /* of requests that match none of its rows */
 } family;
 void error_body_detail(json *w, int status, str text); /* {"detail": text} */
@@ -60,9 +69,11 @@ extern const schema error_detail_schema;
 enum { /* beside schema.h's ALLOW_EXTRA, which is 1 */
     BODY_OPTIONAL = 2,
     NO_DOCUMENT = 4, /* left out of the OpenAPI document */
+    BODY_BY_HAND = 8, /* the schema is for the document: the handler reads body_json, in an order of its own */
     HAS_ETAG = 8,    /* its handler tags the reply itself */
 };
 
+#define ROUTE_BODY_ON_LOOP 65536
 #define ROUTE_ETAG_KEYSPACES 4
 struct route {
     http_method method;

@@ -63,6 +63,8 @@ static void errors_of(const route *row, statuses *ret_errors)
         add_status(ret_errors, 401);
         add_status(ret_errors, 403);
     }
+    if (row->family->admits)
+        add_status(ret_errors, 401);
     if (row->limits != LIMIT_NONE)
         add_status(ret_errors, 429);
 }
@@ -229,20 +231,29 @@ static void put_parameters(json *w, const route *row)
     json_end(w);
 }
 
+#define FAMILY_SCHEME "internal" /* of families with a key of their own */
+
+static void put_scheme(json *w, const char *scheme, const char *scope)
+{
+    json_object(w);
+    json_key(w, str_c(scheme));
+    json_array(w);
+    if (scope)
+        json_put_str(w, str_c(scope));
+    json_end(w);
+    json_end(w);
+}
+
 static void put_security(json *w, const route *row)
 {
     static const char *const SCHEMES[] = {"bearer", "api_key"};
 
     json_key(w, STR("security"));
     json_array(w);
-    for (size_t i = 0; row->scope != SCOPE_PUBLIC && i < COUNT_OF(SCHEMES); i++) {
-        json_object(w);
-        json_key(w, str_c(SCHEMES[i]));
-        json_array(w);
-        json_put_str(w, str_c(access_scope_name(row->scope)));
-        json_end(w);
-        json_end(w);
-    }
+    for (size_t i = 0; row->scope != SCOPE_PUBLIC && i < COUNT_OF(SCHEMES); i++)
+        put_scheme(w, SCHEMES[i], access_scope_name(row->scope));
+    if (row->family->admits)
+        put_scheme(w, FAMILY_SCHEME, NULL);
     json_end(w);
 }
 
@@ -355,6 +366,13 @@ static void put_components(json *w, const schema_set *set)
     json_pair_str(w, "in", STR("header"));
     json_pair_str(w, "name", STR("X-API-Key"));
     json_pair_str(w, "description", STR("The same key in a header of its own."));
+    json_end(w);
+    json_key(w, STR(FAMILY_SCHEME));
+    json_object(w);
+    json_pair_str(w, "type", STR("apiKey"));
+    json_pair_str(w, "in", STR("header"));
+    json_pair_str(w, "name", STR("X-Internal-Auth"));
+    json_pair_str(w, "description", STR("The key that the family's servers and gateways share."));
     json_end(w);
     json_end(w);
     json_key(w, STR("schemas"));

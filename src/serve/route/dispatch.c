@@ -138,10 +138,12 @@ static int decode_body(call *c, schema_error *err, int *ret_status)
         return 0;
     int r = json_parse(c->arena, c->req->body, &c->body_json, &broken);
     if (r == -EINVAL) {
+        const char *before = c->route->family->broken_json;
         *ret_status = 400;
-        err->text = arena_printf(c->arena, "Invalid JSON at byte %zu: %s", broken.offset, broken.text);
+        err->text = arena_printf(c->arena, "%s at byte %zu: %s", before ? before : "Invalid JSON", broken.offset,
+                                 broken.text);
     }
-    if (r < 0)
+    if (r < 0 || (c->route->flags & BODY_BY_HAND))
         return r;
     c->body = arena_zalloc(c->arena, s->size);
     return c->body ? schema_decode(s, c->arena, c->body_json, c->route->flags & ALLOW_EXTRA, c->body, err) : -ENOMEM;
@@ -178,6 +180,8 @@ static int admit(call *c, store_view *v)
     const route *row = c->route;
     int r = 0;
 
+    if (row->family->admits && is_cross_site(c))
+        return reply_error(c, 403, "A page of another site may change nothing here");
     if (row->scope == SCOPE_PUBLIC && row->limits == LIMIT_NONE)
         return 0;
     const int allowed = access_admit(a, c->req, v, row->scope, access_is_open(a, row->scope), &c->grant);
@@ -221,11 +225,10 @@ static void answer_again(call *c)
         route_send_tagged(c, again.body);
 }
 
-/* 0: on to the handler, unless the call has been answered. */
+/* 0: on to the body, unless the call has been answered. */
 static int prepare(call *c, const match *m, store_view *v)
 {
     schema_error err = {0};
-    int status = 0;
 
     int r = admit(c, v);
     if (r < 0 || c->replied)
@@ -234,20 +237,36 @@ static int prepare(call *c, const match *m, store_view *v)
     if (c->replied)
         return 0;
     r = decode_params(c, m, &err);
-    if (r == -EINVAL)
-        return reply_error(c, c->route->family->bad_params, STR_FMT, STR_ARG(err.text));
-    if (r == 0)
-        r = decode_body(c, &err, &status);
-    if (r == -EINVAL)
-        return reply_error(c, status, STR_FMT, STR_ARG(err.text));
-    return r;
+    return r == -EINVAL ? reply_error(c, c->route->family->bad_params, STR_FMT, STR_ARG(err.text)) : r;
+}
+
+static void work_body(call *c)
+{
+    body_read *b = &state_of(c)->body;
+
+    b->result = decode_body(c, &b->err, &b->status);
+}
+
+static int then_handle(call *c)
+{
+    const body_read *b = &state_of(c)->body;
+
+    if (b->result == -EINVAL)
+        return reply_error(c, b->status, STR_FMT, STR_ARG(b->err.text));
+    return b->result < 0 ? b->result : c->route->handle(c);
 }
 
 static int serve(call *c, const match *m, store_view *v)
 {
     const int r = prepare(c, m, v);
 
-    return r < 0 || c->replied ? r : c->route->handle(c);
+    if (r < 0 || c->replied)
+        return r;
+    state_of(c)->body = (body_read){0};
+    if (c->route->body && c->req->body.n > ROUTE_BODY_ON_LOOP)
+        return call_job(c, work_body, then_handle);
+    work_body(c);
+    return then_handle(c);
 }
 
 static int no_row(call *c, const match *m, store_view *v)
@@ -264,8 +283,9 @@ static int no_row(call *c, const match *m, store_view *v)
         if (r < 0 || c->replied)
             return r;
     }
-    if (!m->node)
-        return reply_error(c, 404, "Not Found");
+    const family *f = state_of(c)->family;
+    if (!m->node || f->hides_methods)
+        return reply_error(c, 404, "%s", f->not_found ? f->not_found : "Not Found");
     reply_header(c, STR("Allow"), m->node->allow);
     if (c->req->method == HTTP_M_OPTIONS)
         return reply_empty(c, 204);
@@ -324,7 +344,10 @@ static void on_request(void *arg, http_request *req)
     st->stats = c->route ? m.node->stats[method] : 0;
     st->family = c->route ? c->route->family : route_family_of(r, req->path);
     store_view *v = store_read_begin(r->o.store);
-    answer_result(c, c->route ? serve(c, &m, v) : no_row(c, &m, v));
+    if (st->family->admits && !st->family->admits(c))
+        (void)reply_error(c, 401, "%s", st->family->not_authorised);
+    else
+        answer_result(c, c->route ? serve(c, &m, v) : no_row(c, &m, v));
     store_read_end(v);
 }
 

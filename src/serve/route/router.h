@@ -42,6 +42,12 @@ const family *route_family_of(const router *r, str path);
 /* The name of the i-th {parameter} of the row's path. */
 str route_param_name(const route *row, size_t i);
 
+/* How reading the body ended. */
+typedef struct body_read {
+    int result, status; /* status: of the reply, with -EINVAL */
+    schema_error err;
+} body_read;
+
 /* What a call needs beside what handlers see. */
 typedef struct call_state {
     call call;          /* first */
@@ -50,6 +56,7 @@ typedef struct call_state {
     bool in_request;    /* on_request has not returned: its read scope is open */
     uint16_t stats;
     const family *family;
+    body_read body;
     void (*work)(call *c);
     int (*then)(call *c);
     job job;
