@@ -48,6 +48,9 @@ void *mem_realloc(void *p, size_t n); /* on NULL the old block is still yours */
 void mem_free(void *p);
 char *mem_strndup(const char *p, size_t n); /* NUL-terminated copy */
 #define mem_new(type) ((type *)mem_zalloc(sizeof(type)))
+/* In the form that zlib takes them; `unused` is. */
+void *mem_zlib_alloc(void *unused, unsigned items, unsigned size);
+void mem_zlib_free(void *unused, void *p);
 /* Tests: the n-th allocation from now (0 = the next) returns NULL, once; a negative n switches it off. */
 void mem_fail_at(long n);
 /* True when the injected failure has happened since mem_fail_at. */
@@ -108,6 +111,8 @@ bool utf8_valid(str s);                    /* RFC 3629: no surrogates, no overlo
 size_t utf8_sequence(str s);               /* bytes of the valid sequence that s begins with; 0: none */
 size_t utf8_length(str s);                 /* code points of valid UTF-8 */
 str utf8_head(str s, size_t code_points);  /* the first so many code points */
+#define DECIMAL_MAX 20
+size_t decimal_write(uint64_t v, char out[DECIMAL_MAX]); /* its digits, no NUL; how many */
 
 /* ---- arena ---- */
 typedef struct arena {
@@ -153,6 +158,9 @@ str arena_dup(arena *a, str s);    /* p == NULL: out of memory, or s was null; N
 char *arena_cstr(arena *a, str s); /* NUL-terminated; NULL on out of memory */
 str arena_lower(arena *a, str s);  /* a copy with ASCII letters in lower case; as arena_dup */
 str arena_printf(arena *a, const char *fmt, ...) PRINTF_LIKE(2, 3); /* as arena_dup */
+/* Each byte that is no UTF-8 becomes U+FFFD. The text itself where there is none. p == NULL: out of memory, or it was
+ * null. */
+str arena_utf8(arena *a, str text);
 /* fn(arg) runs when the arena is reset or done; the arena's memory is still there then. -ENOMEM. */
 int arena_defer(arena *a, void (*fn)(void *), void *arg);
 

@@ -65,8 +65,6 @@ void json_object(json *w) JSON_SYMBOL(json_object);
 void json_array(json *w) JSON_SYMBOL(json_array);
 void json_end(json *w); /* of the innermost object or array */
 void json_key(json *w, str key);
-/* `quoted` is  "name":  ready to be copied: what a schema keeps for its fields. */
-void json_key_quoted(json *w, str quoted);
 void json_put_null(json *w);
 void json_put_bool(json *w, bool v);
 void json_put_int(json *w, int64_t v);
@@ -81,6 +79,5 @@ void json_put_value(json *w, const json_value *v); /* a value that was read */
 #define json_pair_str(w, k, v) (json_key((w), STR(k)), json_put_str((w), (v)))
 #define json_pair_int(w, k, v) (json_key((w), STR(k)), json_put_int((w), (v)))
 #define json_pair_bool(w, k, v) (json_key((w), STR(k)), json_put_bool((w), (v)))
-#define json_pair_time(w, k, v) (json_key((w), STR(k)), json_put_time((w), (v)))
 
 #endif

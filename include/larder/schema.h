@@ -202,9 +202,11 @@ enum { ALLOW_EXTRA = 1 /* keys that the schema does not name are ignored */ };
  * Numbers are numbers, booleans are booleans: 1.0 is no integer, "true" and 1 are no booleans. */
 int schema_decode(const schema *s, arena *a, const json_value *object, unsigned flags, void *out,
                   schema_error *err);
-/* The same for a query: `query` is the raw text behind '?', and texts may point into it. A name may repeat only
- * for strs. Names not in the schema are ignored. Empty texts count as absent, except for REQUIRED fields.
- * Booleans are true/false/1/0/t/f/y/n/yes/no/on/off in any case. Error texts:
+/* The same for parameters, of the path and of the query. Those of the path each name a field, their values are
+ * percent-encoded and not empty; what the query says of such a field is ignored. `query` is the raw text behind '?',
+ * and texts may point into it. A name may repeat only for strs. Names not in the schema are ignored. Empty texts
+ * count as absent, except for REQUIRED fields. Booleans are true/false/1/0/t/f/y/n/yes/no/on/off in any case. Error
+ * texts:
  *     Invalid limit: '900'. Must be an integer from 1 to 500
  *     Invalid limit: given 2 times. Must be given once
  *     Invalid sort_by field: x. Valid options: name, type
@@ -212,9 +214,6 @@ int schema_decode(const schema *s, arena *a, const json_value *object, unsigned 
  *     Invalid tags: given 21 times. Must be at most 20 values
  *     Invalid query: '%ff'. Must be percent-encoded UTF-8
  *     Missing query parameter: query. Must be 1 to 200 characters */
-int schema_decode_query(const schema *s, arena *a, str query, void *out, schema_error *err);
-/* The same with parameters of the path: each names a field, its value is percent-encoded and not empty; what the
- * query says of that field is ignored. */
 int schema_decode_params(const schema *s, arena *a, const pair *path, size_t n_path, str query, void *out,
                          schema_error *err);
 

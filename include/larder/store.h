@@ -119,7 +119,6 @@ int store_open(const store_options *o, loop *l, arena *a, store **ret_store, str
  * once. */
 void store_close(store *s, void (*closed)(void *arg), void *arg);
 const char *store_err_text(int r); /* as err_text, for what this room returns */
-bool store_was_created(const store *s); /* by this open */
 
 /* ---- reading ---- */
 /* On the loop (without one: in the one thread): the newest snapshot; nesting counts, and keeps the outer

@@ -386,11 +386,6 @@ space *store_space(const store *s, const keyspace *ks)
     return &s->spaces[ks->slot];
 }
 
-bool store_was_created(const store *s)
-{
-    return s->created;
-}
-
 uint64_t store_id(const store *s)
 {
     return s->id;

@@ -131,7 +131,7 @@ typedef struct op_list {
 struct store {
     char *dir;
     uint64_t max_size; /* as asked for, in whole pages */
-    bool read_only, created;
+    bool read_only;
     int server_lock; /* file descriptor, -1 when not held */
     uint64_t id;
     loop *loop;

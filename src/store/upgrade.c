@@ -125,7 +125,6 @@ static int create(store_txn *t, const store_options *o)
 {
     store *s = t->owner;
     s->id = random_u64();
-    s->created = true;
     int r = store_tables_open_own(s, t->view.txn, true);
     if (r == 0)
         r = store_meta_put(t, STR("schema"), o->schema_version);

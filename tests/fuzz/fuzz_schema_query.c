@@ -22,7 +22,7 @@ int LLVMFuzzerTestOneInput(const uint8_t *p, size_t n)
     arena_init(&a, 0);
     lookup q = {0};
     schema_error err = {0};
-    int r = schema_decode_query(&lookup_schema, &a, str_of((const char *)p, n), &q, &err);
+    int r = schema_decode_params(&lookup_schema, &a, NULL, 0, str_of((const char *)p, n), &q, &err);
     if (r == 0)
         check_bounds(&q);
     else

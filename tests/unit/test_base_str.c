@@ -237,6 +237,22 @@ static void code_points_are_counted_and_cut_whole(void **state)
     assert_int_equal(utf8_head(text, 500).n, text.n);
 }
 
+static void what_is_no_utf8_is_replaced_byte_by_byte(void **state)
+{
+    (void)state;
+    arena a;
+    str good = STR("gr\xc3\xbc\xc3\x9f"), bad = STR("a\xff\xc3z\xed\xa0\x80");
+    arena_init(&a, 0);
+    assert_ptr_equal(arena_utf8(&a, good).p, good.p);
+    assert_str(arena_utf8(&a, STR("")), "");
+    assert_str(arena_utf8(&a, bad), "a\xef\xbf\xbd\xef\xbf\xbdz\xef\xbf\xbd\xef\xbf\xbd\xef\xbf\xbd");
+    mem_fail_at(0);
+    arena_done(&a);
+    assert_null(arena_utf8(&a, bad).p);
+    mem_fail_at(-1);
+    arena_done(&a);
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
@@ -252,6 +268,7 @@ int main(void)
         cmocka_unit_test(every_code_point_but_surrogates_is_valid),
         cmocka_unit_test(broken_sequences_are_refused),
         cmocka_unit_test(code_points_are_counted_and_cut_whole),
+        cmocka_unit_test(what_is_no_utf8_is_replaced_byte_by_byte),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }

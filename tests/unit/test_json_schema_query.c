@@ -16,7 +16,7 @@ static void ask(asked *k, str text)
 {
     *k = (asked){0};
     arena_init(&k->a, 0);
-    k->r = schema_decode_query(&lookup_schema, &k->a, text, &k->q, &k->err);
+    k->r = schema_decode_params(&lookup_schema, &k->a, NULL, 0, text, &k->q, &k->err);
 }
 
 static void every_kind_is_decoded(void **state)
@@ -203,13 +203,13 @@ static void bounds_of_every_shape_are_told(void **state)
     arena_init(&a, 0);
     for (size_t i = 0; i < COUNT_OF(find_refusals); i++) {
         const refusal *want = &find_refusals[i];
-        int r = schema_decode_query(&find_schema, &a, str_c(want->query), &f, &err);
+        int r = schema_decode_params(&find_schema, &a, NULL, 0, str_c(want->query), &f, &err);
         if (r != -EINVAL || !str_eq(err.text, str_c(want->text)) || !str_eq(err.field, str_c(want->field)))
             fail_msg("%s: %d \"" STR_FMT "\"", want->query, r, STR_ARG(err.text));
     }
     f = (find){0};
-    assert_int_equal(schema_decode_query(&find_schema, &a,
-                                         STR("prefix=abc&code=12345&flag=%C3%A9&any=%00&all=no&ids=1&ids=2"), &f, &err),
+    assert_int_equal(schema_decode_params(&find_schema, &a, NULL, 0,
+                                          STR("prefix=abc&code=12345&flag=%C3%A9&any=%00&all=no&ids=1&ids=2"), &f, &err),
                      0);
     assert_str(f.flag, "\xc3\xa9");
     assert_true(str_eq(f.any, str_of("\0", 1)));
@@ -292,7 +292,7 @@ static void every_failed_allocation_is_reported_as_such(void **state)
             arena_init(&a, limit);
             lookup q = {0};
             schema_error err = {0};
-            int r = schema_decode_query(&lookup_schema, &a, str_c(texts[i]), &q, &err);
+            int r = schema_decode_params(&lookup_schema, &a, NULL, 0, str_c(texts[i]), &q, &err);
             assert_true(r == wanted || r == -ENOMEM);
             assert_true(r != -EINVAL || err.text.p);
             arena_done(&a);

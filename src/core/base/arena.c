@@ -213,3 +213,21 @@ int arena_defer(arena *a, void (*fn)(void *), void *arg)
     a->defers = d;
     return 0;
 }
+
+str arena_utf8(arena *a, str text)
+{
+    static const str UNKNOWN = STR_INIT("\xef\xbf\xbd");
+
+    if (utf8_valid(text))
+        return text;
+    char *p = text.n <= SIZE_MAX / UNKNOWN.n ? arena_alloc(a, UNKNOWN.n * text.n) : NULL;
+    size_t n = 0;
+    while (p && text.n > 0) {
+        const size_t valid = utf8_sequence(text);
+        const str kept = valid ? str_head(text, valid) : UNKNOWN;
+        memcpy(p + n, kept.p, kept.n);
+        n += kept.n;
+        text = str_from(text, valid ? valid : 1);
+    }
+    return str_of(p, n);
+}

@@ -91,14 +91,8 @@ void buf_printf(buf *b, const char *fmt, ...)
 
 void buf_i64(buf *b, int64_t v)
 {
-    char digits[20]; /* filled from the end; 19 digits and the sign */
-    char *at = digits + sizeof(digits);
-    uint64_t u = v < 0 ? 0 - (uint64_t)v : (uint64_t)v;
-    for (; u >= 10; u /= 100)
-        memcpy(at -= 2, digit_pairs[u % 100], 2);
-    if (u > 0 || at == digits + sizeof(digits))
-        *--at = (char)('0' + u);
+    char digits[DECIMAL_MAX];
     if (v < 0)
-        *--at = '-';
-    buf_put(b, at, (size_t)(digits + sizeof(digits) - at));
+        buf_char(b, '-');
+    buf_put(b, digits, decimal_write(v < 0 ? 0 - (uint64_t)v : (uint64_t)v, digits));
 }

@@ -49,6 +49,18 @@ void mem_free(void *p)
     free(p);
 }
 
+void *mem_zlib_alloc(void *unused, unsigned items, unsigned size)
+{
+    (void)unused;
+    return mem_alloc((size_t)items * size);
+}
+
+void mem_zlib_free(void *unused, void *p)
+{
+    (void)unused;
+    mem_free(p);
+}
+
 char *mem_strndup(const char *p, size_t n)
 {
     if (n == SIZE_MAX)

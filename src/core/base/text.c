@@ -6,6 +6,19 @@
 const char digit_pairs[100][2] = {
     TEN('0'), TEN('1'), TEN('2'), TEN('3'), TEN('4'), TEN('5'), TEN('6'), TEN('7'), TEN('8'), TEN('9'),
 };
+
+size_t decimal_write(uint64_t v, char out[DECIMAL_MAX])
+{
+    char digits[DECIMAL_MAX]; /* filled from the end */
+    char *at = digits + sizeof(digits);
+    for (; v >= 10; v /= 100)
+        memcpy(at -= 2, digit_pairs[v % 100], 2);
+    if (v > 0 || at == digits + sizeof(digits))
+        *--at = (char)('0' + v);
+    const size_t n = (size_t)(digits + sizeof(digits) - at);
+    memcpy(out, at, n);
+    return n;
+}
 #undef TEN
 /* clang-format on */
 

@@ -396,18 +396,6 @@ static int take_bytes(archive *a, const unsigned char *p, size_t n)
 
 /* ---- inflating ---- */
 
-static void *z_alloc(void *opaque, unsigned items, unsigned size)
-{
-    (void)opaque;
-    return mem_alloc((size_t)items * size);
-}
-
-static void z_free(void *opaque, void *p)
-{
-    (void)opaque;
-    mem_free(p);
-}
-
 static int check_limits(archive *a)
 {
     const archive_limits *l = &a->limits;
@@ -482,8 +470,8 @@ int archive_new(const archive_limits *limits, const archive_sink *sink, archive 
         return -ENOMEM;
     a->limits = *limits;
     a->sink = *sink;
-    a->z.zalloc = z_alloc;
-    a->z.zfree = z_free;
+    a->z.zalloc = mem_zlib_alloc;
+    a->z.zfree = mem_zlib_free;
     forget_notes(a);
     if (inflateInit2(&a->z, 16 + MAX_WBITS) != Z_OK) { /* 16: gzip and nothing else */
         mem_free(a);

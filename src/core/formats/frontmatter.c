@@ -383,26 +383,6 @@ static int find_block(str text, str *ret_block)
     return n > FRONTMATTER_MAX ? -EFBIG : -ENOENT;
 }
 
-/* Bytes that are no UTF-8 become U+FFFD. */
-static int make_valid(arena *a, str *text)
-{
-    if (utf8_valid(*text))
-        return 0;
-    char *p = arena_alloc(a, 3 * text->n);
-    if (!p)
-        return -ENOMEM;
-    size_t n = 0;
-    for (str rest = *text; rest.n > 0;) {
-        size_t length = utf8_sequence(rest);
-        str kept = length > 0 ? str_head(rest, length) : STR("\xEF\xBF\xBD");
-        memcpy(p + n, kept.p, kept.n);
-        n += kept.n;
-        rest = str_from(rest, length > 0 ? length : 1);
-    }
-    *text = str_of(p, n);
-    return 0;
-}
-
 static int reader_init(front_reader *r, arena *a, frontmatter *f)
 {
     *f = (frontmatter){0};
@@ -422,8 +402,8 @@ int frontmatter_parse(arena *a, str text, frontmatter *ret_front)
     frontmatter f;
     front_reader reader;
     int r = find_block(text, &block);
-    if (r == 0)
-        r = make_valid(a, &block);
+    if (r == 0 && !(block = arena_utf8(a, block)).p)
+        r = -ENOMEM;
     if (r == 0)
         r = reader_init(&reader, a, &f);
     if (r < 0)

@@ -334,8 +334,3 @@ int schema_decode_params(const schema *s, arena *a, const pair *path, size_t n_p
     }
     return r;
 }
-
-int schema_decode_query(const schema *s, arena *a, str text, void *out, schema_error *err)
-{
-    return schema_decode_params(s, a, NULL, 0, text, out, err);
-}

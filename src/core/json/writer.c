@@ -125,13 +125,6 @@ void json_key(json *w, str key)
     buf_char(w->out, ':');
 }
 
-void json_key_quoted(json *w, str quoted)
-{
-    char *out = key_room(w, quoted.n);
-    if (out)
-        emit_done(w->out, emit_copy(out, quoted.p, quoted.n));
-}
-
 void json_put_null(json *w)
 {
     char *out = value_room(w, 4);

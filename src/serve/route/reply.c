@@ -29,19 +29,6 @@ static void put(call *c, str text)
     c->headers_n += text.n;
 }
 
-static void put_number(call *c, int64_t v)
-{
-    char digits[24];
-    size_t at = sizeof(digits);
-    uint64_t n = v < 0 ? 0 : (uint64_t)v; /* none of ours is negative */
-
-    do {
-        digits[--at] = (char)('0' + n % 10);
-        n /= 10;
-    } while (n);
-    put(c, str_of(digits + at, sizeof(digits) - at));
-}
-
 void reply_header(call *c, str name, str value)
 {
     if (!EXPECT(c->headers_n + name.n + value.n + 4 <= sizeof(c->headers)))
@@ -54,9 +41,11 @@ void reply_header(call *c, str name, str value)
 
 void route_header_number(call *c, str name, int64_t value)
 {
+    char digits[DECIMAL_MAX];
+
     put(c, name);
     put(c, STR(": "));
-    put_number(c, value);
+    put(c, str_of(digits, decimal_write(value < 0 ? 0 : (uint64_t)value, digits))); /* none of ours is negative */
     put(c, STR("\r\n"));
 }
 

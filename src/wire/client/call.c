@@ -429,8 +429,5 @@ void client_call_done(client_call *face)
 
 str client_reply_header(const client_call *face, const char *name)
 {
-    for (size_t i = 0; i < face->head.n; i++)
-        if (str_eq_nocase(face->head.v[i].name, str_c(name)))
-            return face->head.v[i].value;
-    return STR_NULL;
+    return client_header_of(face->head.v, face->head.n, name);
 }

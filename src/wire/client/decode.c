@@ -18,18 +18,6 @@ struct decoder {
     unsigned char out[PIECE_MAX];
 };
 
-static void *zlib_alloc(void *opaque, unsigned items, unsigned size)
-{
-    (void)opaque;
-    return mem_alloc((size_t)items * size);
-}
-
-static void zlib_free(void *opaque, void *p)
-{
-    (void)opaque;
-    mem_free(p);
-}
-
 int client_decoder_new(str coding, decoder **ret_decoder)
 {
     bool is_gzip = str_eq_nocase(coding, STR("gzip")) || str_eq_nocase(coding, STR("x-gzip"));
@@ -44,8 +32,8 @@ int client_decoder_new(str coding, decoder **ret_decoder)
     if (!d)
         return -ENOMEM;
     d->is_deflate = is_deflate;
-    d->z.zalloc = zlib_alloc;
-    d->z.zfree = zlib_free;
+    d->z.zalloc = mem_zlib_alloc;
+    d->z.zfree = mem_zlib_free;
     if (inflateInit2(&d->z, is_gzip ? WRAP_GZIP : WRAP_ZLIB) != Z_OK) {
         mem_free(d);
         return -ENOMEM;

@@ -266,10 +266,15 @@ int client_response_eof(response *r)
     return end(r);
 }
 
+str client_header_of(const client_header *headers, size_t n, const char *name)
+{
+    for (size_t i = 0; i < n; i++)
+        if (str_eq_nocase(headers[i].name, str_c(name)))
+            return headers[i].value;
+    return STR_NULL;
+}
+
 str client_response_header(const response *r, const char *name)
 {
-    for (size_t i = 0; i < r->n_headers; i++)
-        if (str_eq_nocase(r->headers[i].name, str_c(name)))
-            return r->headers[i].value;
-    return STR_NULL;
+    return client_header_of(r->headers, r->n_headers, name);
 }

@@ -64,6 +64,7 @@ int client_response_next(response *r, str *input);
 /* The connection has ended: RESPONSE_END when the body was delimited by that, else -ECONNRESET or another error as
  * above. Only after RESPONSE_MORE. */
 int client_response_eof(response *r);
-str client_response_header(const response *r, const char *name); /* the first of that name; null when absent */
+str client_header_of(const client_header *headers, size_t n, const char *name); /* the first, any case; or null */
+str client_response_header(const response *r, const char *name);                /* the same */
 
 #endif

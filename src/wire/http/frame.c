@@ -1,7 +1,6 @@
 /* One pass of copies, no format strings: this runs once per request. */
 #include "frame.h"
 
-#define DIGITS_MAX 20
 #define FIXED_MAX 384 /* all literals below together, with the longest status line and the digits */
 
 static char *put(char *at, str s)
@@ -14,11 +13,7 @@ static char *put(char *at, str s)
 
 static char *put_number(char *at, size_t v)
 {
-    char digits[DIGITS_MAX], *d = digits + DIGITS_MAX;
-    do
-        *--d = (char)('0' + v % 10);
-    while (v /= 10);
-    return put(at, str_of(d, (size_t)(digits + DIGITS_MAX - d)));
+    return at + decimal_write(v, at);
 }
 
 static char *put_etag(char *at, const http_frame *f)
