@@ -58,12 +58,13 @@ bool store_is_fatal(int rc)
 
 /* ---- the environment ---- */
 
-static bool data_file_exists(const store *s)
+/* Its bytes; -1: there is none. */
+static int64_t data_file_size(const store *s)
 {
     char path[PATH_MAX];
     struct stat st;
     int n = snprintf(path, sizeof(path), "%s/data.mdb", s->dir);
-    return n > 0 && (size_t)n < sizeof(path) && stat(path, &st) == 0 && st.st_size > 0;
+    return n > 0 && (size_t)n < sizeof(path) && stat(path, &st) == 0 ? (int64_t)st.st_size : -1;
 }
 
 static uint64_t whole_pages(uint64_t n)
@@ -84,7 +85,7 @@ static int env_open(store *s)
     rc = mdb_env_set_maxdbs(env, (MDB_dbi)s->n_tables);
     if (rc == 0)
         rc = mdb_env_set_maxreaders(env, MAX_READERS);
-    if (rc == 0 && (s->loop || !data_file_exists(s)))
+    if (rc == 0 && (s->loop || data_file_size(s) < 0))
         rc = mdb_env_set_mapsize(env, s->max_size);
     if (rc == 0)
         rc = mdb_env_open(env, s->dir, flags, 0600);
@@ -239,7 +240,12 @@ static int reserve_lock_file(const store *s)
 
 static int prepare_folder(store *s, const char **ret_why)
 {
-    if (s->read_only && !data_file_exists(s)) {
+    const int64_t size = data_file_size(s);
+    if (size == 0) { /* LMDB would begin a new store in it, and nobody would hear that the old one is lost */
+        *ret_why = "its data file is empty: restore it from a backup, or delete it to begin anew";
+        return -EPROTO;
+    }
+    if (s->read_only && size < 0) {
         *ret_why = "there is no store";
         return -ENOENT;
     }

@@ -235,9 +235,9 @@ void store_writer_probe(store *s)
         reopen(s); /* for the readers */
     s->trouble = r == ENV_DEAD ? -EIO : r;
     s->probe_at = now_ms() + s->probe_ms;
-    int closing = -ECANCELED;
-    if (!atomic_compare_exchange_strong(&s->refuses, &closing, -ECANCELED))
-        atomic_store(&s->refuses, s->trouble);
+    int told = atomic_load(&s->refuses);
+    while (told != -ECANCELED && !atomic_compare_exchange_weak(&s->refuses, &told, s->trouble)) {
+    } /* once closing has begun, that stays */
 }
 
 /* With the lock held. Those whose writes the last batch answered are likely to come again, but not all in the same

@@ -209,7 +209,8 @@ static void bounds_of_every_shape_are_told(void **state)
     }
     f = (find){0};
     assert_int_equal(schema_decode_params(&find_schema, &a, NULL, 0,
-                                          STR("prefix=abc&code=12345&flag=%C3%A9&any=%00&all=no&ids=1&ids=2"), &f, &err),
+                                          STR("prefix=abc&code=12345&flag=%C3%A9&any=%00&all=no&ids=1&ids=2"), &f,
+                                          &err),
                      0);
     assert_str(f.flag, "\xc3\xa9");
     assert_true(str_eq(f.any, str_of("\0", 1)));

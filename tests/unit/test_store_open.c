@@ -178,6 +178,8 @@ static void a_file_that_is_cut_short_is_refused(void **state)
         assert_int_equal(truncate(path, page ? st.st_size - 1 : 4096), 0);
         refused(d, fixture_options, -EPROTO, "cut short");
     }
+    assert_int_equal(truncate(path, 0), 0);
+    refused(d, fixture_options, -EPROTO, "is empty");
 }
 
 static int put_and_take_back(store_txn *t, test_op *o)

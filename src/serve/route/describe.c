@@ -62,6 +62,8 @@ static void errors_of(const route *row, statuses *ret_errors)
     if (row->scope != SCOPE_PUBLIC) {
         add_status(ret_errors, 401);
         add_status(ret_errors, 403);
+    } else if (row->method != HTTP_M_GET) {
+        add_status(ret_errors, 403); /* a page of another site */
     }
     if (row->family->admits)
         add_status(ret_errors, 401);

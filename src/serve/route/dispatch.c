@@ -174,6 +174,11 @@ static bool is_cross_site(const call *c)
     return scheme < 0 || !str_eq_nocase(origin, http_header_of(c->req, HTTP_H_HOST)); /* "null" is nobody's site */
 }
 
+static int refuse_cross_site(call *c)
+{
+    return reply_error(c, 403, "A page of another site may change nothing here without a key");
+}
+
 static int admit(call *c, store_view *v)
 {
     access_control *a = c->router->o.access;
@@ -183,7 +188,7 @@ static int admit(call *c, store_view *v)
     if (row->family->admits && is_cross_site(c))
         return reply_error(c, 403, "A page of another site may change nothing here");
     if (row->scope == SCOPE_PUBLIC && row->limits == LIMIT_NONE)
-        return 0;
+        return is_cross_site(c) ? refuse_cross_site(c) : 0;
     const int allowed = access_admit(a, c->req, v, row->scope, access_is_open(a, row->scope), &c->grant);
     const bool is_counted = row->limits == LIMIT_CLIENT || (row->limits == LIMIT_KEY && c->grant.has_key);
     if (is_counted && (allowed == 0 || allowed == -EACCES || allowed == -EPERM))
@@ -196,9 +201,7 @@ static int admit(call *c, store_view *v)
     }
     if (allowed == -EPERM)
         return reply_error(c, 403, "This key lacks the scope %s", access_scope_name(row->scope));
-    if (allowed == 0 && !c->grant.has_key && is_cross_site(c))
-        return reply_error(c, 403, "A page of another site may change nothing here without a key");
-    return allowed;
+    return allowed == 0 && !c->grant.has_key && is_cross_site(c) ? refuse_cross_site(c) : allowed;
 }
 
 static bool asks_for_any(const call *c)
