@@ -1,50 +1,71 @@
 /* discover: projects and their deployed artifacts, read from this machine's folders. These functions block: call them
- * in jobs. Links that lead out of the root are not followed. Thread-safe; results live in the arena.
+ * in jobs. Thread-safe; results live in the arena.
  *
- * A folder is a project when one of .claude .codex .gemini .cursor in it holds .skillmeat-deployed.toml or deployed
- * artifacts: skills/<name>/SKILL.md, commands/<name>.md, agents/<name>.md, hooks/<name>.*, mcp/<name>/. It lies at most
- * DISCOVER_DEPTH below its root. */
+ * Words
+ *   root      a folder under which projects are looked for, DISCOVER_DEPTH levels deep and itself included; not in
+ *             folders like node_modules (the list is in discover.c)
+ *   profile   .claude .codex .gemini .cursor in a project's folder. What lies in two is taken from the first
+ *   project   a folder with a profile that holds .skillmeat-deployed.toml or a deployed artifact
+ *   artifact  skills/<name>/ with a SKILL.md, commands/<name>.md, agents/<name>.md, hooks/<name>[.*], mcp/<name>[.*]
+ *             in a profile, and whatever else the deployment file names that is there
+ *
+ * Links are followed as long as they stay within the root; what lies outside, or nowhere, counts as not there. (Where
+ * the kernel has no openat2 no link is followed.) In an artifact's folder, links are content, as they are for git.
+ * What is neither file, folder nor link is passed over, and opening it never waits.
+ *
+ * The content hash is that of the catalogue's entries, so that the two can be compared: SHA-256 over the lines
+ * "path:blob", sorted and joined by newlines, where path is relative to the artifact's folder (of a single file: its
+ * name) and blob is git's name of the content. .git, __pycache__, node_modules and .DS_Store are left out. */
 #ifndef LARDER_DISCOVER_H
 #define LARDER_DISCOVER_H
 
 #include "larder/schema.h"
 
 #define DISCOVER_DEPTH 3
-#define DISCOVER_PROJECTS_MAX 100000 /* of one root; more is an error of the run, said in words */
+#define DISCOVER_PROJECTS_MAX 100000          /* of one root */
+#define DISCOVER_FOLDERS_MAX 1000000          /* looked into for one root */
+#define DISCOVER_ARTIFACTS_MAX 10000          /* of one project */
+#define DISCOVER_FILES_MAX 2000               /* of one artifact */
+#define DISCOVER_BYTES_MAX (64 * 1024 * 1024) /* of one artifact */
 
 typedef struct found_artifact {
-    str name, type;  /* skill, command, agent, hook, mcp */
-    str path;        /* below the project's folder */
-    str source;      /* from the deployment file; null */
-    str version;     /* frontmatter's, else the deployment file's lineage; null */
-    str content_hash; /* SHA-256 of what is deployed, hex */
+    str name, type;    /* as artifact_type_name gives it */
+    str path;          /* below the project's folder */
+    str source;        /* from the deployment file; null */
+    str version;       /* frontmatter's, else the newest of the deployment file's lineage (of a hash: 7 digits); null */
+    str content_hash;  /* hex; null: it could not be read */
     str deployed_hash; /* what the deployment file says it was when it was deployed; null */
-    str description; /* null */
+    str description;   /* null */
     strs tags;
 } found_artifact;
 typedef struct found_project {
-    str path; /* absolute, canonical */
-    str name; /* .skillmeat-project.toml's, else the folder's */
+    str path;                  /* absolute, canonical */
+    str name;                  /* .skillmeat-project.toml's, else the folder's */
     found_artifact *artifacts; /* by type, then name */
     size_t n;
-    str why;  /* null, or what of it could not be read (the rest is there all the same) */
+    str why; /* null, or what of it could not be read (the rest is there all the same) */
 } found_project;
 
-/* The folders that are projects, sorted. *ret_why: null, or what could not be read. -ENOMEM; a root that is not there
- * is said in ret_why. */
+/* The folders that are projects, canonical and sorted. *ret_why: null, or what could not be looked at (the first such,
+ * and how many more; a root that is not there is one): then a project that is missing here may be there all the same.
+ * -ENOMEM. */
 int discover_projects(arena *a, str root, strs *ret_paths, str *ret_why);
-/* -ENOENT: no such folder, or no longer a project; -EACCES, -EIO; -ENOMEM. `root`: links must stay within it. */
+/* `path` as discover_projects gave it for that root. -ENOENT: no such folder, or no longer a project; -EACCES, -EIO
+ * and the like: what the system says of the folder; -ENOMEM. */
 int discover_read(arena *a, str root, str path, found_project *ret_project);
 
-/* The deployment file: TOML, of which is read what it uses: [[deployed]] tables of strings, numbers, booleans, dates,
- * and arrays of strings. Strict: anything else is an error with its line. */
+/* One [[deployed]] table of a deployment file. Keys that are not listed here are not looked at. */
 typedef struct deployed_record {
-    str artifact_name, artifact_type, from_collection, artifact_path, content_hash, source;
-    strs version_lineage; /* newest first */
-    bool local_modifications;
+    str artifact_name;        /* without .md, .txt, .json, .yaml, .yml */
+    str artifact_type;        /* as artifact_type_name gives it */
+    str artifact_path;        /* below the profile; null */
+    str content_hash, source; /* null */
+    str version;              /* the newest of its version_lineage; null */
 } deployed_record;
-/* -EINVAL, -ENOMEM */
+/* -EINVAL with *ret_why ("line 3: artifact_name must be there"), also for wrong kinds of values, unknown types, paths
+ * that lead out of the profile and texts that are too long; -EFBIG; -ENOMEM. */
 int deployment_parse(arena *a, str text, deployed_record **ret_records, size_t *ret_n, str *ret_why);
-int project_file_name(arena *a, str text, str *ret_name); /* -ENOENT, -EINVAL */
+/* [project] name of .skillmeat-project.toml. -ENOENT: it has none; -EINVAL, -EFBIG, -ENOMEM. */
+int project_file_name(arena *a, str text, str *ret_name, str *ret_why);
 
 #endif

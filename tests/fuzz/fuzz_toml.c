@@ -1,4 +1,8 @@
-/* Any bytes as TOML: the tree has sound texts, no key twice in a table, and no more depth than it may. */
+/* Any bytes as TOML: the tree has sound texts, no key twice in a table, and no more depth than it may; and the records in
+ * it name types that exist and paths that stay where they may. */
+#include "larder/artifact_type.h"
+#include "larder/discover.h"
+#include "larder/repo_path.h"
 #include "larder/toml.h"
 
 static void check_key(const toml_value *v, bool is_member)
@@ -22,6 +26,19 @@ static void check(const toml_value *v, unsigned depth)
     }
 }
 
+static void check_records(arena *a, str text)
+{
+    deployed_record *v = NULL;
+    size_t n = 0;
+    str why, type;
+    if (deployment_parse(a, text, &v, &n, &why) < 0)
+        return;
+    for (size_t i = 0; i < n; i++) {
+        REQUIRE(v[i].artifact_name.n > 0 && artifact_type_parse(v[i].artifact_type, &type) == 0);
+        REQUIRE(!v[i].artifact_path.p || repo_path_check(v[i].artifact_path) == REPO_PATH_OK);
+    }
+}
+
 int LLVMFuzzerTestOneInput(const uint8_t *p, size_t n)
 {
     arena a;
@@ -32,6 +49,7 @@ int LLVMFuzzerTestOneInput(const uint8_t *p, size_t n)
     REQUIRE(r == 0 || (r == -EINVAL && str_starts(why, STR("line "))));
     if (r == 0)
         check(document, 0);
+    check_records(&a, str_of((const char *)p, n));
     arena_done(&a);
     return 0;
 }

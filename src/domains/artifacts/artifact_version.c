@@ -1,8 +1,8 @@
 #include "larder/artifact_version.h"
+#include "larder/repo_path.h"
 
 #define OWNER_MAX 39 /* GitHub's own limits, in bytes */
 #define REPO_MAX 100
-#define PATH_MAX_BYTES 1024
 #define VERSION_MAX_BYTES 255
 
 static bool is_digit(char c)
@@ -229,30 +229,10 @@ static bool repo_is_valid(str s)
     return s.n <= REPO_MAX && has_only(s, STR("-_.")) && !str_eq(s, STR(".")) && !str_eq(s, STR(".."));
 }
 
-/* Valid UTF-8 without control characters. */
-static bool is_clean(str s)
-{
-    for (size_t i = 0; i < s.n; i++)
-        if ((unsigned char)s.p[i] < 0x20 || s.p[i] == 0x7f)
-            return false;
-    return utf8_valid(s);
-}
-
-static bool path_is_valid(str path)
-{
-    if (path.n == 0 || path.n > PATH_MAX_BYTES || !is_clean(path) || path.p[path.n - 1] == '/')
-        return false;
-    str segment;
-    while (str_cut(&path, '/', &segment))
-        if (segment.n == 0 || str_eq(segment, STR(".")) || str_eq(segment, STR("..")))
-            return false;
-    return true;
-}
-
 /* What git takes as the name of a branch or a tag, roughly: it ends up in a URL's path. */
 static bool ref_is_valid(str ref)
 {
-    if (!path_is_valid(ref) || ref.n > VERSION_MAX_BYTES || str_find(ref, STR("..")) >= 0)
+    if (repo_path_check(ref) != REPO_PATH_OK || ref.n > VERSION_MAX_BYTES || str_find(ref, STR("..")) >= 0)
         return false;
     for (size_t i = 0; i < ref.n; i++)
         if (str_chr(STR(" ~^:?*[\\"), ref.p[i]) >= 0)
@@ -282,7 +262,7 @@ int artifact_source_parse(str text, artifact_source *ret_source)
         !repo_is_valid(s.repo))
         return -EINVAL;
     if (rest.n > 0) {
-        if (!path_is_valid(rest))
+        if (repo_path_check(rest) != REPO_PATH_OK)
             return -EINVAL;
         s.path = rest;
     }
