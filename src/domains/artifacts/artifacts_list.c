@@ -121,8 +121,7 @@ static int next_name(lister *l)
 {
     store_cursor *c = NULL;
     store_item item;
-    SCOPED(arena_done)
-    arena a;
+    SCOPED(arena_done) arena a;
     str from = STR_NULL, rest, name;
     int found = 0;
 
@@ -416,8 +415,7 @@ uint64_t artifacts_list_cost(store_view *v, const artifact_filter *f, artifact_s
 /* ---- all ---- */
 int artifacts_each(store_view *v, int (*fn)(void *arg, const artifact_live *x), void *arg)
 {
-    SCOPED(arena_done)
-    arena a;
+    SCOPED(arena_done) arena a;
     store_cursor *c = NULL;
     store_item item;
     row_state shown;

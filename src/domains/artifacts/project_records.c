@@ -413,8 +413,7 @@ int project_change_put(store_txn *t, const project_change *c)
 
 int rows_shown(store_view *v, row_state *ret_state)
 {
-    SCOPED(arena_done)
-    arena a;
+    SCOPED(arena_done) arena a;
     project_change c;
 
     arena_init(&a, 0);

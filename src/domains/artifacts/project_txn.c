@@ -153,8 +153,7 @@ static int put_row(store_txn *t, project_write *w, const artifact_content *c, bo
 
 static int put_rows(store_txn *t, project_write *w, bool large)
 {
-    SCOPED(arena_done)
-    arena a;
+    SCOPED(arena_done) arena a;
     size_t reads = 0;
     int r = 0;
 
@@ -186,8 +185,7 @@ static int drop_row(store_txn *t, project_write *w, const store_item *item, bool
 /* Behind the last row looked at. */
 static int drop_rows(store_txn *t, project_write *w, bool large, bool *ret_more)
 {
-    SCOPED(arena_done)
-    arena a;
+    SCOPED(arena_done) arena a;
     const artifact_prefix prefix = artifact_prefix_of(w->id);
     store_cursor *c = NULL;
     store_item item;
@@ -245,8 +243,7 @@ static int settle_row(store_txn *t, str key, row_state stays, arena *a)
  * too. */
 static int settle_step(store_txn *t, bool flipped)
 {
-    SCOPED(arena_done)
-    arena a;
+    SCOPED(arena_done) arena a;
     store_cursor *c = NULL;
     store_item item;
     bool more = true;
@@ -273,8 +270,7 @@ static int settle_step(store_txn *t, bool flipped)
 
 int project_recover_apply(store_txn *t, store_op *op)
 {
-    SCOPED(arena_done)
-    arena a;
+    SCOPED(arena_done) arena a;
     project_change change;
 
     arena_init(&a, 0);
@@ -289,8 +285,7 @@ int project_recover_apply(store_txn *t, store_op *op)
 /* ---- the project itself ---- */
 static int put_project(store_txn *t, project_write *w)
 {
-    SCOPED(arena_done)
-    arena a;
+    SCOPED(arena_done) arena a;
     project p = {0};
 
     arena_init(&a, 0);
@@ -351,8 +346,7 @@ static int check(store_txn *t, const project_write *w, arena *a)
 
 static int begin(store_txn *t, project_write *w)
 {
-    SCOPED(arena_done)
-    arena a;
+    SCOPED(arena_done) arena a;
     const artifact_prefix prefix = artifact_prefix_of(w->id);
     const int64_t stored = artifacts_of_project(store_txn_view(t), &prefix);
     const bool large = w->n + (uint64_t)stored > PROJECT_ONE_STEP;
@@ -443,8 +437,7 @@ bool project_write_has_rest(const project_write *w, int status)
 int project_note_apply(store_txn *t, store_op *op)
 {
     project_note *n = CONTAINER_OF(op, project_note, op);
-    SCOPED(arena_done)
-    arena a;
+    SCOPED(arena_done) arena a;
     project p = {0};
 
     arena_init(&a, 0);
@@ -476,8 +469,7 @@ static int mark(store_txn *t, str id, int64_t due, arena *a)
 
 static int mark_all_step(store_txn *t, project_invalidation *i)
 {
-    SCOPED(arena_done)
-    arena a;
+    SCOPED(arena_done) arena a;
     struct project_invalidation_place *w = &i->work;
     char from[PROJECT_ID_MAX];
     const str behind = str_of(from, w->n);
@@ -512,9 +504,9 @@ static int mark_all_step(store_txn *t, project_invalidation *i)
 int project_invalidate_apply(store_txn *t, store_op *op)
 {
     project_invalidation *i = CONTAINER_OF(op, project_invalidation, op);
-    SCOPED(arena_done)
-    arena a;
+    SCOPED(arena_done) arena a;
 
+    arena_init(&a, 0);
     if (op->at == 0)
         memset(&i->work, 0, sizeof(i->work));
     if (op->at == 0 || op->at != i->step)
@@ -523,7 +515,6 @@ int project_invalidate_apply(store_txn *t, store_op *op)
     i->step = op->at;
     if (!i->id.p)
         return mark_all_step(t, i);
-    arena_init(&a, 0);
     i->count = 1;
     return mark(t, i->id, i->now, &a);
 }

@@ -76,8 +76,7 @@ static int time_at_end(store_view *v, int index, bool last, int64_t *ret_time)
 
 static int last_run(store_view *v, int64_t *ret_time)
 {
-    SCOPED(arena_done)
-    arena a;
+    SCOPED(arena_done) arena a;
     refresh_state s = {0};
     str value;
 
