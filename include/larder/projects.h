@@ -260,7 +260,8 @@ struct refresh_task {
     /* the room's own */
     list link;
     struct projects *owner;
-    void *impl;
+    int64_t begun;
+    bool is_cancelled;
 };
 void projects_refresh(projects *p, refresh_task *t);
 void projects_refresh_cancel(refresh_task *t); /* the client has left; the run goes on; on_done still runs */

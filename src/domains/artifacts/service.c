@@ -91,7 +91,12 @@ static void on_deliver(timer *t)
     log->given += n;
     if (log->given == log->n)
         artifact_log_free(log);
-    if (!list_empty(&p->outbox))
+    projects_deliver_on(p);
+}
+
+void projects_deliver_on(projects *p)
+{
+    if (!list_empty(&p->outbox) && !timer_is_set(&p->deliver) && !p->stopping)
         (void)loop_timer_set(p->o.loop, &p->deliver, 0, on_deliver);
 }
 
@@ -102,9 +107,7 @@ void projects_deliver(projects *p, artifact_log *log)
         return;
     }
     list_push(&p->outbox, &log->link);
-    /* Without memory for the timer the scheduler's comes by. */
-    if (!timer_is_set(&p->deliver) && !p->stopping)
-        (void)loop_timer_set(p->o.loop, &p->deliver, 0, on_deliver);
+    projects_deliver_on(p);
 }
 
 void projects_tell(projects *p, const projects_event *e)
@@ -114,6 +117,11 @@ void projects_tell(projects *p, const projects_event *e)
 }
 
 /* ---- life ---- */
+static void on_upstream_idle(void *arg)
+{
+    projects_check_stopped(arg);
+}
+
 int projects_new(const projects_options *o, projects **ret_projects)
 {
     projects *p = mem_new(projects);
@@ -121,6 +129,19 @@ int projects_new(const projects_options *o, projects **ret_projects)
     if (!p)
         return -ENOMEM;
     p->o = *o;
+    p->upstream = (upstream){.loop = o->loop,
+                             .store = o->store,
+                             .github = o->github,
+                             .retry_max_ms = o->refresh_interval_ms,
+                             .on_idle = on_upstream_idle,
+                             .arg = p};
+    if (upstream_init(&p->upstream) < 0) {
+        mem_free(p);
+        return -ENOMEM;
+    }
+    list_init(&p->refreshes);
+    list_init(&p->asked);
+    list_init(&p->waiting);
     list_init(&p->tasks);
     list_init(&p->outbox);
     list_init(&p->large);
@@ -136,6 +157,8 @@ void projects_configure(projects *p, const projects_options *o)
     p->o.refresh_interval_ms = o->refresh_interval_ms;
     p->o.ttl_ms = o->ttl_ms;
     p->o.concurrency = o->concurrency;
+    p->upstream.retry_max_ms = o->refresh_interval_ms;
+    p->upstream.quota_at = 0; /* GitHub may be another one now */
     projects_wake(p);
 }
 
@@ -145,14 +168,9 @@ int projects_start(projects *p)
     return 0;
 }
 
-void projects_wake(projects *p)
-{
-    (void)p;
-}
-
 void projects_check_stopped(projects *p)
 {
-    if (!p->stopped || p->large_runs || !list_empty(&p->tasks))
+    if (!p->stopped || p->large_runs || !list_empty(&p->tasks) || !schedule_is_idle(p))
         return;
     void (*stopped)(void *) = p->stopped;
     p->stopped = NULL;
@@ -164,6 +182,7 @@ static void on_stop_turn(post *n)
     projects *p = CONTAINER_OF(n, projects, stop);
 
     p->stopped = p->tell_stopped;
+    schedule_stopped(p);
     projects_check_stopped(p);
 }
 
@@ -171,6 +190,7 @@ void projects_stop(projects *p, void (*stopped)(void *arg), void *arg)
 {
     p->stopping = true;
     loop_timer_cancel(p->o.loop, &p->deliver);
+    schedule_stop(p);
     p->tell_stopped = stopped;
     p->stopped_arg = arg;
     p->stop.fn = on_stop_turn;
@@ -185,6 +205,8 @@ void projects_free(projects *p)
         return;
     while ((l = list_pop(&p->outbox)))
         artifact_log_free(CONTAINER_OF(l, artifact_log, link));
+    schedule_done(p);
+    upstream_done(&p->upstream);
     mem_free(p);
 }
 

@@ -27,6 +27,21 @@ void artifact_log_free(artifact_log *log);    /* NULL is fine */
 void artifact_log_cut(artifact_log *log, size_t n); /* at the start of apply: what a failed try added is forgotten */
 int artifact_log_add(artifact_log *log, const artifact *a, bool live, bool became_outdated);
 
+/* A refresh of all projects that somebody asked for; who asks meanwhile, shares it. */
+#define RUN_ERRORS_MAX 100
+typedef struct all_run {
+    bool is_on, walked; /* walked: all have begun or need no refresh */
+    list tasks;         /* refresh_task.link */
+    arena arena;        /* of the errors */
+    str errors[RUN_ERRORS_MAX];
+    size_t n_errors;    /* may be more than are kept */
+    char behind[PROJECT_ID_MAX]; /* the walk goes on behind this id */
+    size_t behind_n;
+    unsigned under_way; /* refreshes that count in it */
+    int64_t total, done, refreshed, limited, retry_at;
+    bool changed;
+} all_run;
+
 struct projects {
     projects_options o;
     projects_stats stats;
@@ -36,6 +51,21 @@ struct projects {
     list large;                    /* project_write.link: wait to be alone */
     bool large_runs, large_is_due; /* one of them, or the recovery; something is to be recovered */
     store_op recovery;
+
+    /* refreshes: schedule.c */
+    upstream upstream;
+    list refreshes; /* refresh.link: under way, `running` of them */
+    unsigned running;
+    list asked, waiting; /* refresh_task.link: not looked at yet; for want of room */
+    all_run all[2];      /* by their force */
+    post pump;
+    bool pump_is_posted;
+    timer look;
+    unsigned turn;                /* whose turn it is to begin one */
+    int64_t pick_at, hold_until; /* mono ms: when the next that is due may begin; nothing that is due before */
+    store_op last_run;
+    int64_t run_ended_at;
+    bool has_run, notes_run; /* since the last one was noted; it is being noted */
     bool stopping;
     post stop;
     void (*tell_stopped)(void *arg), (*stopped)(void *arg); /* stopped: from the turn after projects_stop on */
@@ -44,8 +74,15 @@ struct projects {
 
 /* ---- for all files of the room, on the loop ---- */
 void projects_deliver(projects *p, artifact_log *log); /* takes the log */
+void projects_deliver_on(projects *p);                 /* in case there was no memory for it */
 void projects_tell(projects *p, const projects_event *e);
 void projects_wake(projects *p); /* something may be due earlier than was known: the scheduler looks again */
 void projects_check_stopped(projects *p);
+
+/* ---- schedule.c ---- */
+void schedule_stop(projects *p);    /* asks refreshes to end */
+void schedule_stopped(projects *p); /* in a later turn: who still waits hears it */
+bool schedule_is_idle(const projects *p);
+void schedule_done(projects *p);
 
 #endif

@@ -1,0 +1,550 @@
+/* Which projects are refreshed next. Three ask for what room there is, and take turns: clients that wait for one
+ * project, runs over all, and the time.
+ *
+ * What is due by the time begins one at a time, ten times as fast as it must on average, but at most one a second: so
+ * what has piled up while the server was down, or was invalidated, is spread out. Nothing but next_refresh_at in the
+ * store says what is due; what was cut off is due still. */
+#include "larder/log.h"
+#include "refresh.h"
+
+#define LOOK_AGAIN_MS MINUTES(1) /* how often the timer looks at least: the wall clock may jump */
+#define PACE_MAX_MS SECONDS(1)
+#define WALK_AT_ONCE 256 /* projects a run over all looks at in one turn */
+
+static void post_pump(projects *p);
+
+/* ---- the ends of tasks ---- */
+static void task_end(refresh_task *t, int status)
+{
+    t->status = status;
+    t->duration_ms = loop_now_mono_ms(t->owner->o.loop) - t->begun;
+    list_remove(&t->link);
+    t->on_done(t);
+}
+
+static void task_add_error(refresh_task *t, str text, size_t most)
+{
+    str *v = t->errors.n ? (str *)(uintptr_t)t->errors.v : arena_array(t->arena, str, most);
+    const str copy = v ? arena_dup(t->arena, text) : STR_NULL;
+
+    if (!copy.p) {
+        t->status = -ENOMEM;
+        return;
+    }
+    v[t->errors.n] = copy;
+    t->errors.v = v;
+    t->errors.n++;
+}
+
+static str quota_text(arena *a, int64_t n, int64_t until)
+{
+    char when[RFC3339_LEN + 1];
+
+    rfc3339_format(until, when);
+    return arena_printf(a,
+                        "GitHub's quota is used up until %s: %lld project%s keep%s the versions known so far, and %s "
+                        "refreshed then",
+                        when, (long long)n, n == 1 ? "" : "s", n == 1 ? "s" : "", n == 1 ? "is" : "are");
+}
+
+static str error_text(arena *a, const refresh *r, str what)
+{
+    return arena_printf(a, STR_FMT ": " STR_FMT, STR_ARG(r->name), STR_ARG(what));
+}
+
+static void task_over(refresh_task *t, refresh *r)
+{
+    t->status = r->cancelled ? -ECANCELED : 0;
+    t->projects_refreshed = !r->why.p && !r->is_limited && !r->cancelled;
+    t->changes_detected = r->changed;
+    if (r->why.p)
+        task_add_error(t, error_text(&r->arena, r, r->why), REFRESH_REMARKS + 2);
+    if (r->is_limited)
+        task_add_error(t, quota_text(&r->arena, 1, r->retry_at), REFRESH_REMARKS + 2);
+    for (size_t i = 0; i < r->n_remarks; i++)
+        task_add_error(t, error_text(&r->arena, r, r->remarks[i]), REFRESH_REMARKS + 2);
+    task_end(t, t->status);
+}
+
+/* ---- runs over all ---- */
+static void run_add_error(all_run *run, str text)
+{
+    if (run->n_errors < RUN_ERRORS_MAX) {
+        run->errors[run->n_errors] = arena_dup(&run->arena, text);
+        if (!run->errors[run->n_errors].p)
+            run->errors[run->n_errors] = STR("out of memory");
+    }
+    run->n_errors++;
+}
+
+static void tell_run(projects *p, const all_run *run, projects_event_kind kind, const refresh *r)
+{
+    projects_tell(p, &(projects_event){.kind = kind,
+                                       .project_id = r ? r->id : STR_NULL,
+                                       .project_name = r ? r->name : STR_NULL,
+                                       .done = run->done,
+                                       .total = run->total,
+                                       .refreshed = run->refreshed,
+                                       .errors = (int64_t)run->n_errors,
+                                       .changes_detected = run->changed});
+}
+
+static void run_over_one(projects *p, all_run *run, const refresh *r)
+{
+    SCOPED(arena_done)
+    arena a;
+
+    arena_init(&a, 0);
+    run->under_way--;
+    run->done++;
+    run->refreshed += !r->why.p && !r->is_limited && !r->cancelled;
+    run->changed |= r->changed;
+    if (r->why.p)
+        run_add_error(run, error_text(&a, r, r->why));
+    for (size_t i = 0; i < r->n_remarks; i++)
+        run_add_error(run, error_text(&a, r, r->remarks[i]));
+    if (r->is_limited) {
+        run->limited++;
+        run->retry_at = r->retry_at > run->retry_at ? r->retry_at : run->retry_at;
+    }
+    tell_run(p, run, REFRESH_PROGRESS, r);
+}
+
+static void run_task_over(const all_run *run, refresh_task *t, int status)
+{
+    const size_t most = RUN_ERRORS_MAX, kept = run->n_errors < most ? run->n_errors : most;
+
+    t->status = status;
+    t->projects_refreshed = run->refreshed;
+    t->changes_detected = run->changed;
+    for (size_t i = 0; i < kept && t->status == 0; i++) {
+        const bool is_last = i == most - 1 && run->n_errors > most;
+        task_add_error(t, is_last ? arena_printf(t->arena, "and %zu more", run->n_errors - i) : run->errors[i], most);
+    }
+    task_end(t, t->status);
+}
+
+static void run_end(projects *p, all_run *run, int status)
+{
+    list *l;
+
+    run->is_on = false;
+    if (run->limited)
+        run_add_error(run, quota_text(&run->arena, run->limited, run->retry_at));
+    tell_run(p, run, REFRESH_FINISHED, NULL);
+    while ((l = list_pop(&run->tasks)))
+        run_task_over(run, CONTAINER_OF(l, refresh_task, link), status);
+    arena_done(&run->arena);
+}
+
+static void run_join(projects *p, refresh_task *t)
+{
+    /* A run with force is good for those without it too. */
+    all_run *run = p->all[true].is_on ? &p->all[true] : &p->all[t->force];
+
+    if (!run->is_on) {
+        store_view *v = store_read_begin(p->o.store);
+        *run = (all_run){.is_on = true, .total = (int64_t)store_count(v, &projects_ks)};
+        store_read_end(v);
+        arena_init(&run->arena, 0);
+        list_init(&run->tasks);
+        tell_run(p, run, REFRESH_STARTED, NULL);
+        p->has_run = true;
+    }
+    list_push(&run->tasks, &t->link);
+}
+
+/* ---- one has ended ---- */
+void refresh_over(refresh *r)
+{
+    projects *p = r->owner;
+    list *l;
+
+    if (r->why.p)
+        p->stats.failed++;
+    else if (!r->cancelled && !r->is_limited)
+        p->stats.refreshed++;
+    p->stats.changed += r->changed;
+    if (!r->begun_by_all)
+        projects_tell(p, &(projects_event){.kind = REFRESH_FINISHED,
+                                           .project_id = r->id,
+                                           .project_name = r->name,
+                                           .done = 1,
+                                           .total = 1,
+                                           .refreshed = !r->why.p && !r->is_limited && !r->cancelled,
+                                           .errors = r->why.p || r->is_limited,
+                                           .changes_detected = r->changed,
+                                           .why = r->why});
+    for (unsigned force = 0; force < 2; force++)
+        if (r->for_all[force])
+            run_over_one(p, &p->all[force], r);
+    while ((l = list_pop(&r->tasks)))
+        task_over(CONTAINER_OF(l, refresh_task, link), r);
+}
+
+/* ---- beginning one ---- */
+static bool is_fresh(const projects *p, const project *of)
+{
+    const int64_t now = loop_now_wall_ms(p->o.loop);
+
+    return project_standing_of(of) == STANDS_BY_TIME && now - of->last_fetched < p->o.ttl_ms;
+}
+
+/* -ENOMEM. Who waited for it for want of room shares it. */
+static int begin(projects *p, const project *of, bool patient, bool by_all, refresh **ret_refresh)
+{
+    refresh *r;
+    const int err = refresh_begin(p, of, patient, &r);
+
+    if (err < 0)
+        return err;
+    r->begun_by_all = by_all;
+    if (!by_all)
+        projects_tell(
+            p, &(projects_event){.kind = REFRESH_STARTED, .project_id = r->id, .project_name = r->name, .total = 1});
+    for (list *l = p->waiting.next, *next; l != &p->waiting; l = next) {
+        next = l->next;
+        if (!str_eq(CONTAINER_OF(l, refresh_task, link)->id, r->id))
+            continue;
+        list_remove(l);
+        list_push(&r->tasks, l);
+    }
+    *ret_refresh = r;
+    return 0;
+}
+
+/* ---- clients that wait for one project ---- */
+/* What can be said at once is said at once: that it isn't there, is fresh, or under way already. */
+static void look_at(projects *p, refresh_task *t)
+{
+    SCOPED(arena_done)
+    arena a;
+    store_view *v = store_read_begin(p->o.store);
+    project of = {0};
+
+    arena_init(&a, 0);
+    const int err = project_load(v, &a, t->id, &of);
+    const bool fresh = err == 0 && !t->force && is_fresh(p, &of);
+    store_read_end(v);
+    refresh *r = refresh_find(p, t->id);
+    if (err < 0 || (fresh && !r))
+        task_end(t, err);
+    else
+        list_push(r ? &r->tasks : &p->waiting, &t->link);
+}
+
+static void look_at_asked(projects *p)
+{
+    list *l;
+
+    while ((l = list_pop(&p->asked))) {
+        refresh_task *t = CONTAINER_OF(l, refresh_task, link);
+        if (t->is_cancelled || p->stopping)
+            task_end(t, -ECANCELED);
+        else if (t->id.p)
+            look_at(p, t);
+        else
+            run_join(p, t);
+    }
+}
+
+static bool begin_waiting(projects *p)
+{
+    SCOPED(arena_done)
+    arena a;
+    project of = {0};
+    refresh *r;
+
+    if (list_empty(&p->waiting))
+        return false;
+    refresh_task *t = CONTAINER_OF(p->waiting.next, refresh_task, link);
+    arena_init(&a, 0);
+    store_view *v = store_read_begin(p->o.store);
+    int err = project_load(v, &a, t->id, &of);
+    if (err == 0)
+        err = begin(p, &of, false, false, &r); /* takes all that wait for it */
+    store_read_end(v);
+    if (err < 0)
+        task_end(t, err);
+    return true;
+}
+
+/* ---- runs over all take one after the other ---- */
+/* True: one has begun. */
+static bool run_take(projects *p, all_run *run, const project *of)
+{
+    const bool force = run == &p->all[true];
+    refresh *r = refresh_find(p, of->id);
+
+    if (!r && !force && is_fresh(p, of)) {
+        run->done++;
+        return false;
+    }
+    const bool is_new = !r;
+    if (!r && begin(p, of, false, true, &r) < 0) {
+        run->done++;
+        run_add_error(run, STR("out of memory"));
+        return false;
+    }
+    r->for_all[force] = true;
+    run->under_way++;
+    return is_new;
+}
+
+static bool run_walk(projects *p, all_run *run)
+{
+    SCOPED(arena_done)
+    arena a;
+    store_cursor *c = NULL;
+    store_item item;
+    bool begun = false, more = true;
+    const str behind = str_of(run->behind, run->behind_n);
+    store_view *v = store_read_begin(p->o.store);
+
+    arena_init(&a, 0);
+    int err = store_walk(v, &projects_ks, STORE_BY_KEY, STR_NULL, behind.n ? behind : STR_NULL, false, &c);
+    for (size_t n = 0; err == 0 && !begun && n < WALK_AT_ONCE && (more = store_next(c, &item)); n++) {
+        project of = {0};
+        if (str_eq(item.key, behind) || item.key.n > sizeof(run->behind)) /* the walk begins with it */
+            continue;
+        arena_reset(&a);
+        err = record_decode(&project_schema, &a, item.value, &of);
+        memcpy(run->behind, item.key.p, item.key.n);
+        run->behind_n = item.key.n;
+        if (err == 0)
+            begun = run_take(p, run, &of);
+    }
+    if (err == 0 && !more)
+        err = store_cursor_error(c);
+    store_cursor_end(c);
+    store_read_end(v);
+    if (err < 0)
+        run_add_error(run, str_c(err_text(err)));
+    run->walked = err < 0 || !more;
+    if (!begun && !run->walked) /* on in another turn */
+        post_pump(p);
+    return begun;
+}
+
+static bool begin_of_runs(projects *p)
+{
+    for (unsigned force = 0; force < 2; force++)
+        if (p->all[force].is_on && !p->all[force].walked && run_walk(p, &p->all[force]))
+            return true;
+    return false;
+}
+
+/* ---- what is due by the time ---- */
+/* The first that is not under way, and when it is due. -ENOENT. */
+static int first_due(projects *p, store_view *v, arena *a, project *ret_project)
+{
+    store_cursor *c;
+    store_item item;
+    int err = store_walk(v, &projects_ks, PROJECTS_BY_NEXT_REFRESH, STR_NULL, STR_NULL, false, &c);
+
+    if (err < 0)
+        return err;
+    err = -ENOENT;
+    while (err == -ENOENT && store_next(c, &item)) {
+        if (refresh_find(p, item.key))
+            continue;
+        err = project_load(v, a, item.key, ret_project);
+    }
+    if (err == -ENOENT && store_cursor_error(c) < 0)
+        err = store_cursor_error(c);
+    store_cursor_end(c);
+    return err;
+}
+
+static int64_t pace(projects *p, store_view *v)
+{
+    const int64_t n = (int64_t)store_count(v, &projects_ks), each = p->o.refresh_interval_ms / 10 / (n > 0 ? n : 1);
+
+    return each < PACE_MAX_MS ? each : PACE_MAX_MS;
+}
+
+static bool begin_due(projects *p)
+{
+    SCOPED(arena_done)
+    arena a;
+    const int64_t mono = loop_now_mono_ms(p->o.loop), now = loop_now_wall_ms(p->o.loop);
+    project of = {0};
+    refresh *r;
+
+    if (mono < p->pick_at || mono < p->hold_until || !store_is_writable(p->o.store))
+        return false;
+    arena_init(&a, 0);
+    store_view *v = store_read_begin(p->o.store);
+    int err = first_due(p, v, &a, &of);
+    const bool is_due = err == 0 && of.next_refresh_at <= now;
+    if (is_due) {
+        p->pick_at = mono + pace(p, v);
+        p->has_run = true;
+        err = begin(p, &of, true, false, &r);
+    }
+    store_read_end(v);
+    return is_due && err == 0;
+}
+
+/* ---- the pump ---- */
+static int last_run_apply(store_txn *t, store_op *op)
+{
+    projects *p = CONTAINER_OF(op, projects, last_run);
+    const refresh_state s = {.last_run = p->run_ended_at};
+    buf b = BUF_INIT;
+
+    record_encode(&refresh_state_schema, &s, &b);
+    const int r = b.err ? b.err : store_put(t, &refresh_state_ks, STR("state"), buf_view(&b));
+    buf_done(&b);
+    return r;
+}
+
+static void on_last_run(store_op *op, int status)
+{
+    projects *p = CONTAINER_OF(op, projects, last_run);
+
+    (void)status; /* the next run notes itself */
+    p->notes_run = false;
+    projects_check_stopped(p);
+}
+
+/* All that was due has been refreshed: a run has ended. */
+static void note_run(projects *p)
+{
+    if (!p->has_run || p->notes_run || p->running > 0)
+        return;
+    p->has_run = false;
+    p->notes_run = true;
+    p->run_ended_at = loop_now_wall_ms(p->o.loop);
+    p->last_run = (store_op){.apply = last_run_apply, .done = on_last_run};
+    store_submit(p->o.store, &p->last_run);
+}
+
+static void on_look(timer *t)
+{
+    post_pump(CONTAINER_OF(t, projects, look));
+}
+
+static int64_t later(int64_t a, int64_t b)
+{
+    return a > b ? a : b;
+}
+
+/* When something is due that could begin; without room the end of a refresh comes by. */
+static void look_later(projects *p)
+{
+    SCOPED(arena_done)
+    arena a;
+    const int64_t mono = loop_now_mono_ms(p->o.loop), now = loop_now_wall_ms(p->o.loop);
+    int64_t delay = LOOK_AGAIN_MS;
+    project of = {0};
+
+    arena_init(&a, 0);
+    store_view *v = store_read_begin(p->o.store);
+    if (first_due(p, v, &a, &of) == 0) {
+        const int64_t due = of.next_refresh_at - now, free = later(p->pick_at, p->hold_until) - mono;
+        if (due > 0)
+            note_run(p);
+        if (p->running < p->o.concurrency && store_is_writable(p->o.store) && later(due, free) < delay)
+            delay = later(later(due, free), 1);
+    } else {
+        note_run(p);
+    }
+    store_read_end(v);
+    if (loop_timer_set(p->o.loop, &p->look, delay, on_look) < 0)
+        log_error("no memory for a timer: projects are not refreshed by themselves", LOG_INT("delay_ms", delay));
+}
+
+static void on_pump(post *n)
+{
+    bool (*const feeds[])(projects *) = {begin_waiting, begin_of_runs, begin_due};
+    projects *p = CONTAINER_OF(n, projects, pump);
+
+    p->pump_is_posted = false;
+    if (p->stopping) {
+        look_at_asked(p); /* they hear no */
+        projects_check_stopped(p);
+        return;
+    }
+    projects_recover(p);
+    projects_deliver_on(p);
+    look_at_asked(p);
+    for (size_t idle = 0; idle < COUNT_OF(feeds) && p->running < p->o.concurrency;)
+        idle = feeds[p->turn++ % COUNT_OF(feeds)](p) ? 0 : idle + 1;
+    for (unsigned force = 0; force < 2; force++)
+        if (p->all[force].is_on && p->all[force].walked && p->all[force].under_way == 0)
+            run_end(p, &p->all[force], 0);
+    look_later(p);
+}
+
+static void post_pump(projects *p)
+{
+    if (p->pump_is_posted)
+        return;
+    p->pump_is_posted = true;
+    p->pump.fn = on_pump;
+    loop_post(p->o.loop, &p->pump);
+}
+
+void projects_wake(projects *p)
+{
+    post_pump(p);
+}
+
+/* ---- what others call ---- */
+void projects_refresh(projects *p, refresh_task *t)
+{
+    t->owner = p;
+    t->status = 0;
+    t->projects_refreshed = 0;
+    t->changes_detected = false;
+    t->errors = (strs){0};
+    t->begun = loop_now_mono_ms(p->o.loop);
+    list_push(&p->asked, &t->link);
+    post_pump(p);
+}
+
+void projects_refresh_cancel(refresh_task *t)
+{
+    t->is_cancelled = true;
+    list_remove(&t->link);
+    list_push(&t->owner->asked, &t->link);
+    post_pump(t->owner);
+}
+
+static void cancel_tasks(list *tasks)
+{
+    list *l;
+
+    while ((l = list_pop(tasks)))
+        task_end(CONTAINER_OF(l, refresh_task, link), -ECANCELED);
+}
+
+void schedule_stop(projects *p)
+{
+    loop_timer_cancel(p->o.loop, &p->look);
+    refresh_cancel_all(p);
+}
+
+/* In the turn after. */
+void schedule_stopped(projects *p)
+{
+    cancel_tasks(&p->asked);
+    cancel_tasks(&p->waiting);
+    for (unsigned force = 0; force < 2; force++)
+        if (p->all[force].is_on)
+            cancel_tasks(&p->all[force].tasks);
+}
+
+bool schedule_is_idle(const projects *p)
+{
+    return p->running == 0 && !p->notes_run && !p->pump_is_posted && list_empty(&p->upstream.questions) &&
+           list_empty(&p->asked);
+}
+
+void schedule_done(projects *p)
+{
+    for (unsigned force = 0; force < 2; force++)
+        if (p->all[force].is_on)
+            arena_done(&p->all[force].arena);
+}
