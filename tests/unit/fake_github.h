@@ -30,6 +30,7 @@ typedef struct fake_repo {
     bool truncated;      /* its tree is too long to be told */
     bool is_private;     /* only with a token */
     const char *renamed; /* the name it goes by today */
+    const char *tag;     /* of the newest commit */
     unsigned commits, under_way, most_under_way;
     unsigned asked[ASK_KINDS];
     int64_t last_asked; /* for the commit: wall ms */
@@ -256,7 +257,9 @@ static inline github_result fake_repository(fake_ask *a)
 static inline github_result fake_answer_commit(fake_ask *a)
 {
     github_op *op = a->op;
-    if (strcmp(a->ref, a->repo->branch) != 0 && strcmp(a->ref, a->repo->sha) != 0)
+    const fake_repo *r = a->repo;
+    if (strcmp(a->ref, r->branch) != 0 && strcmp(a->ref, r->sha) != 0 && strcmp(a->ref, "HEAD") != 0 &&
+        (!r->tag || strcmp(a->ref, r->tag) != 0))
         return GITHUB_NOT_FOUND;
     if (op->etag.p && str_eq(op->etag, str_c(a->repo->sha))) { /* its tags are the commits' names */
         a->owner->not_modified++;

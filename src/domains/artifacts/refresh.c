@@ -104,6 +104,31 @@ static void fail(refresh *r, str why)
 /* ---- writing ---- */
 static void make(refresh *r);
 
+static void on_marked(store_op *op, int status)
+{
+    (void)status; /* then it is found at its next refresh */
+    end(CONTAINER_OF(op, refresh, mark.op));
+}
+
+/* It was invalidated while it was refreshed: what was written may be older than that. */
+static void mark_anew(refresh *r)
+{
+    projects *p = r->owner;
+
+    move(r, REFRESH_NOTE);
+    r->mark = (project_invalidation){
+        .op = {.apply = project_invalidate_apply, .done = on_marked}, .id = r->id, .now = loop_now_wall_ms(p->o.loop)};
+    store_submit(p->o.store, &r->mark.op);
+}
+
+void refresh_once_more(projects *p, str id)
+{
+    for (list *l = p->refreshes.next; l != &p->refreshes; l = l->next) {
+        refresh *r = CONTAINER_OF(l, refresh, link);
+        r->again |= !id.p || str_eq(r->id, id);
+    }
+}
+
 static void on_wrote(project_write *w, int status)
 {
     refresh *r = CONTAINER_OF(w, refresh, write);
@@ -113,6 +138,7 @@ static void on_wrote(project_write *w, int status)
         /* Where it is not, nobody was told that it had failed. */
         r->changed = w->forgets || w->added || w->removed || w->changed ||
                      str_eq(r->is.status, STR("error")) != (r->why.p != NULL);
+        w->log->project_name = arena_dup(&w->log->arena, w->name); /* null without memory: no harm */
         projects_deliver(p, w->log);
         w->log = NULL;
     }
@@ -126,6 +152,8 @@ static void on_wrote(project_write *w, int status)
     }
     if (status == 0 && r->why.p && !w->forgets)
         note_failure(r);
+    else if (status == 0 && r->again && !w->forgets)
+        mark_anew(r);
     else
         end(r);
 }
@@ -140,7 +168,7 @@ static int64_t next_time(const refresh *r, int64_t now)
 {
     const int64_t interval = r->owner->o.refresh_interval_ms, tenth = interval / 10;
 
-    if (r->again || is_other_than_was(r))
+    if (is_other_than_was(r))
         return now + AGAIN_MS;
     if (r->is_limited) /* those that wait for the same moment come one after the other */
         return r->retry_at + (int64_t)random_below((uint64_t)tenth + 1);

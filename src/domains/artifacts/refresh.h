@@ -62,6 +62,7 @@ typedef struct refresh {
     unsigned makes;
     project_write write;
     project_note note;
+    project_invalidation mark;
     bool changed;
 } refresh;
 

@@ -255,10 +255,10 @@ static bool begin_waiting(projects *p)
     project of = {0};
     refresh *r;
 
+    arena_init(&a, 0);
     if (list_empty(&p->waiting))
         return false;
     refresh_task *t = CONTAINER_OF(p->waiting.next, refresh_task, link);
-    arena_init(&a, 0);
     store_view *v = store_read_begin(p->o.store);
     int err = project_load(v, &a, t->id, &of);
     if (err == 0)
@@ -371,9 +371,9 @@ static bool begin_due(projects *p)
     project of = {0};
     refresh *r;
 
+    arena_init(&a, 0);
     if (mono < p->pick_at || mono < p->hold_until || !store_is_writable(p->o.store))
         return false;
-    arena_init(&a, 0);
     store_view *v = store_read_begin(p->o.store);
     int err = first_due(p, v, &a, &of);
     const bool is_due = err == 0 && of.next_refresh_at <= now;

@@ -79,7 +79,8 @@ void projects_tell(projects *p, const projects_event *e);
 void projects_wake(projects *p); /* something may be due earlier than was known: the scheduler looks again */
 void projects_check_stopped(projects *p);
 
-/* ---- schedule.c ---- */
+/* ---- refresh.c, schedule.c ---- */
+void refresh_once_more(projects *p, str id); /* invalidated: those under way may have read it before. Null: all */
 void schedule_stop(projects *p);    /* asks refreshes to end */
 void schedule_stopped(projects *p); /* in a later turn: who still waits hears it */
 bool schedule_is_idle(const projects *p);

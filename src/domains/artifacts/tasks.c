@@ -225,6 +225,7 @@ static void on_invalidated(store_op *op, int status)
     projects *p = t->owner;
 
     t->ret_count = k->invalidation.count;
+    refresh_once_more(p, t->id);
     if (status == 0)
         tell_changed(p, t->id, STR_NULL, false);
     projects_wake(p); /* also after an error: some may be marked */

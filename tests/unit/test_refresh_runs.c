@@ -1,0 +1,285 @@
+/* Refreshes one after the other: what they learn, what they cost, who shares them. */
+#include "depot.h"
+
+#define SKILL(version) "---\nname: pdf\ndescription: Reads them\nversion: " version "\n---\n"
+
+static fake_repo *stock(depot *d, const char *name, const char *version)
+{
+    char text[200];
+    fake_repo *r = fake_repo_new(&d->github, "acme", name);
+    snprintf(text, sizeof(text), SKILL("%s"), version);
+    fake_put(r, "skills/pdf/SKILL.md", text);
+    fake_put(r, "skills/xls/SKILL.md", "---\nname: xls\ndescription: Sheets\n---\n");
+    fake_put(r, "docs/notes.txt", "nothing\n");
+    fake_commit(r);
+    return r;
+}
+
+static const deployed ONE[] = {{"pdf", "github:acme/tools/skills/pdf", "1.0.0", NULL, NULL}};
+
+static void a_reported_project_soon_knows_what_upstream_has(void **state)
+{
+    (void)state;
+    depot d;
+    arena a;
+    depot_open(&d);
+    arena_init(&a, 0);
+    stock(&d, "tools", "1.2.0");
+    assert_int_equal(depot_report(&d, "ci", ONE, 1), 0);
+    assert_artifacts(&d, "ci", "pdf 1.0.0 -;");
+    depot_live(&d, SECONDS(5));
+    assert_artifacts(&d, "ci", "pdf 1.0.0 1.2.0 outdated;");
+    assert_string_equal(d.last_outdated, "pdf 1.0.0->1.2.0");
+    const project p = depot_project(&d, &a, "ci");
+    assert_str(p.status, "active");
+    assert_int_equal(p.outdated_count, 1);
+    assert_in_range(p.next_refresh_at, DEPOT_NOW + DEPOT_INTERVAL * 9 / 10, DEPOT_NOW + DEPOT_INTERVAL * 12 / 10);
+    assert_int_equal(d.github.asked_in_all, 3); /* commit, tree, archive */
+    assert_int_equal(projects_stats_of(d.projects)->refreshed, 1);
+    arena_done(&a);
+    depot_close(&d);
+}
+
+static void without_a_change_a_refresh_costs_one_conditional_request(void **state)
+{
+    (void)state;
+    depot d;
+    depot_open(&d);
+    stock(&d, "tools", "1.2.0");
+    assert_int_equal(depot_report(&d, "ci", ONE, 1), 0);
+    depot_live(&d, SECONDS(5));
+    for (unsigned i = 1; i <= 3; i++) {
+        depot_pass(&d, SECONDS(1));
+        assert_int_equal(depot_refresh(&d, "ci", true), 1);
+        assert_int_equal(d.github.asked_in_all, 3 + i);
+        assert_int_equal(d.github.not_modified, i);
+    }
+    depot_close(&d);
+}
+
+static void another_commit_costs_the_archive_only_where_deployed_content_changed(void **state)
+{
+    (void)state;
+    depot d;
+    depot_open(&d);
+    fake_repo *r = stock(&d, "tools", "1.2.0");
+    assert_int_equal(depot_report(&d, "ci", ONE, 1), 0);
+    depot_live(&d, SECONDS(5));
+    fake_put(r, "docs/notes.txt", "something\n");
+    fake_commit(r);
+    depot_pass(&d, SECONDS(1));
+    assert_int_equal(depot_refresh(&d, "ci", true), 1);
+    assert_int_equal(r->asked[ASK_TREE], 2);
+    assert_int_equal(r->asked[ASK_ARCHIVE], 1);
+    fake_put(r, "skills/pdf/SKILL.md", SKILL("2.0.0"));
+    fake_commit(r);
+    depot_pass(&d, SECONDS(1));
+    assert_int_equal(depot_refresh(&d, "ci", true), 1);
+    assert_int_equal(r->asked[ASK_ARCHIVE], 2);
+    assert_artifacts(&d, "ci", "pdf 1.0.0 2.0.0 outdated;");
+    depot_close(&d);
+}
+
+static void all_artifacts_and_projects_of_a_run_share_one_question(void **state)
+{
+    static const deployed two[] = {{"pdf", "github:acme/tools/skills/pdf", "1.0.0", NULL, NULL},
+                                   {"xls", "github:Acme/Tools/skills/xls", "1.0.0", NULL, NULL}};
+    (void)state;
+    depot d;
+    depot_open(&d);
+    fake_repo *r = stock(&d, "tools", "1.2.0");
+    for (unsigned i = 0; i < 20; i++) {
+        char id[20];
+        snprintf(id, sizeof(id), "p%02u", i);
+        assert_int_equal(depot_report(&d, id, two, 2), 0);
+    }
+    depot_settle(&d);
+    depot_pass(&d, SECONDS(1));
+    const unsigned before = r->asked[ASK_COMMIT];
+    assert_int_equal(depot_refresh(&d, NULL, true), 20);
+    assert_int_equal(r->asked[ASK_COMMIT], before + 1);
+    assert_int_equal(r->asked[ASK_TREE], 1);
+    assert_in_range(d.most_running, 2, 3);
+    depot_close(&d);
+}
+
+static void versions_without_a_manifest_s_are_the_tag_or_the_commit_of_the_content(void **state)
+{
+    static const deployed some[] = {{"head", "github:acme/tools/skills/xls", "1.0.0", NULL, NULL},
+                                    {"lost", "github:acme/tools/skills/lost", "1.0.0", NULL, NULL},
+                                    {"none", "github:acme/absent/x", "1.0.0", NULL, NULL},
+                                    {"word", "github:acme/tools/skills/pdf@v3.0", "1.0.0", NULL, "7.7.7"},
+                                    {"pinned", "github:acme/tools/skills/xls@v3.0", "1.0.0", NULL, NULL},
+                                    {"plain", NULL, "1.0.0", NULL, NULL}};
+    (void)state;
+    depot d;
+    arena a;
+    depot_open(&d);
+    arena_init(&a, 0);
+    fake_repo *r = stock(&d, "tools", "1.2.0");
+    r->tag = "v3.0";
+    assert_int_equal(depot_report(&d, "ci", some, COUNT_OF(some)), 0);
+    depot_live(&d, SECONDS(5));
+    const str shown = depot_artifacts(&d, &a, "ci");
+    assert_true(str_find(shown, arena_printf(&a, "head 1.0.0 %.7s;", r->sha)) >= 0);
+    assert_true(str_find(shown, STR("lost 1.0.0 -;")) >= 0);
+    assert_true(str_find(shown, STR("none 1.0.0 -;")) >= 0);
+    assert_true(str_find(shown, STR("word 1.0.0 7.7.7 outdated;")) >= 0);
+    assert_true(str_find(shown, STR("pinned 1.0.0 v3.0")) >= 0);
+    assert_true(str_find(shown, STR("plain 1.0.0 -;")) >= 0);
+    /* Another commit with the same content is no other version. */
+    const str before = arena_dup(&a, shown);
+    fake_put(r, "docs/notes.txt", "other\n");
+    fake_commit(r);
+    depot_pass(&d, SECONDS(1));
+    wish w;
+    wish_begin(&w, &d, "ci", true);
+    assert_int_equal(wish_wait(&w, &d), 0);
+    assert_false(w.task.changes_detected);
+    assert_int_equal(w.task.errors.n, 1); /* acme/absent is not there: said, and no failure */
+    assert_true(str_find(w.task.errors.v[0], STR("acme/absent@HEAD is not there")) > 0);
+    wish_end(&w);
+    assert_true(str_eq(depot_artifacts(&d, &a, "ci"), before));
+    assert_str(depot_project(&d, &a, "ci").status, "active");
+    arena_done(&a);
+    depot_close(&d);
+}
+
+static void a_registered_repository_is_not_asked_for(void **state)
+{
+    static const deployed listed[] = {{"pdf", "github:acme/listed/skills/pdf", "1.0.0", NULL, NULL}};
+    (void)state;
+    depot d;
+    depot_open(&d);
+    d.catalogue = (upstream_answer){.version = STR("1.1.0")};
+    assert_int_equal(depot_report(&d, "ci", listed, 1), 0);
+    depot_live(&d, SECONDS(5));
+    assert_artifacts(&d, "ci", "pdf 1.0.0 1.1.0 outdated;");
+    assert_int_equal(d.github.asked_in_all, 0);
+    depot_close(&d);
+}
+
+static void a_refresh_that_need_not_be_is_none(void **state)
+{
+    (void)state;
+    depot d;
+    depot_open(&d);
+    stock(&d, "tools", "1.2.0");
+    assert_int_equal(depot_report(&d, "ci", ONE, 1), 0);
+    depot_live(&d, SECONDS(5));
+    const unsigned asked = d.github.asked_in_all;
+    assert_int_equal(depot_refresh(&d, "ci", false), 0);
+    assert_int_equal(depot_refresh(&d, NULL, false), 0);
+    assert_int_equal(d.github.asked_in_all, asked);
+    assert_int_equal(depot_refresh(&d, "nobody", true), -ENOENT);
+    assert_int_equal(depot_invalidate(&d, "ci"), 1);
+    assert_int_equal(depot_refresh(&d, "ci", false), 1);
+    depot_close(&d);
+}
+
+static void two_who_ask_at_once_share_one_run(void **state)
+{
+    (void)state;
+    depot d;
+    wish one, other, all, gone;
+    depot_open(&d);
+    fake_repo *r = stock(&d, "tools", "1.2.0");
+    assert_int_equal(depot_report(&d, "ci", ONE, 1), 0);
+    depot_live(&d, SECONDS(5));
+    depot_pass(&d, SECONDS(1));
+    const uint64_t before = projects_stats_of(d.projects)->refreshed;
+    const unsigned asked = r->asked[ASK_COMMIT];
+    d.github.hold = ASK_COMMIT;
+    wish_begin(&one, &d, "ci", true);
+    wish_begin(&gone, &d, "ci", true);
+    peer_run_until(d.loop, fake_holds(&d.github));
+    wish_begin(&other, &d, "ci", true);
+    wish_begin(&all, &d, NULL, true);
+    peer_turns(d.loop);
+    projects_refresh_cancel(&gone.task);
+    assert_int_equal(gone.done, 0); /* only later */
+    assert_int_equal(wish_wait(&gone, &d), -ECANCELED);
+    assert_int_equal(one.done + other.done + all.done, 0);
+    fake_release(&d.github);
+    assert_int_equal(wish_wait(&one, &d), 0);
+    assert_int_equal(wish_wait(&other, &d), 0);
+    assert_int_equal(wish_wait(&all, &d), 0);
+    assert_int_equal(one.task.projects_refreshed, 1);
+    assert_int_equal(other.task.projects_refreshed, 1);
+    assert_int_equal(all.task.projects_refreshed, 1);
+    assert_int_equal(projects_stats_of(d.projects)->refreshed, before + 1);
+    assert_int_equal(r->asked[ASK_COMMIT], asked + 1);
+    wish_end(&one), wish_end(&other), wish_end(&all), wish_end(&gone);
+    depot_close(&d);
+}
+
+static void what_is_reported_meanwhile_is_not_written_over(void **state)
+{
+    static const deployed newer[] = {{"pdf", "github:acme/tools/skills/pdf", "1.2.0", NULL, NULL}};
+    (void)state;
+    depot d;
+    wish w;
+    depot_open(&d);
+    stock(&d, "tools", "1.2.0");
+    assert_int_equal(depot_report(&d, "ci", ONE, 1), 0);
+    d.github.hold = ASK_COMMIT;
+    wish_begin(&w, &d, "ci", true);
+    peer_run_until(d.loop, fake_holds(&d.github));
+    assert_int_equal(depot_report(&d, "ci", newer, 1), 0);
+    fake_release(&d.github);
+    assert_int_equal(wish_wait(&w, &d), 0);
+    wish_end(&w);
+    assert_artifacts(&d, "ci", "pdf 1.2.0 1.2.0;");
+    depot_live(&d, SECONDS(5));
+    assert_artifacts(&d, "ci", "pdf 1.2.0 1.2.0;");
+    depot_close(&d);
+}
+
+static void content_decides_where_a_version_says_nothing(void **state)
+{
+    (void)state;
+    depot d;
+    arena a;
+    depot_open(&d);
+    arena_init(&a, 0);
+    fake_repo *r = fake_repo_new(&d.github, "acme", "tools");
+    fake_put(r, "commands/go.md", "# Go\n");
+    fake_commit(r);
+    /* SHA-256 of "go.md:" and git's name of "# Go\n" */
+    uint8_t blob[SHA1_LEN], digest[SHA256_LEN];
+    char hex[HEX_LEN(SHA1_LEN)], hash[HEX_LEN(SHA256_LEN) + 1] = "";
+    fake_blob_sha(fake_find(r, "commands/go.md"), blob);
+    hex_encode(blob, sizeof(blob), hex);
+    const str line = arena_printf(&a, "go.md:%.40s", hex);
+    sha256(line.p, line.n, digest);
+    hex_encode(digest, sizeof(digest), hash);
+    const deployed same[] = {{"go", "github:acme/tools/commands/go", "abc1234", hash, NULL}};
+    assert_int_equal(depot_report(&d, "ci", same, 1), 0);
+    depot_live(&d, SECONDS(5));
+    assert_true(str_find(depot_artifacts(&d, &a, "ci"), STR("outdated")) < 0);
+    assert_true(str_find(depot_artifacts(&d, &a, "ci"), arena_printf(&a, " %.7s;", r->sha)) > 0);
+    fake_put(r, "commands/go.md", "# Go on\n");
+    fake_commit(r);
+    depot_pass(&d, SECONDS(1));
+    assert_int_equal(depot_refresh(&d, "ci", true), 1);
+    assert_true(str_find(depot_artifacts(&d, &a, "ci"), STR("outdated")) > 0);
+    arena_done(&a);
+    depot_close(&d);
+}
+
+int main(void)
+{
+    const struct CMUnitTest tests[] = {
+        cmocka_unit_test(a_reported_project_soon_knows_what_upstream_has),
+        cmocka_unit_test(without_a_change_a_refresh_costs_one_conditional_request),
+        cmocka_unit_test(another_commit_costs_the_archive_only_where_deployed_content_changed),
+        cmocka_unit_test(all_artifacts_and_projects_of_a_run_share_one_question),
+        cmocka_unit_test(versions_without_a_manifest_s_are_the_tag_or_the_commit_of_the_content),
+        cmocka_unit_test(a_registered_repository_is_not_asked_for),
+        cmocka_unit_test(a_refresh_that_need_not_be_is_none),
+        cmocka_unit_test(two_who_ask_at_once_share_one_run),
+        cmocka_unit_test(what_is_reported_meanwhile_is_not_written_over),
+        cmocka_unit_test(content_decides_where_a_version_says_nothing),
+    };
+    return cmocka_run_group_tests(tests, NULL, NULL);
+}
