@@ -29,7 +29,7 @@ endif
 DEPS_BUILD := gcc libc6-dev binutils pkg-config libuv1-dev liblmdb-dev libmbedtls-dev node-llhttp libjansson-dev \
               libyaml-dev zlib1g-dev libdeflate-dev libxxhash-dev libutf8proc-dev uthash-dev ca-certificates
 DEPS_TEST  := libcmocka-dev clang llvm libclang-rt-14-dev python3-pytest python3-yaml python3-jsonschema nginx-light \
-              openssl curl $(if $(shell command -v npm),,nodejs npm)
+              chromium openssl curl $(if $(shell command -v npm),,nodejs npm)
 DEPS_BENCH := wrk nginx-light libsqlite3-dev libssl-dev linux-perf valgrind
 
 # $(call install,packages): asks dpkg, and apt only for what is missing. nginx is wanted as a program: where installing

@@ -296,7 +296,7 @@ static void a_pause_holds_the_page_wherever_it_falls(void **state)
         assert_int_equal(page_start(&p, &f), 0);
         if (when == 0)
             render_pause(&p.op);
-        peer_turns(f.w.loop);
+        peer_run_until(f.w.loop, f.farmers[0].renders == 1 && p.html.n >= p.pause_after);
         peer_turns(f.w.loop);
         assert_int_equal(p.done, 0);
         assert_in_range(p.html.n, p.pause_after, p.pause_after + 65536);
