@@ -6,8 +6,8 @@
 #include "tls_site.h"
 
 #define HEALTH                                      \
-    "HTTP/1.1 200 OK\r\nContent-Length: 78\r\n\r\n" \
-    "{\"status\":\"ok\",\"pool_size\":10,\"available_instances\":10,\"active_instances\":0}   "
+    "HTTP/1.1 200 OK\r\nContent-Length: 76\r\n\r\n" \
+    "{\"status\":\"ok\",\"pool_size\":10,\"available_instances\":10,\"active_instances\":0}"
 
 static cert ca, other_ca, good, unknown;
 static char ca_file[40];
@@ -75,7 +75,7 @@ static void a_trusted_service_renders(void **state)
     peer_run_until(s.f.w.loop, farm_service(&s.f, 0).heard_at > 0);
     assert_int_equal(render_fleet_capacity(s.f.fleet).available, 10);
     atomic_store(&s.server.say,
-                 "HTTP/1.1 503 No\r\nContent-Length: 33\r\n\r\n{\"success\":false,\"error\":\"is busy\"}");
+                 "HTTP/1.1 503 No\r\nContent-Length: 35\r\n\r\n{\"success\":false,\"error\":\"is busy\"}");
     page_init(&p, "https://example.com/");
     page_run(&p, &s.f);
     assert_str(p.op.error_type, "pool_unavailable");
