@@ -20,9 +20,10 @@ typedef struct dimension {
     unsigned action;
     strs match_ua;
 } dimension;
-#define ROW(name_, kind_, offset_, min_, max_, ...)                                            \
-    {                                                                                          \
-        .name = name_, .kind = kind_, .offset = offset_, .min = min_, .max = max_, __VA_ARGS__ \
+/* What follows min is max, and then what else is said of the field. */
+#define ROW(name_, kind_, offset_, min_, ...)                                            \
+    {                                                                                    \
+        .name = name_, .kind = kind_, .offset = offset_, .min = min_, .max = __VA_ARGS__ \
     }
 #define FIELD(type, member, kind, min, ...) ROW(#member, kind, offsetof(type, member), min, __VA_ARGS__)
 static const tree_field DIMENSION_FIELDS[] = {
