@@ -70,7 +70,7 @@ enum { /* beside schema.h's ALLOW_EXTRA, which is 1 */
     BODY_OPTIONAL = 2,
     NO_DOCUMENT = 4, /* left out of the OpenAPI document */
     BODY_BY_HAND = 8, /* the schema is for the document: the handler reads body_json, in an order of its own */
-    HAS_ETAG = 8,    /* its handler tags the reply itself */
+    HAS_ETAG = 16,   /* its handler tags the reply itself */
 };
 
 #define ROUTE_BODY_ON_LOOP 65536
@@ -125,6 +125,8 @@ int reply_entity(call *c, int status, const schema *s, const void *entity);
 int reply_empty(call *c, int status);                     /* 204 */
 int reply_text(call *c, int status, str content_type, str body); /* body in arena or out */
 int reply_error(call *c, int status, const char *fmt, ...) PRINTF_LIKE(3, 4); /* the family's shape */
+/* reply_json with a tag of the handler's own; on a GET's, If-None-Match gets its 304. The row says HAS_ETAG. */
+int reply_tagged(call *c, int status, str etag);
 int reply_document(call *c); /* the OpenAPI 3.1 document of all rows, with an ETag */
 /* before the reply; few, short, and ours: never raw input */
 void reply_header(call *c, str name, str value);
@@ -135,6 +137,9 @@ int call_defer(call *c);
 /* Runs `work` on a worker, then `then` on the loop (with a deferred call): for reads that touch many records.
  * Touch only the call's arena and an own snapshot in `work`. */
 int call_job(call *c, void (*work)(call *c), int (*then)(call *c));
+/* Replies with what `write` makes of a view of the store in c->w: here, or, when it is long, on a worker, where it may
+ * touch nothing but the call's arena and the view. `failed` (NULL: reply_errno) replies for a negative result. */
+int call_read(call *c, int (*write)(call *c, store_view *v), int (*failed)(call *c, int err), bool is_long);
 bool prefer_wait(const http_request *req, int64_t *ret_ms); /* RFC 7240: Prefer: wait=N, at most 60 s */
 
 /* ---- streams: events for clients that stay (text/event-stream) ----
@@ -150,7 +155,8 @@ bool prefer_wait(const http_request *req, int64_t *ret_ms); /* RFC 7240: Prefer:
 #define CHANNEL_BEAT_MS SECONDS(15)
 typedef struct channel channel;
 int channel_new(loop *l, channel **ret_channel); /* -ENOMEM */
-void channel_send(channel *ch, const char *event, str data); /* data: JSON, which has no line ends */
+/* data: JSON, which has no line ends; null: there was something to say, but no memory to say it. */
+void channel_send(channel *ch, const char *event, str data);
 /* A handler's reply. As reply_errno's: 0, or a negative errno when it has not replied. */
 int reply_stream(call *c, channel *ch);
 size_t channel_streams(const channel *ch);

@@ -96,7 +96,7 @@ void channel_send(channel *ch, const char *event, str data)
 
     if (ch->next - ch->first == CHANNEL_EVENTS)
         mem_free(ch->ring[ch->first++ % CHANNEL_EVENTS].p);
-    if (write_event(ch, ch->next, event, data, &e) == 0) {
+    if (data.p && write_event(ch, ch->next, event, data, &e) == 0) {
         ch->ring[ch->next++ % CHANNEL_EVENTS] = e;
     } else {
         forget_all(ch);

@@ -128,6 +128,7 @@ static int decode_params(call *c, const match *m, schema_error *err)
     return schema_decode_params(s, c->arena, path, m->n_values, query, c->params, err);
 }
 
+/* On the loop, or on a worker. */
 static int decode_body(call *c, schema_error *err, int *ret_status)
 {
     const schema *s = c->route->body;
@@ -136,6 +137,10 @@ static int decode_body(call *c, schema_error *err, int *ret_status)
     *ret_status = c->route->family->bad_body;
     if (!s || ((c->route->flags & BODY_OPTIONAL) && c->req->body.n == 0))
         return 0;
+    if (c->req->body.n == 0 && !(c->route->flags & BODY_BY_HAND)) {
+        err->text = STR("body: Field required");
+        return -EINVAL;
+    }
     int r = json_parse(c->arena, c->req->body, &c->body_json, &broken);
     if (r == -EINVAL) {
         const char *before = c->route->family->broken_json;

@@ -50,6 +50,50 @@ int call_job(call *c, void (*work_fn)(call *c), int (*then)(call *c))
     return loop_job(c->router->o.loop, &st->job, work, on_worked);
 }
 
+/* ---- reading ---- */
+typedef struct reading {
+    int (*write)(call *c, store_view *v);
+    int (*failed)(call *c, int err);
+    int status;
+} reading;
+
+static void work_read(call *c)
+{
+    reading *rd = state_of(c)->reading;
+    store_view *v;
+
+    rd->status = store_read_begin_job(c->router->o.store, &v);
+    if (rd->status < 0)
+        return;
+    rd->status = rd->write(c, v);
+    store_read_end(v);
+}
+
+static int end_read(call *c)
+{
+    const reading *rd = state_of(c)->reading;
+
+    if (rd->status == 0)
+        return reply_json(c, 200);
+    return rd->failed ? rd->failed(c, rd->status) : rd->status;
+}
+
+int call_read(call *c, int (*write)(call *c, store_view *v), int (*failed)(call *c, int err), bool is_long)
+{
+    reading *rd = arena_new(c->arena, reading);
+
+    if (!rd)
+        return -ENOMEM;
+    *rd = (reading){.write = write, .failed = failed};
+    state_of(c)->reading = rd;
+    if (is_long)
+        return call_job(c, work_read, end_read);
+    store_view *v = store_read_begin(c->router->o.store);
+    rd->status = write(c, v);
+    store_read_end(v);
+    return end_read(c);
+}
+
 #define WAIT_MAX_MS SECONDS(60)
 
 bool prefer_wait(const http_request *req, int64_t *ret_ms)

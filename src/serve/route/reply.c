@@ -116,6 +116,21 @@ int reply_json(call *c, int status)
     return 0;
 }
 
+int reply_tagged(call *c, int status, str etag)
+{
+    const bool is_get = c->req->method == HTTP_M_GET || c->req->method == HTTP_M_HEAD;
+    const int r = json_finish(c->w);
+    http_reply rep = {
+        .status = status, .content_type = STR("application/json"), .body = buf_view(c->w->out), .etag = etag};
+
+    if (r < 0)
+        return r;
+    if (is_get && http_etag_matches(c->req, etag))
+        rep = (http_reply){.status = 304, .etag = etag};
+    route_send(c, &rep);
+    return 0;
+}
+
 int reply_entity(call *c, int status, const schema *s, const void *entity)
 {
     schema_write(s, entity, c->w);

@@ -60,6 +60,7 @@ typedef struct call_state {
     void (*work)(call *c);
     int (*then)(call *c);
     job job;
+    struct reading *reading; /* call_read's */
 } call_state;
 static inline call_state *state_of(call *c)
 {
