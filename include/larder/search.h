@@ -3,7 +3,7 @@
  * restart.
  *
  * Words
- *   document  one artifact: id, name, type number, project ordinal, time of its last change
+ *   document  one artifact: id, name, type number, project number, time of its last change
  *   folded    a text as matching sees it: Unicode case folding, code point by code point; no character is a
  *             wildcard
  *   score     100 when the folded name is the folded text, 80 when it starts with it, 60 when it contains it
@@ -45,9 +45,13 @@ typedef struct search_doc {
     str id;   /* 1..SEARCH_ID_MAX bytes, unique */
     str name; /* 1..SEARCH_NAME_MAX bytes; what isn't valid UTF-8 in it matches byte by byte */
     int64_t updated_ms;
-    uint32_t project; /* 0 for none */
+    uint64_t project; /* search_project_number; 0 for none */
     uint8_t type;     /* below SEARCH_TYPES; SEARCH_BY_TYPE lists by this number */
 } search_doc;
+
+/* A project's number, from its id: never 0. Who takes the trouble to make two ids with one number finds their artifacts
+ * together. */
+uint64_t search_project_number(str project_id);
 
 search *search_new(void);    /* NULL: out of memory */
 void search_free(search *s); /* after its build is freed; views live on */
@@ -69,7 +73,7 @@ typedef enum search_order {
 typedef struct search_query {
     str text;         /* at least one byte */
     uint64_t types;   /* bit t: type t is wanted; 0 for all */
-    uint32_t project; /* 0 for all */
+    uint64_t project; /* 0 for all */
     search_order order;
     uint64_t skip;
     size_t limit;
@@ -77,7 +81,7 @@ typedef struct search_query {
 typedef struct search_hit {
     str id, name;
     int64_t updated_ms;
-    uint32_t project;
+    uint64_t project;
     uint8_t type, score;
 } search_hit;
 typedef struct search_page {

@@ -16,7 +16,7 @@
 typedef struct model_doc {
     char id[16], name[MODEL_TEXT], folded[3 * MODEL_TEXT]; /* `folded` is the model's own */
     int64_t updated_ms;
-    uint32_t project;
+    uint64_t project;
     uint8_t type;
 } model_doc;
 typedef struct model {

@@ -188,7 +188,7 @@ static void orders_and_filters_can_be_chosen(void **state)
     const struct {
         search_order order;
         uint64_t types;
-        uint32_t project;
+        uint64_t project;
         const char *ids;
     } cases[] = {
         {SEARCH_BY_RELEVANCE, 0, 0, "1234"}, {SEARCH_BY_NAME, 0, 0, "3412"}, {SEARCH_BY_TYPE, 0, 0, "4321"},

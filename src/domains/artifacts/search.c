@@ -7,6 +7,8 @@
  * document is moved some MERGE_RATIO / 2 times for each power of MERGE_RATIO that the index is large. */
 #include "search_segment.h"
 
+#include "larder/hash.h"
+
 #define FRESH_MAX 256
 #define FRESH_BYTES 16384 /* of names: what a tail is made of on the loop */
 #define MERGE_RATIO 8
@@ -47,6 +49,12 @@ typedef struct place {
     size_t part;
     uint32_t doc;
 } place;
+
+uint64_t search_project_number(str project_id)
+{
+    const uint64_t h = hash64(project_id.p, project_id.n);
+    return h ? h : 1;
+}
 
 search *search_new(void)
 {

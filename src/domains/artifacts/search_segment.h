@@ -25,7 +25,7 @@ typedef struct search_name {
 typedef struct search_row {
     int64_t updated_ms;
     uint32_t id_at;
-    uint32_t project;
+    uint64_t project;
 } search_row;
 
 typedef struct search_segment {
@@ -64,7 +64,7 @@ static inline bool search_is_dead(const search_dead *dead, uint32_t doc)
 typedef struct search_record {
     uint64_t id_hash;
     int64_t updated_ms;
-    uint32_t project;
+    uint64_t project;
     uint16_t name_n;
     uint8_t id_n, type;
     char text[]; /* name, id */
