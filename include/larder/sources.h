@@ -218,6 +218,8 @@ typedef struct sources_options {
      * turn. */
     void (*on_entries)(void *arg, const entry_change *changes, size_t n);
     void (*on_reindex)(void *arg); /* a source began or ceased to be indexed: learn all entries anew */
+    /* Optional: a scan ended, well or badly; not when it was cut off. Texts live during the callback. */
+    void (*on_scan_end)(void *arg, str source_id, const scan_result *result);
     void *arg;
 } sources_options;
 int sources_new(const sources_options *o, sources **ret_sources);

@@ -162,6 +162,8 @@ void scan_end(scan *sc, const scan_result *result)
         s->stats.unchanged++;
     else
         s->stats.succeeded++;
+    if (result && s->o.on_scan_end)
+        s->o.on_scan_end(s->o.arg, sc->src.id, result);
     while ((l = list_pop(&sc->waiters))) {
         scan_waiter *w = CONTAINER_OF(l, scan_waiter, link);
         w->on_end(w, result);
