@@ -6,6 +6,7 @@
 #ifndef LARDER_API_H
 #define LARDER_API_H
 
+#include "larder/projects.h"
 #include "larder/route.h"
 #include "larder/search.h"
 #include "larder/sources.h"
@@ -15,6 +16,7 @@ typedef struct api {
     loop *loop;
     store *store;
     sources *sources;
+    projects *projects;
     search *search;
     struct ops *ops;
     /* While search learns the entries after a start, calls wait for it here: ready(c) runs on the loop when
@@ -23,6 +25,7 @@ typedef struct api {
     /* another number after each change of what search finds: it lags behind the store */
     uint64_t search_version;
     list search_waits; /* search_wait.link */
+    channel *events;   /* what GET /api/v1/cache/events follows */
 } api;
 typedef struct search_wait {
     list link;
@@ -30,6 +33,15 @@ typedef struct search_wait {
 } search_wait;
 
 extern const family family_sources, family_cache;
-extern const route_table sources_routes, cache_routes;
+extern const route_table sources_routes, cache_routes, projects_routes, artifacts_routes, search_routes,
+    refresh_routes, events_routes;
+
+/* What handlers of more than one file need. */
+bool api_fits_project_id(str id);       /* as far as bytes go; null does */
+int api_no_project(call *c, str id);    /* replies 404 */
+
+/* What the domains' callbacks say, told to who listens. */
+void api_tell_projects(api *app, const projects_event *e);
+void api_tell_scan(api *app, str source_id, const scan_result *result);
 
 #endif

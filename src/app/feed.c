@@ -2,7 +2,7 @@
  * A reload that comes meanwhile begins when it is freed.
  *
  * What goes wrong is lack of memory, or of a place among the store's readers: then all is loaded anew, AGAIN_MS later.
- * An entry that search can't take (a name too long for it) is left out. */
+ * What search can't take (a name too long for it) is left out. */
 #include "feed.h"
 
 #include "larder/log.h"
@@ -119,13 +119,33 @@ static int left_out(str id)
     return 0;
 }
 
+static int add(search_build *build, const search_doc *doc)
+{
+    const int r = search_load_add(build, doc);
+
+    return r == -EINVAL ? left_out(doc->id) : r;
+}
+
 static int add_entry(void *arg, const entry_live *e)
 {
-    const search_doc doc = {.id = e->id, .name = e->name, .type = (uint8_t)e->type, .updated_ms = e->updated_at};
+    return add(arg, &(search_doc){
+                        .id = e->id, .name = e->name, .type = (uint8_t)e->type, .updated_ms = e->updated_at});
+}
 
-    const int r = search_load_add(arg, &doc);
+static search_doc doc_of_artifact(str id, str name, str type, str project_id, int64_t updated_at)
+{
+    return (search_doc){.id = id,
+                        .name = name,
+                        .type = (uint8_t)artifact_type_number(type),
+                        .project = search_project_number(project_id),
+                        .updated_ms = updated_at};
+}
 
-    return r == -EINVAL ? left_out(e->id) : r;
+static int add_artifact(void *arg, const artifact_live *x)
+{
+    const search_doc doc = doc_of_artifact(x->id, x->name, x->type, x->project_id, x->updated_at);
+
+    return add(arg, &doc);
 }
 
 static void work_load(job *j)
@@ -137,6 +157,8 @@ static void work_load(job *j)
     if (f->status < 0)
         return;
     f->status = entries_live_each(v, add_entry, f->build);
+    if (f->status == 0)
+        f->status = artifacts_each(v, add_artifact, f->build);
     store_read_end(v);
     if (f->status == 0)
         f->status = search_build_run(f->build);
@@ -207,6 +229,22 @@ static void begin_merge(feed *f)
     }
 }
 
+static int change(feed *f, const search_doc *doc, bool live)
+{
+    const int r = live ? search_put(f->app->search, doc) : search_remove(f->app->search, doc->id);
+
+    return r == -EINVAL ? left_out(doc->id) : r == -ENOENT ? 0 : r;
+}
+
+static void changed(feed *f, int result)
+{
+    f->app->search_version++;
+    if (result < 0) /* what it missed is in the store */
+        load_later(f, result);
+    else
+        begin_merge(f);
+}
+
 void feed_entries(feed *f, const entry_change *changes, size_t n)
 {
     int r = 0;
@@ -215,15 +253,21 @@ void feed_entries(feed *f, const entry_change *changes, size_t n)
         const entry_change *c = &changes[i];
         const search_doc doc = {
             .id = c->id, .name = c->name, .type = (uint8_t)artifact_type_number(c->type), .updated_ms = c->updated_at};
-        r = c->live ? search_put(f->app->search, &doc) : search_remove(f->app->search, c->id);
-        r = r == -EINVAL ? left_out(c->id) : r == -ENOENT ? 0 : r;
+        r = change(f, &doc, c->live);
     }
-    f->app->search_version++;
-    if (r < 0) { /* what it missed is in the store */
-        load_later(f, r);
-        return;
+    changed(f, r);
+}
+
+void feed_artifacts(feed *f, const artifact_change *changes, size_t n)
+{
+    int r = 0;
+
+    for (size_t i = 0; i < n && r == 0; i++) {
+        const artifact_change *c = &changes[i];
+        const search_doc doc = doc_of_artifact(c->id, c->name, c->type, c->project_id, c->updated_at);
+        r = change(f, &doc, c->live);
     }
-    begin_merge(f);
+    changed(f, r);
 }
 
 /* ---- the end ---- */

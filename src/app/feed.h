@@ -1,5 +1,6 @@
-/* feed: keeps the search index in step with the catalogue. It loads all live entries after a start, on a worker, while
- * calls for search wait; then takes over what scans change, and lets the index merge its segments on a worker. */
+/* feed: keeps the search index in step with the catalogue and the projects. It loads all live entries and all artifacts
+ * after a start, on a worker, while calls for search wait; then takes over what changes, and lets the index merge its
+ * segments on a worker. */
 #ifndef LARDER_APP_FEED_H
 #define LARDER_APP_FEED_H
 
@@ -19,6 +20,7 @@ typedef struct feed {
 
 int feed_start(feed *f, api *app); /* makes app->search. -ENOMEM */
 void feed_entries(feed *f, const entry_change *changes, size_t n);
+void feed_artifacts(feed *f, const artifact_change *changes, size_t n);
 void feed_reload(feed *f);                                      /* learn all anew: what is indexed has changed */
 void feed_release(feed *f);                                     /* calls that wait for search go on without */
 void feed_stop(feed *f, void (*stopped)(void *arg), void *arg); /* later, when no job is under way */

@@ -67,6 +67,20 @@ sources_options server_sources_options(const server *s, const config *c)
     };
 }
 
+projects_options server_projects_options(const server *s, const config *c)
+{
+    return (projects_options){
+        .loop = s->loop,
+        .store = s->store,
+        .github = s->github,
+        .roots = c->projects_roots.v,
+        .n_roots = c->projects_roots.n,
+        .refresh_interval_ms = c->projects_refresh_interval,
+        .ttl_ms = c->projects_ttl,
+        .concurrency = (unsigned)c->projects_refresh_concurrency,
+    };
+}
+
 int server_make_trust(const config *c, arena *a, tls_trust **ret_trust, str *why)
 {
     const char *file = c->github_ca_file.n ? c->github_ca_file.p : NULL;
@@ -142,6 +156,7 @@ static int apply(server *s, const config *fresh, tls_trust *trust)
     const http_options http = server_http_options(fresh);
     const access_options acc = server_access_options(s, fresh);
     const github_options gh = server_github_options(fresh);
+    const projects_options pro = server_projects_options(s, fresh);
     const sources_options src = server_sources_options(s, fresh);
 
     const int r = github_set_options(s->github, &gh);
@@ -156,6 +171,7 @@ static int apply(server *s, const config *fresh, tls_trust *trust)
     access_set_options(s->access, &acc);
     router_set_log_access(s->router, fresh->log_access);
     sources_configure(s->api.sources, &src);
+    projects_configure(s->api.projects, &pro);
     return 0;
 }
 

@@ -1,14 +1,14 @@
 /* `larder serve`: makes the rooms in the order in which they stand on each other, and takes them down the other way
  * round.
  *
- * Start: loop and signals, store, the first key, outbound client, GitHub, sources, search, access, router, HTTP server,
- * listeners; then the scans that were cut off go on, and one line per listener says that it serves. A start that fails
- * takes the same way out as a server that stops, with whatever rooms there are.
+ * Start: loop and signals, store, the first key, outbound client, GitHub, sources, projects, search, access, router,
+ * HTTP server, listeners; then the scans that were cut off go on, and one line per listener says that it serves. A
+ * start that fails takes the same way out as a server that stops, with whatever rooms there are.
  *
  * SIGHUP reads the configuration again (reload.c). SIGTERM and SIGINT drain: no new connections, requests under way get
- * DRAIN_MS and are then cut off; then sources, search, client and store stop one after the other, for which there is
- * REST_MS. A second signal waits for no client, and not longer than CUT_MS for the rest. Who is not done by then is
- * named in the log, and the process ends all the same: the store survives that. */
+ * DRAIN_MS and are then cut off; then sources, projects, search, client and store stop one after the other, for which
+ * there is REST_MS. A second signal waits for no client, and not longer than CUT_MS for the rest. Who is not done by
+ * then is named in the log, and the process ends all the same: the store survives that. */
 #include <signal.h>
 #include <stdio.h>
 #include <unistd.h>
@@ -31,6 +31,21 @@ static void on_entries(void *arg, const entry_change *changes, size_t n)
 static void on_reindex(void *arg)
 {
     feed_reload(&((server *)arg)->feed);
+}
+
+static void on_scan_end(void *arg, str source_id, const scan_result *result)
+{
+    api_tell_scan(&((server *)arg)->api, source_id, result);
+}
+
+static void on_artifacts(void *arg, const artifact_change *changes, size_t n)
+{
+    feed_artifacts(&((server *)arg)->feed, changes, n);
+}
+
+static void on_project_event(void *arg, const projects_event *e)
+{
+    api_tell_projects(&((server *)arg)->api, e);
 }
 
 /* ---- stop: each step begins when the one before has ended; a room that was never made is passed over ---- */
@@ -68,7 +83,7 @@ static void on_feed_stopped(void *arg)
         on_client_closed(s);
 }
 
-static void on_sources_stopped(void *arg)
+static void on_projects_stopped(void *arg)
 {
     server *s = arg;
 
@@ -77,6 +92,17 @@ static void on_sources_stopped(void *arg)
         feed_stop(&s->feed, on_feed_stopped, s);
     else
         on_feed_stopped(s);
+}
+
+static void on_sources_stopped(void *arg)
+{
+    server *s = arg;
+
+    s->waits_for = "projects";
+    if (s->api.projects)
+        projects_stop(s->api.projects, on_projects_stopped, s);
+    else
+        on_projects_stopped(s);
 }
 
 static void on_deadline(timer *t);
@@ -199,24 +225,45 @@ static int make_outbound(server *s)
     return r < 0 ? r : github_new(s->loop, s->client, &gh, &s->github);
 }
 
-static int make_domains(server *s)
+static int make_sources(server *s)
 {
     sources_options o = server_sources_options(s, s->config);
 
     o.on_entries = on_entries;
     o.on_reindex = on_reindex;
+    o.on_scan_end = on_scan_end;
     o.arg = s;
+    return sources_new(&o, &s->api.sources);
+}
+
+static int make_projects(server *s)
+{
+    projects_options o = server_projects_options(s, s->config);
+
+    o.on_artifacts = on_artifacts;
+    o.on_event = on_project_event;
+    o.arg = s;
+    return projects_new(&o, &s->api.projects);
+}
+
+static int make_domains(server *s)
+{
     s->api.loop = s->loop;
     s->api.store = s->store;
     s->api.ops = &s->ops;
-    const int r = sources_new(&o, &s->api.sources);
+    int r = channel_new(s->loop, &s->api.events);
+    if (r == 0)
+        r = make_sources(s);
+    if (r == 0)
+        r = make_projects(s);
     return r < 0 ? r : feed_start(&s->feed, &s->api);
 }
 
 static int make_serving(server *s)
 {
     static const family *const families[] = {&family_cache, &family_sources, &family_ops};
-    const route_table tables[] = {sources_routes, cache_routes, ops_routes};
+    const route_table tables[] = {sources_routes, cache_routes,   projects_routes, artifacts_routes,
+                                  search_routes,  refresh_routes, events_routes,   ops_routes};
     const http_options http = server_http_options(s->config);
     const access_options access = server_access_options(s, s->config);
 
@@ -303,6 +350,8 @@ static int start(server *s)
     if (r == 0)
         r = sources_start(s->api.sources);
     if (r == 0)
+        r = projects_start(s->api.projects);
+    if (r == 0)
         r = watch_start(&s->watch, s->loop, s->store, s->http);
     if (r < 0)
         return r;
@@ -323,7 +372,9 @@ static void done(server *s)
     router_free(s->router);
     access_free(s->access);
     feed_done(&s->feed);
+    projects_free(s->api.projects);
     sources_free(s->api.sources);
+    channel_free(s->api.events);
     github_free(s->github);
     tls_trust_unref(s->trust);
     loop_free(s->loop);

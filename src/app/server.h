@@ -39,6 +39,7 @@ http_options server_http_options(const config *c);
 access_options server_access_options(const server *s, const config *c); /* borrows the config's networks */
 github_options server_github_options(const config *c);                  /* borrows its texts */
 sources_options server_sources_options(const server *s, const config *c);
+projects_options server_projects_options(const server *s, const config *c); /* borrows its texts */
 int server_make_trust(const config *c, arena *a, tls_trust **ret_trust, str *why);
 void server_set_log(const config *c);
 void server_raise_file_limit(const config *c); /* as far as http.max_connections asks, and the system allows */

@@ -8,9 +8,12 @@
 
 #include <stdio.h>
 
-static keyspace *const keyspaces[] = {&sources_ks, &entries_ks};
-static const store_options options = {
-    .max_size = 64 * MIB, .keyspaces = keyspaces, .n_keyspaces = 2, .schema_version = 1, .probe_ms = 20};
+static keyspace *const keyspaces[] = {&sources_ks, &entries_ks, &projects_ks, &artifacts_ks, &project_changes_ks};
+static const store_options options = {.max_size = 64 * MIB,
+                                      .keyspaces = keyspaces,
+                                      .n_keyspaces = COUNT_OF(keyspaces),
+                                      .schema_version = 1,
+                                      .probe_ms = 20};
 
 typedef struct world {
     fixture f;
