@@ -27,6 +27,7 @@
 #define DISCOVER_ARTIFACTS_MAX 10000          /* of one project */
 #define DISCOVER_FILES_MAX 2000               /* of one artifact */
 #define DISCOVER_BYTES_MAX (64 * 1024 * 1024) /* of one artifact */
+#define DISCOVER_WATCHED_MAX 256
 
 typedef struct found_artifact {
     str name, type;    /* as artifact_type_name gives it */
@@ -43,7 +44,8 @@ typedef struct found_project {
     str name;                  /* .skillmeat-project.toml's, else the folder's */
     found_artifact *artifacts; /* by type, then name */
     size_t n;
-    str why; /* null, or what of it could not be read (the rest is there all the same) */
+    strs folders; /* absolute; where changes show first: profiles, layouts, artifacts. At most DISCOVER_WATCHED_MAX */
+    str why;      /* null, or what of it could not be read (the rest is there all the same) */
 } found_project;
 
 /* The folders that are projects, canonical and sorted. *ret_why: null, or what could not be looked at (the first such,
@@ -53,6 +55,10 @@ int discover_projects(arena *a, str root, strs *ret_paths, str *ret_why);
 /* `path` as discover_projects gave it for that root. -ENOENT: no such folder, or no longer a project; -EACCES, -EIO
  * and the like: what the system says of the folder; -ENOMEM. */
 int discover_read(arena *a, str root, str path, found_project *ret_project);
+
+/* Whether a change of that entry in one of a project's folders may change what discover_read says: not what editors and
+ * tools leave for a moment. */
+bool discover_notices(str name);
 
 /* One [[deployed]] table of a deployment file. Keys that are not listed here are not looked at. */
 typedef struct deployed_record {

@@ -5,6 +5,7 @@
  *          the loop, exactly once, never before loop_job returned. Cancelling asks; done still runs (with
  *          -ECANCELED if work never ran).
  *   post   how another thread (the store's writer) wakes the loop: the node's `fn` runs on the loop.
+ *   watch  notices changes in one folder: entries that come, go, or are written. What lies in its folders is theirs.
  *   timer  see clock.h; loop_timer_set puts one on the loop's heap, driven by one uv timer.
  *   turn   one round of the loop: wait, then all callbacks that have become due.
  *
@@ -66,6 +67,28 @@ void loop_post(loop *l, post *p); /* any thread; a post may be under way only on
 
 /* fn runs on the loop; a second call for the same signal replaces the first. -ENOMEM, -EINVAL. */
 int loop_on_signal(loop *l, int signum, void (*fn)(void *arg, int signum), void *arg);
+
+/* Watching a folder. Changes are told LOOP_WATCH_QUIET_MS after the last one, and at the latest LOOP_WATCH_LATEST_MS
+ * after the first; the folder's own end is one. Where the system has no events left to give, the folder itself is
+ * looked at every LOOP_WATCH_POLL_MS: then files that are written in place go unnoticed. */
+#define LOOP_WATCH_QUIET_MS 100
+#define LOOP_WATCH_LATEST_MS 1000
+#define LOOP_WATCH_POLL_MS 1000
+#define LOOP_WATCHES_MAX 16384 /* of a loop; of them at most LOOP_POLLS_MAX without events */
+#define LOOP_POLLS_MAX 256
+typedef struct folder_watch folder_watch;
+struct folder_watch { /* set before loop_watch; the memory is the caller's again in on_closed */
+    /* Whether a change of this entry counts; NULL: all do. The folder's own name when it is about the folder. */
+    bool (*is_relevant)(folder_watch *w, str name);
+    void (*on_change)(folder_watch *w);
+    void (*on_closed)(folder_watch *w);
+    void *impl; /* the loop's own; NULL when nothing is watched */
+};
+/* `path` is copied; looking it up is done here and now, so let thousands wait for their turn. -ENOENT and the like;
+ * -ENOSPC: too many; -ENOMEM: then on_closed will not run. */
+int loop_watch(loop *l, folder_watch *w, const char *path);
+/* No more on_change; then on_closed, once, in a later turn. Harmless when nothing is watched. */
+void loop_watch_close(folder_watch *w);
 
 /* How long the loop was held, by one callback after the other where they say so, else by all of a turn (the
  * time between two waits). For the metric larder_loop_lag_seconds. */

@@ -1,5 +1,5 @@
-/* Any bytes as TOML: the tree has sound texts, no key twice in a table, and no more depth than it may; and the records in
- * it name types that exist and paths that stay where they may. */
+/* Any bytes as TOML: the tree has sound texts, no key twice in a table, and no more depth than it may. As a deployment
+ * file: its records name types that exist and paths that stay where they may. */
 #include "larder/artifact_type.h"
 #include "larder/discover.h"
 #include "larder/repo_path.h"

@@ -33,6 +33,7 @@ struct loop {
 
     struct signal_watch *signals;
     size_t jobs; /* under way */
+    size_t watches, polls; /* open; those that poll are among the watches */
 };
 
 /* Closes a handle of the loop's own; h->data becomes the loop. */

@@ -143,8 +143,9 @@ int below_read(arena *a, int root, const char *path, size_t max, str *ret_text)
 
 str below_join(arena *a, str folder, str name)
 {
-    return str_eq(folder, STR(".")) ? arena_dup(a, name)
-                                    : arena_printf(a, STR_FMT "/" STR_FMT, STR_ARG(folder), STR_ARG(name));
+    if (str_eq(folder, STR(".")))
+        return arena_dup(a, name);
+    return arena_printf(a, STR_FMT "%s" STR_FMT, STR_ARG(folder), str_ends(folder, STR("/")) ? "" : "/", STR_ARG(name));
 }
 
 /* False for what is neither file, folder nor link. */

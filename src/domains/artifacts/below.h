@@ -50,5 +50,6 @@ typedef struct content {
  * below_open says. With any other error *ret_culprit is the path that could not be read, and all but the hash is
  * there. */
 int content_read(arena *a, int root, str path, str manifest, content *ret_content, str *ret_culprit);
+bool content_leaves_out(str name); /* part of no content: .git and the like */
 
 #endif

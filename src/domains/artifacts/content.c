@@ -29,7 +29,7 @@ static const str never_in_git[] = {
     STR_INIT(".DS_Store"),
 };
 
-static bool is_left_out(str name)
+bool content_leaves_out(str name)
 {
     for (size_t i = 0; i < COUNT_OF(never_in_git); i++)
         if (str_eq(name, never_in_git[i]))
@@ -150,7 +150,7 @@ static int add_folder(walk *w, int fd, str full, str path, unsigned depth)
         r = find_manifest(w, &entries, full);
     for (size_t i = 0; r == 0 && i < entries.n; i++) {
         const folder_entry *e = &entries.v[i];
-        if (is_left_out(e->name))
+        if (content_leaves_out(e->name))
             continue;
         str inner_full = below_join(&w->scratch, full, e->name), inner_path = below_join(&w->scratch, path, e->name);
         if (!inner_full.p || !inner_path.p)

@@ -200,10 +200,7 @@ static int add_project(walk *w, str folder)
         w->v = v;
         w->cap = cap;
     }
-    str path = w->root;
-    if (!str_eq(folder, STR(".")))
-        path = arena_printf(w->arena, STR_FMT "%s" STR_FMT, STR_ARG(w->root), str_ends(w->root, STR("/")) ? "" : "/",
-                            STR_ARG(folder));
+    str path = str_eq(folder, STR(".")) ? w->root : below_join(w->arena, w->root, folder);
     if (!path.p)
         return -ENOMEM;
     w->v[w->n++] = path;

@@ -15,7 +15,10 @@
 typedef struct reading {
     arena *arena;
     int root;
-    str folder; /* the project's, below the root */
+    str root_path;
+    str folder;   /* the project's, below the root */
+    str *folders; /* room for DISCOVER_WATCHED_MAX */
+    size_t n_folders;
     faults faults;
     found_artifact *v;
     size_t n, cap;
@@ -32,6 +35,21 @@ typedef struct reading {
 static str shown(const reading *d, str path)
 {
     return str_eq(d->folder, STR(".")) ? path : str_from(path, d->folder.n + 1);
+}
+
+static int add_folder(reading *d, str path)
+{
+    if (d->n_folders == DISCOVER_WATCHED_MAX)
+        return 0;
+    d->folders[d->n_folders] = below_join(d->arena, d->root_path, path);
+    return d->folders[d->n_folders++].p ? 0 : -ENOMEM;
+}
+
+bool discover_notices(str name)
+{
+    bool is_passing = str_ends(name, STR("~")) || str_ends(name, STR(".tmp")) || str_ends(name, STR(".swp")) ||
+                      str_ends(name, STR(".swx")) || str_starts(name, STR(".#"));
+    return !is_passing && !content_leaves_out(name);
 }
 
 /* ---- one artifact ---- */
@@ -108,6 +126,8 @@ static int read_artifact(reading *d, const layout *l, str type, str name, str pa
         r = faults_add(&d->faults, shown(d, culprit.p ? culprit : full), r);
     else if (!(f.content_hash = arena_dup(d->arena, str_of(c.hash, sizeof(c.hash)))).p)
         r = -ENOMEM;
+    if (r == 0 && c.is_folder)
+        r = add_folder(d, full);
     if (r == 0 && c.manifest.p)
         r = read_frontmatter(d, c.manifest, &f);
     if (r < 0)
@@ -143,6 +163,7 @@ static int read_layout(reading *d, const layout *l)
     int r = below_list(d->arena, d->root, folder.p, &entries);
     if (r < 0)
         return below_is_absent(r) ? 0 : faults_add(&d->faults, shown(d, folder), r);
+    r = add_folder(d, folder);
     for (size_t i = 0; i < entries.n && r == 0; i++) {
         str name = layout_name(l, &entries.v[i]), path = below_join(d->arena, l->folder, entries.v[i].name);
         if (!path.p)
@@ -231,7 +252,9 @@ static int read_profiles(reading *d, found_project *p)
         int fd = below_open(d->root, profile.p, O_RDONLY | O_DIRECTORY);
         if (fd >= 0) {
             close(fd);
-            r = read_profile(d, profile_names[i], p);
+            r = add_folder(d, profile);
+            if (r == 0)
+                r = read_profile(d, profile_names[i], p);
         } else if (!below_is_absent(fd)) {
             r = faults_add(&d->faults, profile_names[i], fd);
         }
@@ -298,25 +321,26 @@ static int read_project(reading *d, found_project *p)
     if (fd < 0)
         return below_is_absent(fd) ? -ENOENT : fd;
     close(fd);
-    int r = read_profiles(d, p);
+    d->folders = arena_array(d->arena, str, DISCOVER_WATCHED_MAX);
+    int r = d->folders ? read_profiles(d, p) : -ENOMEM;
     if (r == 0 && !d->is_project && d->faults.n == 0)
         r = -ENOENT;
     if (r == 0 && !p->name.p)
         p->name = last_segment(p->path).n > 0 ? last_segment(p->path) : p->path;
     if (r == 0)
         r = put_in_order(d, p);
+    p->folders = (strs){d->folders, d->n_folders};
     return r < 0 ? r : faults_text(&d->faults, &p->why);
 }
 
 int discover_read(arena *a, str root, str path, found_project *ret_project)
 {
     reading d = {.arena = a, .faults = {.arena = a}};
-    str canonical;
-    int r = root_open(a, root, &canonical, &d.root);
+    int r = root_open(a, root, &d.root_path, &d.root);
     if (r < 0)
         return below_is_absent(r) ? -ENOENT : r;
     found_project p = {.path = arena_dup(a, path)};
-    d.folder = below_root(canonical, p.path);
+    d.folder = below_root(d.root_path, p.path);
     if (!p.path.p)
         r = -ENOMEM;
     else
