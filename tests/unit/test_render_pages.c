@@ -278,23 +278,31 @@ static void the_deadline_is_the_pages_time_and_ten_seconds(void **state)
 
 /* ---- the caller ---- */
 
+/* Good metadata, so large that a worker parses it, or small. */
+static const char *metadata(bool large)
+{
+    static char text[20100];
+    snprintf(text, sizeof(text), META_OK ",\"headers\":{\"A\":[\"b\"]},\"har\":\"%0*d\"", large ? 20000 : 2, 0);
+    return text;
+}
+
 static void a_pause_holds_the_page_wherever_it_falls(void **state)
 {
     (void)state;
-    for (int when = 0; when < 3; when++) {
+    for (int when = 0; when < 6; when++) {
         farm f;
         page p;
         farm_open(&f, 1);
         buf html = BUF_INIT;
         for (int i = 0; i < 300000; i++)
             buf_char(&html, (char)('a' + i % 26));
-        buf answer = farm_frame(META_OK, buf_view(&html));
+        buf answer = farm_frame(metadata(when >= 3), buf_view(&html));
         farm_says(&f, 0, &answer);
         farm_start(&f);
         page_init(&p, "https://example.com/");
-        p.pause_after = when == 0 ? 0 : when == 1 ? 1 : 100000;
+        p.pause_after = when % 3 == 0 ? 0 : when % 3 == 1 ? 1 : 100000;
         assert_int_equal(page_start(&p, &f), 0);
-        if (when == 0)
+        if (when % 3 == 0)
             render_pause(&p.op);
         peer_run_until(f.w.loop, f.farmers[0].renders == 1 && p.html.n >= p.pause_after);
         peer_turns(f.w.loop);
@@ -316,12 +324,12 @@ static void a_pause_holds_the_page_wherever_it_falls(void **state)
 static void a_cancelled_page_ends_once_wherever_it_is(void **state)
 {
     (void)state;
-    for (int turns = 0; turns < 40; turns++) {
+    for (int turns = 0; turns < 60; turns++) {
         farm f;
         page p;
         farm_open(&f, 1);
         f.options.allow_private = turns % 2 == 0; /* else its host is looked up */
-        buf answer = farm_frame(META_OK, STR("<html></html>"));
+        buf answer = farm_frame(metadata(turns % 4 > 1), STR("<html></html>"));
         farm_says(&f, 0, &answer);
         farm_start(&f);
         page_init(&p, "https://localhost/");
@@ -347,21 +355,21 @@ static void a_cancelled_page_ends_once_wherever_it_is(void **state)
 static void who_does_not_want_the_page_gets_no_more_of_it(void **state)
 {
     (void)state;
-    for (int how = 0; how < 3; how++) {
+    for (int how = 0; how < 6; how++) {
         farm f;
         page p;
         farm_open(&f, 1);
-        buf answer = farm_frame(META_OK, STR("<html></html>"));
+        buf answer = farm_frame(metadata(how >= 3), STR("<html></html>"));
         farm_says(&f, 0, &answer);
         farm_start(&f);
         page_init(&p, "https://example.com/");
-        p.refuse_head = how == 0 ? -ENOSPC : 0;
-        p.refuse_piece = how == 1 ? -ENOSPC : 0;
-        p.cancel_at_piece = how == 2;
+        p.refuse_head = how % 3 == 0 ? -ENOSPC : 0;
+        p.refuse_piece = how % 3 == 1 ? -ENOSPC : 0;
+        p.cancel_at_piece = how % 3 == 2;
         page_run(&p, &f);
         assert_int_equal(p.op.result, RENDER_CANCELLED);
         assert_str(p.op.error_type, "cancelled");
-        assert_int_equal(p.html.n, how == 0 ? 0 : 13);
+        assert_int_equal(p.html.n, how % 3 == 0 ? 0 : 13);
         assert_int_equal(farm_service(&f, 0).failures, 0);
         page_done(&p);
         farm_close(&f);
@@ -369,12 +377,11 @@ static void who_does_not_want_the_page_gets_no_more_of_it(void **state)
     }
 }
 
-static void lack_of_memory_is_told_or_refused(void **state)
+static void run_out_of_memory(bool large)
 {
-    (void)state;
     farm f;
     farm_open(&f, 1);
-    buf answer = farm_frame(META_OK ",\"headers\":{\"A\":[\"b\"]}", STR("<html></html>"));
+    buf answer = farm_frame(metadata(large), STR("<html></html>"));
     farm_says(&f, 0, &answer);
     farm_start(&f);
     for (long nth = 0; unit_next_fault(&nth);) {
@@ -399,6 +406,13 @@ static void lack_of_memory_is_told_or_refused(void **state)
     }
     farm_close(&f);
     buf_done(&answer);
+}
+
+static void lack_of_memory_is_told_or_refused(void **state)
+{
+    (void)state;
+    run_out_of_memory(false);
+    run_out_of_memory(true);
 }
 
 /* ---- which hosts ---- */

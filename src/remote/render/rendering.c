@@ -3,6 +3,8 @@
 
 #include "larder/json.h"
 
+#define PARSED_HERE_MAX 16384u /* bytes of metadata: 0.1 ms */
+
 /* ---- a service's answer: metadata and page ---- */
 
 static void bad_answer(operation *x, const char *what)
@@ -70,9 +72,18 @@ static void on_parsed(job *j, int status)
     }
 }
 
+/* A large one on a worker; the call pauses meanwhile. */
+static int parse_elsewhere(operation *x)
+{
+    client_pause(&x->call);
+    const int r = loop_job(x->fleet->loop, &x->job, parse_work, on_parsed);
+    x->parsing = r == 0;
+    return r;
+}
+
 static int take_frame(operation *x, str piece)
 {
-    const int r = render_frame_feed(&x->frame, &piece);
+    int r = render_frame_feed(&x->frame, &piece);
 
     if (r == -EMSGSIZE)
         render_settle(x, RENDER_FAILED, "metadata_too_large", OUTCOME_WELL, "metadata of %u bytes, at most 1 MiB",
@@ -85,10 +96,12 @@ static int take_frame(operation *x, str piece)
     buf_str(&x->rest, piece);
     if (x->rest.err < 0)
         return -ENOMEM;
-    client_pause(&x->call);
-    const int started = loop_job(x->fleet->loop, &x->job, parse_work, on_parsed);
-    x->parsing = started == 0;
-    return started;
+    if (x->frame.length > PARSED_HERE_MAX)
+        return parse_elsewhere(x);
+    parse_work(&x->job);
+    take_metadata(x);
+    render_go_on(x);
+    return 0;
 }
 
 static int on_service_body(client_call *call, str piece)
