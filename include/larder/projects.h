@@ -201,7 +201,7 @@ typedef struct projects_options {
     size_t n_roots;
     int64_t refresh_interval_ms, ttl_ms;
     unsigned concurrency; /* refreshes at once */
-    /* texts in `a` */
+    /* Runs on workers. Texts in the view, or in `a`. -ENOMEM, -EIO */
     int (*catalogue)(void *arg, store_view *v, arena *a, str owner, str repo, str path, str ref,
                      upstream_answer *ret_answer);
     void (*on_artifacts)(void *arg, const artifact_change *changes, size_t n); /* PROJECTS_BATCH a turn */
@@ -265,6 +265,9 @@ struct refresh_task {
 };
 void projects_refresh(projects *p, refresh_task *t);
 void projects_refresh_cancel(refresh_task *t); /* the client has left; the run goes on; on_done still runs */
+
+/* The catalogue knows something else of a repository now: projects that hold artifacts from it are due. */
+void projects_upstream_changed(projects *p, str owner, str repo);
 
 typedef struct projects_stats {
     uint64_t refreshed, failed, changed; /* projects, since the start */

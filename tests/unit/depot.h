@@ -1,6 +1,6 @@
-/* What tests of the projects' service share: a real store in a scratch folder, a loop on a fake clock, a GitHub and a disk
- * that live in the test, a catalogue, and what others were told. A test program includes it once, and must not link the
- * real rooms of GitHub and discovery otherwise. */
+/* What tests of the projects' service share: a real store in a scratch folder, a loop on a fake clock, a GitHub and a
+ * disk that live in the test, a catalogue, and what others were told. A test program includes it once, and must not link
+ * the real rooms of GitHub and discovery otherwise. */
 #ifndef LARDER_TESTS_DEPOT_H
 #define LARDER_TESTS_DEPOT_H
 
@@ -101,6 +101,13 @@ typedef struct depot {
     unsigned batches;
     char last_outdated[80];
     int64_t most_running;
+    struct depot_seen { /* of one project's refreshes */
+        char id[80];
+        unsigned n;
+        bool runs;
+        int64_t last, shortest, longest; /* gaps, ms */
+    } seen[256];
+    size_t n_seen;
     /* what the catalogue says of acme/listed */
     upstream_answer catalogue;
     unsigned catalogue_asked;
@@ -108,7 +115,7 @@ typedef struct depot {
 
 static keyspace *const depot_keyspaces[] = {&projects_ks, &artifacts_ks, &project_changes_ks, &refresh_state_ks,
                                             &upstream_ks};
-static const str depot_roots[] = {STR_INIT("/")};
+static str depot_roots[1];
 
 static inline void depot_on_artifacts(void *arg, const artifact_change *changes, size_t n)
 {
@@ -118,10 +125,40 @@ static inline void depot_on_artifacts(void *arg, const artifact_change *changes,
     d->batches++;
 }
 
+static inline struct depot_seen *depot_seen(depot *d, str id)
+{
+    for (size_t i = 0; i < d->n_seen; i++)
+        if (str_eq(str_c(d->seen[i].id), id))
+            return &d->seen[i];
+    assert_true(d->n_seen < COUNT_OF(d->seen));
+    struct depot_seen *s = &d->seen[d->n_seen++];
+    *s = (struct depot_seen){.shortest = INT64_MAX};
+    snprintf(s->id, sizeof(s->id), STR_FMT, STR_ARG(id));
+    return s;
+}
+
+/* Never two at a time of one project. */
+static inline void depot_see(depot *d, const projects_event *e)
+{
+    struct depot_seen *s = depot_seen(d, e->project_id);
+    const int64_t now = d->clock.wall_ms;
+    assert_true(s->runs == (e->kind == REFRESH_FINISHED));
+    s->runs = e->kind == REFRESH_STARTED;
+    if (s->runs && s->n++ > 0) {
+        const int64_t gap = now - s->last;
+        s->shortest = gap < s->shortest ? gap : s->shortest;
+        s->longest = gap > s->longest ? gap : s->longest;
+    }
+    if (s->runs)
+        s->last = now;
+}
+
 static inline void depot_on_event(void *arg, const projects_event *e)
 {
     depot *d = arg;
     d->events[e->kind]++;
+    if (e->project_id.p && (e->kind == REFRESH_STARTED || e->kind == REFRESH_FINISHED))
+        depot_see(d, e);
     if (e->kind == ARTIFACT_OUTDATED)
         snprintf(d->last_outdated, sizeof(d->last_outdated), STR_FMT " " STR_FMT "->" STR_FMT,
                  STR_ARG(e->artifact_name), STR_ARG(e->deployed_version), STR_ARG(e->upstream_version));
@@ -177,6 +214,7 @@ static inline void depot_open(depot *d)
     *d = (depot){0};
     fake_disk_n = 0;
     fake_root_is_there = true;
+    depot_roots[0] = STR("/");
     log_setup(LOG_ERROR, LOG_TEXT);
     fake_clk_init(&d->clock, DEPOT_NOW);
     random_seed_for_tests(1);
@@ -250,8 +288,9 @@ static inline bool depot_is_idle(const depot *d)
     const int64_t mono = d->clock.mono_ns / 1000000;
     return p->running == 0 && !p->pump_is_posted && !p->notes_run && !p->large_runs && list_empty(&p->tasks) &&
            list_empty(&p->asked) && list_empty(&p->waiting) && !p->all[0].is_on && !p->all[1].is_on &&
-           list_empty(&p->upstream.questions) && !timer_is_set(&p->deliver) && timer_is_set(&p->look) &&
-           p->look.due > mono;
+           list_empty(&p->upstream.questions) && list_empty(&p->dues) && !p->discovery &&
+           (!timer_is_set(&p->discover) || p->discover.due > mono) && !timer_is_set(&p->deliver) &&
+           timer_is_set(&p->look) && p->look.due > mono;
 }
 
 static inline void depot_settle(depot *d)
@@ -274,7 +313,9 @@ static inline unsigned depot_live(depot *d, int64_t ms)
 
     depot_settle(d);
     for (;; steps++) {
-        const int64_t now = d->clock.mono_ns / 1000000, due = d->projects->look.due;
+        const int64_t now = d->clock.mono_ns / 1000000, look = d->projects->look.due;
+        const timer *t = &d->projects->discover;
+        const int64_t due = timer_is_set(t) && t->due < look ? t->due : look;
         depot_pass(d, due < end ? due - now : end - now);
         if (due >= end)
             return steps;
@@ -429,12 +470,5 @@ static inline int64_t depot_refresh(depot *d, const char *id, bool force)
     depot_settle(d);
     return n;
 }
-
-/* A discovered project, as discovery writes it. */
-typedef struct depot_put_op {
-    store_op op;
-    project p;
-    bool done;
-} depot_put_op;
 
 #endif

@@ -278,6 +278,36 @@ static void emit_order(store_emit *out, unsigned index, store_key *k, const arti
     store_emit_entry(out, index, store_key_view(k), cover);
 }
 
+size_t repo_in_key(str owner, str repo, char out[REPO_IN_KEY])
+{
+    const str parts[] = {owner, STR("/"), repo};
+    size_t n = 0;
+
+    if (owner.n + repo.n + 1 > REPO_IN_KEY)
+        return 0;
+    for (size_t i = 0; i < COUNT_OF(parts); i++)
+        for (size_t k = 0; k < parts[i].n; k++)
+            out[n++] = parts[i].p[k] >= 'A' && parts[i].p[k] <= 'Z' ? (char)(parts[i].p[k] - 'A' + 'a') : parts[i].p[k];
+    return n;
+}
+
+static void emit_upstream(const artifact *a, str key, store_emit *out)
+{
+    artifact_source of;
+    store_key k;
+    char repo[REPO_IN_KEY];
+
+    if (!a->source.n || artifact_source_parse(a->source, &of) < 0)
+        return;
+    const size_t n = repo_in_key(of.owner, of.repo, repo);
+    if (n == 0)
+        return;
+    store_key_init(&k);
+    store_key_str(&k, str_of(repo, n));
+    store_key_tail(&k, key);
+    store_emit_entry(out, ARTIFACTS_BY_UPSTREAM, store_key_view(&k), STR_NULL);
+}
+
 static void artifact_emit_all(const artifact *a, str key, store_emit *out)
 {
     const unsigned type = artifact_type_number(a->type);
@@ -306,6 +336,7 @@ static void artifact_emit_all(const artifact *a, str key, store_emit *out)
         store_key_u8(&k, (uint8_t)a->difference);
         emit_order(out, OUTDATED_BY_DIFFERENCE, &k, a, key, cover);
     }
+    emit_upstream(a, key, out);
     if (state != ROW_SETTLED)
         store_emit_entry(out, ARTIFACTS_UNSETTLED, key, STR_NULL);
     store_emit_bucket(out, bucket_rows(state, a->is_outdated, type, STR_NULL, &k));
@@ -334,6 +365,7 @@ static const char *const artifact_indexes[] = {
     [ARTIFACTS_BY_PROJECT] = "project",
     [OUTDATED_BY_PROJECT] = "outdated_project",
     [OUTDATED_BY_DIFFERENCE] = "outdated_difference",
+    [ARTIFACTS_BY_UPSTREAM] = "upstream",
     [ARTIFACTS_UNSETTLED] = "unsettled",
 };
 keyspace artifacts_ks = {
@@ -341,7 +373,7 @@ keyspace artifacts_ks = {
     .indexes = artifact_indexes,
     .n_indexes = COUNT_OF(artifact_indexes),
     .emit = artifact_emit,
-    .emit_version = 1,
+    .emit_version = 2,
 };
 
 int64_t artifact_tally(store_view *v, row_state state, bool outdated, unsigned type, const artifact_prefix *of)

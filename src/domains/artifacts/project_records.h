@@ -53,8 +53,12 @@ enum {
     ARTIFACTS_BY_PROJECT,    /* u8 outdated, the project's prefix */
     OUTDATED_BY_PROJECT,     /* outdated ones: text project_name */
     OUTDATED_BY_DIFFERENCE,  /* outdated ones: u8 difference */
+    ARTIFACTS_BY_UPSTREAM,   /* those from GitHub: text "owner/repo" in lower case, the record's key, and no name */
     ARTIFACTS_UNSETTLED,     /* those that are not SETTLED: nothing, and no name either */
 };
+/* "owner/repo" in lower case, as the index has it: its length; 0: longer than GitHub has any. */
+#define REPO_IN_KEY 160
+size_t repo_in_key(str owner, str repo, char out[REPO_IN_KEY]);
 typedef struct artifact_cover {
     uint8_t state, type, difference;
 } artifact_cover;

@@ -38,7 +38,6 @@ typedef struct refresh {
     int work_status;
 
     /* what was read */
-    str root;   /* of a discovered project; null: no root of the configuration holds it */
     str *roots; /* a copy for the worker */
     size_t n_roots;
     project was, is; /* as stored when it was read; when content was made */

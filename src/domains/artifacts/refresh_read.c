@@ -1,7 +1,7 @@
 /* The worker's part of a refresh: what the project holds now, where each artifact is from, and its new content once
  * upstream has been asked. Touches nothing but the refresh. */
+#include <limits.h>
 #include <stdlib.h>
-#include <unistd.h>
 
 #include "refresh.h"
 
@@ -86,15 +86,27 @@ static bool lies_below(str path, str root)
     return str_starts(path, root) && (path.n == root.n || path.p[root.n] == '/');
 }
 
-/* The deepest root that holds it. */
-static str root_of(const refresh *r, str path)
+/* The deepest root that holds it: projects have canonical paths, roots may be written otherwise. *ret_missing: one that
+ * is not there, and so may hold anything. */
+static int root_of(refresh *r, str path, str *ret_root, str *ret_missing)
 {
+    char real[PATH_MAX];
     str best = STR_NULL;
 
-    for (size_t i = 0; i < r->n_roots; i++)
-        if (lies_below(path, r->roots[i]) && (!best.p || r->roots[i].n > best.n))
-            best = r->roots[i];
-    return best;
+    *ret_missing = STR_NULL;
+    for (size_t i = 0; i < r->n_roots; i++) {
+        str root = r->roots[i];
+        if (!realpath(root.p, real))
+            *ret_missing = root;
+        else
+            root = arena_dup(&r->arena, str_c(real));
+        if (!root.p)
+            return -ENOMEM;
+        if (lies_below(path, root) && (!best.p || root.n > best.n))
+            best = root;
+    }
+    *ret_root = best;
+    return 0;
 }
 
 /* Names are unique for their type: of equal ones in several profiles the first counts. */
@@ -113,22 +125,21 @@ static void drop_equals(found_project *f)
 
 static int read_found(refresh *r)
 {
-    r->root = root_of(r, r->was.path);
-    if (!r->root.p) {
-        r->is_gone = true;
-        return 0;
-    }
-    const int err = discover_read(&r->arena, r->root, r->was.path, &r->found);
+    str root, missing;
+    int err = root_of(r, r->was.path, &root, &missing);
+
+    if (err < 0)
+        return err;
+    err = root.p ? discover_read(&r->arena, root, r->was.path, &r->found) : -ENOENT;
     if (err == -ENOMEM)
         return err;
-    if (err == -ENOENT && access(r->root.p, F_OK) == 0) {
+    if (err == -ENOENT && !missing.p) {
         r->is_gone = true;
         return 0;
     }
     if (err < 0) { /* what is stored stays */
-        r->why = err == -ENOENT
-                     ? arena_printf(&r->arena, STR_FMT " is not there", STR_ARG(r->root))
-                     : arena_printf(&r->arena, STR_FMT " cannot be read: %s", STR_ARG(r->was.path), err_text(err));
+        r->why = missing.p ? arena_printf(&r->arena, STR_FMT " is not there", STR_ARG(missing))
+                           : arena_printf(&r->arena, "it cannot be read: %s", err_text(err));
         return r->why.p ? 0 : -ENOMEM;
     }
     drop_equals(&r->found);

@@ -142,6 +142,7 @@ int projects_new(const projects_options *o, projects **ret_projects)
     list_init(&p->refreshes);
     list_init(&p->asked);
     list_init(&p->waiting);
+    list_init(&p->dues);
     list_init(&p->tasks);
     list_init(&p->outbox);
     list_init(&p->large);
@@ -159,18 +160,21 @@ void projects_configure(projects *p, const projects_options *o)
     p->o.concurrency = o->concurrency;
     p->upstream.retry_max_ms = o->refresh_interval_ms;
     p->upstream.quota_at = 0; /* GitHub may be another one now */
+    discovery_start(p);
     projects_wake(p);
 }
 
 int projects_start(projects *p)
 {
+    discovery_start(p);
     projects_wake(p);
     return 0;
 }
 
 void projects_check_stopped(projects *p)
 {
-    if (!p->stopped || p->large_runs || !list_empty(&p->tasks) || !schedule_is_idle(p))
+    if (!p->stopped || p->large_runs || !list_empty(&p->tasks) || !list_empty(&p->dues) || p->discovery ||
+        !schedule_is_idle(p))
         return;
     void (*stopped)(void *) = p->stopped;
     p->stopped = NULL;
@@ -190,6 +194,7 @@ void projects_stop(projects *p, void (*stopped)(void *arg), void *arg)
 {
     p->stopping = true;
     loop_timer_cancel(p->o.loop, &p->deliver);
+    loop_timer_cancel(p->o.loop, &p->discover);
     schedule_stop(p);
     p->tell_stopped = stopped;
     p->stopped_arg = arg;

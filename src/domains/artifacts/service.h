@@ -66,6 +66,13 @@ struct projects {
     store_op last_run;
     int64_t run_ended_at;
     bool has_run, notes_run; /* since the last one was noted; it is being noted */
+    list dues; /* due_op.link: under way */
+
+    /* discovery.c */
+    struct discovery *discovery; /* under way, or NULL */
+    timer discover;
+    bool discovers_again; /* the roots are others now */
+
     bool stopping;
     post stop;
     void (*tell_stopped)(void *arg), (*stopped)(void *arg); /* stopped: from the turn after projects_stop on */
@@ -78,6 +85,11 @@ void projects_deliver_on(projects *p);                 /* in case there was no m
 void projects_tell(projects *p, const projects_event *e);
 void projects_wake(projects *p); /* something may be due earlier than was known: the scheduler looks again */
 void projects_check_stopped(projects *p);
+
+/* ---- discovery.c ---- */
+void discovery_start(projects *p); /* soon, and then each interval */
+/* Ids of discovered projects: the path's base64url; of a longer one its hash's. -ENOMEM */
+int discovered_id(arena *a, str path, str *ret_id);
 
 /* ---- refresh.c, schedule.c ---- */
 void refresh_once_more(projects *p, str id); /* invalidated: those under way may have read it before. Null: all */

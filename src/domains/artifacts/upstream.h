@@ -81,7 +81,7 @@ struct upstream_wait {
 
 /* What is remembered of answers: a slot per hash of the name, so that it cannot grow. Who shares a slot asks again. */
 #define UPSTREAM_MEMOS 4096
-#define UPSTREAM_WHY_MAX 160
+#define UPSTREAM_WHY_MAX 480
 typedef struct upstream_memo {
     uint64_t hash;
     int64_t answered, retry; /* mono ms; answered 0: nothing is remembered */

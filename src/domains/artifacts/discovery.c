@@ -1,0 +1,294 @@
+/* Which folders are projects: all roots are walked at the start and each interval, on a worker. New projects are stored
+ * and due at once; those that were not found again are due too: their refresh finds out, and forgets them where the root
+ * is there and the folder is none any more. */
+#include <stdlib.h>
+
+#include "larder/hash.h"
+#include "larder/log.h"
+#include "project_write.h"
+
+typedef struct found_path {
+    str id, path;
+} found_path;
+
+typedef struct discovery {
+    projects *owner;
+    arena arena; /* the worker's alone while the job runs */
+    job job;
+    store_op op;
+    int work_status;
+    str *roots;
+    size_t n_roots;
+    str *whys;         /* what of each root could not be looked at */
+    found_path *found; /* by id */
+    size_t n_found, cap_found;
+    str *lost; /* ids of those that were not found again */
+    size_t n_lost, cap_lost;
+    int64_t now;
+} discovery;
+
+#define HASHED_ID_MARK "~" /* no letter of base64url */
+
+int discovered_id(arena *a, str path, str *ret_id)
+{
+    uint8_t digest[SHA256_LEN];
+    str id = STR_NULL;
+
+    if (path.n <= PROJECT_ID_MAX / 4 * 3) {
+        id = base64url_encode(a, path);
+    } else {
+        sha256(path.p, path.n, digest);
+        const str hash = base64url_encode(a, str_of((const char *)digest, sizeof(digest)));
+        id = hash.p ? arena_printf(a, HASHED_ID_MARK STR_FMT, STR_ARG(hash)) : STR_NULL;
+    }
+    if (id.p)
+        *ret_id = id;
+    return id.p ? 0 : -ENOMEM;
+}
+
+/* ---- on a worker ---- */
+/* One more element of an array that grows in an arena. NULL without memory. */
+static void *add(arena *a, void **v, size_t *n, size_t *cap, size_t size)
+{
+    if (*n == *cap) {
+        const size_t more = *cap ? *cap * 2 : 64;
+        void *grown = arena_calloc(a, more, size);
+        if (!grown)
+            return NULL;
+        if (*n)
+            memcpy(grown, *v, *n * size);
+        *v = grown;
+        *cap = more;
+    }
+    return (char *)*v + (*n)++ * size;
+}
+
+static int walk_root(discovery *d, size_t i)
+{
+    strs paths = {0};
+    int r = discover_projects(&d->arena, d->roots[i], &paths, &d->whys[i]);
+
+    for (size_t k = 0; r == 0 && k < paths.n; k++) {
+        found_path *f = add(&d->arena, (void **)&d->found, &d->n_found, &d->cap_found, sizeof(*f));
+        if (!f)
+            return -ENOMEM;
+        f->path = paths.v[k];
+        r = discovered_id(&d->arena, f->path, &f->id);
+    }
+    return r;
+}
+
+static int compare_found(const void *x, const void *y)
+{
+    return str_cmp(((const found_path *)x)->id, ((const found_path *)y)->id);
+}
+
+static bool is_found(const discovery *d, str id)
+{
+    const found_path key = {.id = id};
+
+    return d->n_found > 0 && bsearch(&key, d->found, d->n_found, sizeof(key), compare_found);
+}
+
+static int find_lost(discovery *d, store_view *v)
+{
+    store_cursor *c;
+    store_item item;
+    arena a;
+    int r = store_walk(v, &projects_ks, STORE_BY_KEY, STR_NULL, STR_NULL, false, &c);
+
+    if (r < 0)
+        return r;
+    arena_init(&a, 0);
+    while (r == 0 && store_next(c, &item)) {
+        project p = {0};
+        arena_reset(&a);
+        r = record_decode(&project_schema, &a, item.value, &p);
+        if (r < 0 || !str_eq(p.origin, STR("discovered")) || is_found(d, p.id) || p.next_refresh_at <= d->now)
+            continue;
+        str *id = add(&d->arena, (void **)&d->lost, &d->n_lost, &d->cap_lost, sizeof(*id));
+        if (id)
+            *id = arena_dup(&d->arena, p.id);
+        r = id && id->p ? 0 : -ENOMEM;
+    }
+    r = r == 0 ? store_cursor_error(c) : r;
+    store_cursor_end(c);
+    arena_done(&a);
+    return r;
+}
+
+/* Only those that are not stored yet stay. */
+static void drop_stored(discovery *d, store_view *v)
+{
+    size_t n = 0;
+
+    for (size_t i = 0; i < d->n_found; i++)
+        if ((n == 0 || !str_eq(d->found[n - 1].id, d->found[i].id)) && !store_has(v, &projects_ks, d->found[i].id))
+            d->found[n++] = d->found[i];
+    d->n_found = n;
+}
+
+static int look(discovery *d)
+{
+    store_view *v;
+    int r = 0;
+
+    for (size_t i = 0; r == 0 && i < d->n_roots; i++)
+        r = walk_root(d, i);
+    if (r == 0)
+        r = store_read_begin_job(d->owner->o.store, &v);
+    if (r < 0)
+        return r;
+    qsort(d->found, d->n_found, d->n_found ? sizeof(*d->found) : 1, compare_found);
+    r = find_lost(d, v);
+    drop_stored(d, v);
+    store_read_end(v);
+    return r;
+}
+
+static void work_look(job *j)
+{
+    discovery *d = CONTAINER_OF(j, discovery, job);
+
+    d->work_status = look(d);
+}
+
+/* ---- on the writer ---- */
+static int add_project(store_txn *t, const discovery *d, const found_path *f)
+{
+    const ptrdiff_t slash = str_rchr(f->path, '/');
+    const str last = str_from(f->path, (size_t)slash + 1);
+
+    if (store_has(store_txn_view(t), &projects_ks, f->id))
+        return 0;
+    return project_put(t, &(project){
+                              .id = f->id,
+                              .name = last.n ? last : f->path, /* until it is read */
+                              .path = f->path,
+                              .status = STR("active"), /* stale: it was never fetched */
+                              .origin = STR("discovered"),
+                              .created_at = d->now,
+                              .updated_at = d->now,
+                              .next_refresh_at = d->now,
+                              .version = d->now,
+                          });
+}
+
+static int make_due(store_txn *t, const discovery *d, str id)
+{
+    SCOPED(arena_done)
+    arena a;
+    project p = {0};
+
+    arena_init(&a, 0);
+    const int r = project_load(store_txn_view(t), &a, id, &p);
+    if (r < 0 || p.next_refresh_at <= d->now)
+        return r == -ENOENT ? 0 : r;
+    p.next_refresh_at = d->now;
+    return project_put(t, &p);
+}
+
+static int discovery_apply(store_txn *t, store_op *op)
+{
+    discovery *d = CONTAINER_OF(op, discovery, op);
+    int r = 0;
+
+    for (uint64_t i = op->at; r == 0 && i < d->n_found + d->n_lost; i++) {
+        if (store_txn_is_full(t)) {
+            op->at = i;
+            return STORE_MORE;
+        }
+        r = i < d->n_found ? add_project(t, d, &d->found[i]) : make_due(t, d, d->lost[i - d->n_found]);
+    }
+    return r;
+}
+
+/* ---- on the loop ---- */
+static void on_discover(timer *t);
+
+static void again_in(projects *p, int64_t delay)
+{
+    if (!p->stopping && loop_timer_set(p->o.loop, &p->discover, delay, on_discover) < 0)
+        log_error("no memory for a timer: new projects are not found any more");
+}
+
+static void end(discovery *d)
+{
+    projects *p = d->owner;
+
+    p->discovery = NULL;
+    arena_done(&d->arena);
+    mem_free(d);
+    again_in(p, p->discovers_again ? 0 : p->o.refresh_interval_ms);
+    projects_wake(p);
+    projects_check_stopped(p);
+}
+
+static void on_applied(store_op *op, int status)
+{
+    discovery *d = CONTAINER_OF(op, discovery, op);
+
+    if (status < 0 && status != -ECANCELED)
+        log_warn("what was discovered could not be stored", LOG_ERR(status));
+    end(d);
+}
+
+static void on_looked(job *j, int status)
+{
+    discovery *d = CONTAINER_OF(j, discovery, job);
+    const int r = status < 0 ? status : d->work_status;
+
+    for (size_t i = 0; r == 0 && i < d->n_roots; i++)
+        if (d->whys[i].p)
+            log_warn("not all of a root could be looked at", LOG_STR("root", d->roots[i]), LOG_STR("why", d->whys[i]));
+    if (r < 0 && !d->owner->stopping)
+        log_warn("projects could not be discovered", LOG_ERR(r));
+    if (r < 0 || d->owner->stopping || d->n_found + d->n_lost == 0) {
+        end(d);
+        return;
+    }
+    d->op = (store_op){.apply = discovery_apply, .done = on_applied};
+    store_submit(d->owner->o.store, &d->op);
+}
+
+static discovery *discovery_new(projects *p)
+{
+    discovery *d = mem_new(discovery);
+
+    if (!d)
+        return NULL;
+    d->owner = p;
+    d->now = loop_now_wall_ms(p->o.loop);
+    arena_init(&d->arena, 0);
+    d->n_roots = p->o.n_roots;
+    d->roots = arena_array(&d->arena, str, d->n_roots);
+    d->whys = arena_array(&d->arena, str, d->n_roots);
+    bool ok = d->roots && d->whys;
+    for (size_t i = 0; ok && i < d->n_roots; i++) {
+        d->roots[i] = arena_dup(&d->arena, p->o.roots[i]);
+        ok = d->roots[i].p != NULL;
+    }
+    if (ok && loop_job(p->o.loop, &d->job, work_look, on_looked) == 0)
+        return d;
+    arena_done(&d->arena);
+    mem_free(d);
+    return NULL;
+}
+
+static void on_discover(timer *t)
+{
+    projects *p = CONTAINER_OF(t, projects, discover);
+
+    p->discovers_again = false;
+    p->discovery = discovery_new(p);
+    if (!p->discovery)
+        again_in(p, MINUTES(1));
+}
+
+void discovery_start(projects *p)
+{
+    if (p->discovery)
+        p->discovers_again = true;
+    else
+        again_in(p, 0);
+}

@@ -1,0 +1,403 @@
+/* Refreshes when something is wrong: GitHub, its quota, the disk, memory, time; and stops at any moment. */
+#include "depot.h"
+
+#define SKILL(version) "---\nname: pdf\ndescription: Reads them\nversion: " version "\n---\n"
+
+static fake_repo *stock(depot *d, const char *name, const char *version)
+{
+    char text[200];
+    fake_repo *r = fake_repo_new(&d->github, "acme", name);
+    snprintf(text, sizeof(text), SKILL("%s"), version);
+    fake_put(r, "skills/pdf/SKILL.md", text);
+    fake_commit(r);
+    return r;
+}
+
+static const deployed ONE[] = {{"pdf", "github:acme/tools/skills/pdf", "1.0.0", NULL, NULL}};
+
+static void report_many(depot *d, unsigned n)
+{
+    for (unsigned i = 0; i < n; i++) {
+        char id[20];
+        snprintf(id, sizeof(id), "p%02u", i);
+        assert_int_equal(depot_report(d, id, ONE, 1), 0);
+    }
+}
+
+static project stored(depot *d, const char *id)
+{
+    static arena a;
+    arena_done(&a);
+    arena_init(&a, 0);
+    return depot_project(d, &a, id);
+}
+
+static int64_t standing(depot *d, project_standing s)
+{
+    store_view *v = store_read_begin(d->store);
+    const int64_t n = projects_standing(v, s);
+    store_read_end(v);
+    return n;
+}
+
+static void a_dead_github_costs_few_requests_and_all_recovers_by_itself(void **state)
+{
+    (void)state;
+    depot d;
+    depot_open(&d);
+    stock(&d, "tools", "1.2.0");
+    report_many(&d, 30);
+    depot_live(&d, MINUTES(5));
+    depot_live(&d, HOURS(24)); /* out of step */
+    d.github.is_dead = true;
+    const unsigned before = d.github.asked_in_all;
+    depot_live(&d, HOURS(48));
+    /* 5 s * 2^n: a dozen tries, and then as often as the interval has it, whatever the number of projects */
+    assert_in_range(d.github.asked_in_all - before, 8, 60);
+    assert_int_equal(standing(&d, STANDS_ERROR), 30);
+    assert_artifacts(&d, "p00", "pdf 1.0.0 1.2.0 outdated;"); /* what was known stays */
+    assert_true(str_find(stored(&d, "p00").error_message, STR("connection refused")) > 0);
+    d.github.is_dead = false;
+    depot_live(&d, DEPOT_INTERVAL * 3 / 2);
+    assert_int_equal(standing(&d, STANDS_ERROR), 0);
+    assert_null(stored(&d, "p00").error_message.p);
+    depot_close(&d);
+}
+
+static void a_client_hears_why_a_refresh_failed(void **state)
+{
+    (void)state;
+    depot d;
+    wish w;
+    depot_open(&d);
+    stock(&d, "tools", "1.2.0");
+    report_many(&d, 3);
+    depot_live(&d, MINUTES(1));
+    d.github.is_dead = true;
+    wish_begin(&w, &d, NULL, true);
+    assert_int_equal(wish_wait(&w, &d), 0);
+    assert_int_equal(w.task.projects_refreshed, 0);
+    assert_true(w.task.changes_detected); /* of their status */
+    assert_int_equal(w.task.errors.n, 3);
+    assert_true(str_ends(w.task.errors.v[0], STR(": GitHub could not be asked: connection refused")));
+    wish_end(&w);
+    depot_settle(&d);
+    assert_int_equal(d.github.asked[ASK_COMMIT], 2); /* one of the run: its answer is good for all */
+    depot_close(&d);
+}
+
+static void without_quota_versions_stay_and_the_refresh_goes_on_when_it_is_back(void **state)
+{
+    (void)state;
+    depot d;
+    wish w;
+    depot_open(&d);
+    fake_repo *r = stock(&d, "tools", "1.2.0");
+    report_many(&d, 5);
+    depot_live(&d, MINUTES(1));
+    fake_put(r, "skills/pdf/SKILL.md", SKILL("2.0.0"));
+    fake_commit(r);
+    d.github.quota = 0;
+    d.github.quota_reset = d.clock.wall_ms + MINUTES(40);
+    wish_begin(&w, &d, NULL, true);
+    assert_int_equal(wish_wait(&w, &d), 0);
+    assert_int_equal(w.task.projects_refreshed, 0);
+    assert_int_equal(w.task.errors.n, 1);
+    assert_true(str_starts(w.task.errors.v[0], STR("GitHub's quota is used up until 2026-01-15T11:01:")));
+    assert_true(str_find(w.task.errors.v[0], STR("5 projects keep")) > 0);
+    wish_end(&w);
+    depot_settle(&d);
+    assert_artifacts(&d, "p00", "pdf 1.0.0 1.2.0 outdated;");
+    assert_str(stored(&d, "p00").status, "active");
+    const unsigned before = d.github.asked_in_all;
+    depot_live(&d, MINUTES(39));
+    assert_int_equal(d.github.asked_in_all, before); /* it is not asked in vain */
+    d.github.quota = 1000;
+    depot_live(&d, MINUTES(1) + DEPOT_INTERVAL / 10 + MINUTES(1));
+    for (unsigned i = 0; i < 5; i++) {
+        const char id[] = {'p', '0', (char)('0' + i), '\0'};
+        assert_artifacts(&d, id, "pdf 1.0.0 2.0.0 outdated;");
+    }
+    depot_close(&d);
+}
+
+/* ---- the disk ---- */
+static const char *const IDS[] = {"L3NyL29uZQ", "L3NyL3R3bw"}; /* /sr/one, /sr/two */
+
+static void projects_are_discovered_and_forgotten_with_their_folders(void **state)
+{
+    (void)state;
+    depot d;
+    depot_open(&d);
+    stock(&d, "tools", "1.2.0");
+    fake_folder *one = disk_add("/sr/one");
+    disk_put(one, "pdf", "github:acme/tools/skills/pdf", "1.0.0", NULL);
+    disk_put(one, "pdf", "github:acme/tools/skills/pdf", "9.0.0", NULL); /* in another profile: the first counts */
+    disk_put(one, "own", NULL, "0.1.0", NULL);
+    depot_live(&d, DEPOT_INTERVAL + MINUTES(1));
+    assert_true(depot_has(&d, IDS[0]));
+    const project p = stored(&d, IDS[0]);
+    assert_str(p.name, "one");
+    assert_str(p.origin, "discovered");
+    assert_str(p.status, "active");
+    assert_int_equal(p.artifact_count, 2);
+    assert_int_equal(p.outdated_count, 1);
+    disk_add("/sr/two");
+    depot_live(&d, DEPOT_INTERVAL + MINUTES(1));
+    assert_true(depot_has(&d, IDS[1]));
+    one->is_gone = true;
+    depot_live(&d, DEPOT_INTERVAL + MINUTES(1));
+    assert_false(depot_has(&d, IDS[0]));
+    assert_artifacts(&d, IDS[0], "");
+    assert_true(depot_has(&d, IDS[1]));
+    depot_close(&d);
+}
+
+static void a_root_that_is_gone_forgets_nothing(void **state)
+{
+    (void)state;
+    depot d;
+    char root[64];
+    depot_open(&d);
+    scratch_folder(root);
+    char *real = realpath(root, NULL);
+    assert_non_null(real);
+    depot_roots[0] = str_c(real);
+    char path[160];
+    snprintf(path, sizeof(path), "%s/one", real);
+    fake_folder *one = disk_add(path);
+    disk_put(one, "own", NULL, "0.1.0", NULL);
+    projects_configure(d.projects, &d.options);
+    depot_live(&d, SECONDS(10));
+    store_view *v = store_read_begin(d.store);
+    assert_int_equal(store_count(v, &projects_ks), 1);
+    store_read_end(v);
+    remove_folder(root);
+    fake_root_is_there = false;
+    one->is_gone = true;
+    depot_live(&d, DEPOT_INTERVAL * 2);
+    v = store_read_begin(d.store);
+    assert_int_equal(store_count(v, &projects_ks), 1);
+    assert_int_equal(store_count(v, &artifacts_ks), 1);
+    store_read_end(v);
+    assert_int_equal(standing(&d, STANDS_ERROR), 1);
+    free(real);
+    depot_close(&d);
+}
+
+static void a_project_that_cannot_be_read_is_tried_less_and_less_often(void **state)
+{
+    (void)state;
+    depot d;
+    depot_open(&d);
+    fake_folder *one = disk_add("/sr/one");
+    disk_put(one, "own", NULL, "0.1.0", NULL);
+    one->error = -EACCES;
+    depot_live(&d, SECONDS(1));
+    assert_str(stored(&d, IDS[0]).status, "error");
+    assert_str(stored(&d, IDS[0]).error_message, "it cannot be read: permission denied");
+    depot_live(&d, MINUTES(10));
+    assert_in_range(one->reads, 5, 10); /* 5 s, 10 s, 20 s, ... */
+    depot_live(&d, HOURS(24));
+    assert_in_range(one->reads, 12, 24);
+    assert_in_range(depot_seen(&d, str_c(IDS[0]))->longest, DEPOT_INTERVAL / 2, DEPOT_INTERVAL + MINUTES(1));
+    one->error = 0;
+    one->why = "skills/own/SKILL.md: permission denied"; /* the rest is there all the same */
+    depot_live(&d, DEPOT_INTERVAL + MINUTES(1));
+    assert_str(stored(&d, IDS[0]).status, "error");
+    assert_str(stored(&d, IDS[0]).error_message, "skills/own/SKILL.md: permission denied");
+    assert_int_equal(stored(&d, IDS[0]).artifact_count, 1);
+    one->why = NULL;
+    depot_live(&d, DEPOT_INTERVAL + MINUTES(1));
+    assert_str(stored(&d, IDS[0]).status, "active");
+    assert_int_equal(stored(&d, IDS[0]).failures, 0);
+    depot_close(&d);
+}
+
+/* ---- time ---- */
+static int64_t last_run(depot *d)
+{
+    store_view *v = store_read_begin(d->store);
+    projects_totals t;
+    assert_int_equal(projects_totals_of(v, d->clock.wall_ms, DEPOT_INTERVAL, &t), 0);
+    store_read_end(v);
+    return t.last_run;
+}
+
+static void what_was_missed_is_refreshed_once_and_spread_out(void **state)
+{
+    (void)state;
+    depot d;
+    depot_open(&d);
+    stock(&d, "tools", "1.2.0");
+    report_many(&d, 30);
+    depot_live(&d, MINUTES(5));
+    const int64_t run = last_run(&d);
+    assert_in_range(run, DEPOT_NOW, DEPOT_NOW + MINUTES(5));
+    depot_begin_stop(&d);
+    depot_end_stop(&d);
+    fake_clk_advance(&d.clock, HOURS(24 * 10)); /* forty runs were missed */
+    d.n_seen = 0;
+    depot_open_projects(&d);
+    assert_int_equal(last_run(&d), run);
+    depot_live(&d, SECONDS(10));
+    assert_in_range(d.n_seen, 5, 15);
+    depot_live(&d, HOURS(1));
+    assert_int_equal(d.n_seen, 30);
+    for (size_t i = 0; i < d.n_seen; i++)
+        assert_int_equal(d.seen[i].n, 1);
+    assert_true(last_run(&d) > run);
+    depot_close(&d);
+}
+
+static void what_was_invalidated_comes_next(void **state)
+{
+    (void)state;
+    depot d;
+    depot_open(&d);
+    stock(&d, "tools", "1.2.0");
+    report_many(&d, 30);
+    depot_live(&d, MINUTES(5));
+    d.n_seen = 0;
+    assert_int_equal(depot_invalidate(&d, NULL), 30);
+    assert_int_equal(standing(&d, STANDS_STALE), 30);
+    depot_live(&d, SECONDS(10));
+    assert_in_range(d.n_seen, 5, 15);
+    depot_live(&d, MINUTES(1));
+    assert_int_equal(d.n_seen, 30);
+    assert_int_equal(standing(&d, STANDS_STALE), 0);
+    depot_close(&d);
+}
+
+static void what_is_invalidated_while_it_is_refreshed_is_refreshed_again(void **state)
+{
+    (void)state;
+    depot d;
+    wish w;
+    depot_open(&d);
+    stock(&d, "tools", "1.2.0");
+    report_many(&d, 1);
+    depot_live(&d, MINUTES(5));
+    d.n_seen = 0;
+    d.github.hold = ASK_COMMIT;
+    wish_begin(&w, &d, "p00", true);
+    peer_run_until(d.loop, fake_holds(&d.github));
+    assert_int_equal(depot_invalidate(&d, "p00"), 1);
+    fake_release(&d.github);
+    assert_int_equal(wish_wait(&w, &d), 0);
+    wish_end(&w);
+    depot_live(&d, SECONDS(10));
+    assert_int_equal(depot_seen(&d, STR("p00"))->n, 2);
+    assert_false(stored(&d, "p00").marked);
+    depot_close(&d);
+}
+
+static void a_change_in_the_catalogue_makes_its_projects_due(void **state)
+{
+    static const deployed listed[] = {{"pdf", "github:Acme/Listed/skills/pdf", "1.0.0", NULL, NULL},
+                                      {"xls", "github:acme/listed/skills/xls", "1.0.0", NULL, NULL}};
+    (void)state;
+    depot d;
+    depot_open(&d);
+    stock(&d, "tools", "1.2.0");
+    report_many(&d, 3);
+    for (unsigned i = 0; i < 12; i++) {
+        const char id[] = {'l', (char)('a' + i), '\0'};
+        assert_int_equal(depot_report(&d, id, listed, 2), 0);
+    }
+    depot_live(&d, MINUTES(5));
+    d.n_seen = 0;
+    projects_upstream_changed(d.projects, STR("ACME"), STR("listed"));
+    depot_settle(&d);
+    depot_live(&d, MINUTES(1));
+    assert_int_equal(d.n_seen, 12);
+    assert_int_equal(standing(&d, STANDS_STALE), 0);
+    projects_upstream_changed(d.projects, STR("acme"), STR("list"));
+    depot_live(&d, MINUTES(1));
+    assert_int_equal(d.n_seen, 12);
+    depot_close(&d);
+}
+
+/* ---- memory, stops ---- */
+static void scene(depot *d)
+{
+    stock(d, "tools", "1.2.0");
+    fake_folder *one = disk_add("/sr/one");
+    disk_put(one, "pdf", "github:acme/tools/skills/pdf", "1.0.0", NULL);
+    report_many(d, 4);
+}
+
+static void memory_that_is_missing_at_any_moment_is_made_up_for(void **state)
+{
+    (void)state;
+    for (long n = 0; n < 400; n += n < 60 ? 1 : 7) {
+        depot d;
+        wish w;
+        depot_open(&d);
+        scene(&d);
+        mem_fail_at(n);
+        wish_begin(&w, &d, NULL, true);
+        (void)wish_wait(&w, &d);
+        mem_fail_at(-1);
+        wish_end(&w);
+        depot_live(&d, MINUTES(20));
+        depot_live(&d, DEPOT_INTERVAL * 3 / 2);
+        for (unsigned i = 0; i < 4; i++) {
+            const char id[] = {'p', '0', (char)('0' + i), '\0'};
+            assert_artifacts(&d, id, "pdf 1.0.0 1.2.0 outdated;");
+            assert_str(stored(&d, id).status, "active");
+        }
+        assert_artifacts(&d, IDS[0], "pdf 1.0.0 1.2.0 outdated;");
+        depot_close(&d);
+    }
+}
+
+static void a_stop_at_any_moment_leaves_what_the_next_start_goes_on_with(void **state)
+{
+    (void)state;
+    for (unsigned turns = 0; turns < 60; turns++) {
+        depot d;
+        wish all, one;
+        depot_open(&d);
+        scene(&d);
+        wish_begin(&all, &d, NULL, true);
+        wish_begin(&one, &d, "p02", true);
+        for (unsigned i = 0; i < turns; i++)
+            (void)loop_run_once(d.loop, false);
+        depot_begin_stop(&d);
+        depot_end_stop(&d);
+        assert_int_equal(all.done, 1);
+        assert_int_equal(one.done, 1);
+        assert_true(all.task.status == 0 || all.task.status == -ECANCELED);
+        wish_end(&all), wish_end(&one);
+        for (size_t i = 0; i < d.n_seen; i++)
+            d.seen[i].runs = false;
+        depot_open_projects(&d);
+        depot_live(&d, MINUTES(5));
+        for (unsigned i = 0; i < 4; i++) {
+            const char id[] = {'p', '0', (char)('0' + i), '\0'};
+            assert_artifacts(&d, id, "pdf 1.0.0 1.2.0 outdated;");
+        }
+        assert_artifacts(&d, IDS[0], "pdf 1.0.0 1.2.0 outdated;");
+        depot_close(&d);
+    }
+}
+
+int main(void)
+{
+    const struct CMUnitTest tests[] = {
+        cmocka_unit_test(a_dead_github_costs_few_requests_and_all_recovers_by_itself),
+        cmocka_unit_test(a_client_hears_why_a_refresh_failed),
+        cmocka_unit_test(without_quota_versions_stay_and_the_refresh_goes_on_when_it_is_back),
+        cmocka_unit_test(projects_are_discovered_and_forgotten_with_their_folders),
+        cmocka_unit_test(a_root_that_is_gone_forgets_nothing),
+        cmocka_unit_test(a_project_that_cannot_be_read_is_tried_less_and_less_often),
+        cmocka_unit_test(what_was_missed_is_refreshed_once_and_spread_out),
+        cmocka_unit_test(what_was_invalidated_comes_next),
+        cmocka_unit_test(what_is_invalidated_while_it_is_refreshed_is_refreshed_again),
+        cmocka_unit_test(a_change_in_the_catalogue_makes_its_projects_due),
+        cmocka_unit_test(memory_that_is_missing_at_any_moment_is_made_up_for),
+        cmocka_unit_test(a_stop_at_any_moment_leaves_what_the_next_start_goes_on_with),
+    };
+    return cmocka_run_group_tests(tests, NULL, NULL);
+}
