@@ -6,10 +6,25 @@
 #ifndef LARDER_API_H
 #define LARDER_API_H
 
+#include "larder/hash.h"
 #include "larder/projects.h"
 #include "larder/route.h"
 #include "larder/search.h"
 #include "larder/sources.h"
+
+/* What the recache family needs beside its service. */
+typedef struct api_recache {
+    struct recache *service;
+    struct render_fleet *fleet;
+    siphash_key key_seed; /* random: the keys are known by their hashes alone */
+    const uint64_t (*keys)[2];
+    size_t n_keys;
+    bool is_controllable;     /* over HTTP: pause and resume */
+    str daemon_id, pages_dir;
+    str accel_prefix;         /* empty: files are sent by ourselves */
+    double reserved;
+    int64_t started_at_mono;  /* ms */
+} api_recache;
 
 /* The rooms that handlers use: call.app points to one. */
 typedef struct api {
@@ -19,6 +34,7 @@ typedef struct api {
     projects *projects;
     search *search;
     struct ops *ops;
+    api_recache *recache;
     /* While search learns the entries after a start, calls wait for it here: ready(c) runs on the loop when
      * it has. */
     bool search_is_ready;
@@ -32,9 +48,9 @@ typedef struct search_wait {
     void (*ready)(struct search_wait *w);
 } search_wait;
 
-extern const family family_sources, family_cache;
+extern const family family_sources, family_cache, family_recache, family_recache_status;
 extern const route_table sources_routes, cache_routes, projects_routes, artifacts_routes, search_routes,
-    refresh_routes, events_routes;
+    refresh_routes, events_routes, recache_routes, recache_list_routes, recache_page_routes;
 
 /* What handlers of more than one file need. */
 bool api_fits_project_id(str id);       /* as far as bytes go; null does */

@@ -84,4 +84,8 @@ int recache_pages_summary(store_view *v, uint32_t host, int64_t now, recache_pag
 /* Path of the page's file below `pages_dir`; with .gz it is the file itself. Null: the page has none, or no memory. */
 str recache_page_path(arena *a, str pages_dir, const recache_page *p, bool with_gz);
 
+/* The page's file, unpacked when `plain`, else as it is: gzip. Blocks: for a job. -ENOENT: it is gone; -EPROTO: it is
+ * damaged; -EFBIG, -EIO, -ENOMEM. */
+int recache_page_read(arena *a, str pages_dir, const recache_page *p, bool plain, buf *ret_body);
+
 #endif

@@ -149,6 +149,20 @@ int reply_text(call *c, int status, str content_type, str body)
     return 0;
 }
 
+int reply_bytes(call *c, int status, str content_type, str body, str etag, bool is_packed)
+{
+    http_reply rep = {.status = status,
+                      .content_type = body.n ? content_type : STR_NULL,
+                      .body = body,
+                      .etag = etag,
+                      .no_compress = is_packed};
+
+    if (status == 200 && etag.p && http_etag_matches(c->req, etag))
+        rep = (http_reply){.status = 304, .etag = etag};
+    route_send(c, &rep);
+    return 0;
+}
+
 int reply_document(call *c)
 {
     c->etag = c->router->document_tag;

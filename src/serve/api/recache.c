@@ -1,0 +1,545 @@
+/* /internal: what is done to the queues and pages of the configured hosts. The texts and the order of the checks are
+ * what clients of the family rely on, so bodies are read by hand. */
+#include "recache_shared.h"
+
+#include "larder/hash.h"
+
+/* ---- the family ---- */
+static void error_body(json *w, int status, str text)
+{
+    (void)status;
+    json_object(w);
+    json_pair_bool(w, "success", false);
+    json_pair_str(w, "status", STR("error"));
+    json_pair_str(w, "message", text);
+    json_end(w);
+}
+
+/* X-Internal-Auth is one of the keys. Only keyed hashes of them are kept; all are compared, in the same time. */
+static bool admits(const call *c)
+{
+    const api_recache *r = ((const api *)c->app)->recache;
+    str given = STR_NULL;
+    uint64_t hash[2];
+    bool fits = false;
+
+    for (size_t i = 0; i < c->req->n_headers && !given.p; i++)
+        if (str_eq_nocase(c->req->headers[i].name, STR("X-Internal-Auth")))
+            given = c->req->headers[i].value;
+    if (given.n == 0)
+        return false;
+    siphash24_128(&r->key_seed, given.p, given.n, hash);
+    for (size_t i = 0; i < r->n_keys; i++)
+        fits |= ct_equal(hash, r->keys[i], sizeof(hash));
+    return fits;
+}
+
+#define FAMILY(prefix_)                                                                                     \
+    {                                                                                                       \
+        .name = "recache", .prefix = prefix_, .doc = "Pages kept rendered: queues, pages, render services", \
+        .error_body = error_body, .error = &recache_error_schema, .bad_params = 400, .bad_body = 400,       \
+        .not_authorised = "unauthorized", .admits = admits, .not_found = "not found",                       \
+        .broken_json = "invalid json:", .hides_methods = true,                                              \
+    }
+const family family_recache = FAMILY("/internal");
+const family family_recache_status = FAMILY("/status");
+
+void recache_envelope_begin(call *c)
+{
+    json_object(c->w);
+    json_pair_bool(c->w, "success", true);
+    json_pair_str(c->w, "status", STR("ok"));
+    json_key(c->w, STR("data"));
+}
+
+int recache_envelope_end(call *c)
+{
+    json_end(c->w);
+    return reply_json(c, 200);
+}
+
+int recache_reply_data(call *c, const schema *s, const void *data)
+{
+    recache_envelope_begin(c);
+    schema_write(s, data, c->w);
+    return recache_envelope_end(c);
+}
+
+int recache_reply_message(call *c, str message)
+{
+    json_object(c->w);
+    json_pair_bool(c->w, "success", true);
+    json_pair_str(c->w, "status", STR("ok"));
+    json_pair_str(c->w, "message", message);
+    json_end(c->w);
+    return reply_json(c, 200);
+}
+
+int recache_host_missing(call *c, int status, int64_t id)
+{
+    return reply_error(c, status, "host_id %lld not found", (long long)id);
+}
+
+/* ---- bodies ---- */
+/* What bodies of the family may say: all of it, wherever it counts. */
+typedef struct asked {
+    int64_t host_id, dimension_id;
+    strs urls;
+    str url, priority;
+    const int64_t *dimension_ids;
+    size_t n_dimension_ids;
+} asked;
+
+static int is_no(call *c, const char *name, const char *expected)
+{
+    return reply_error(c, 400, "invalid json: %s: %s was expected", name, expected);
+}
+
+static int take_integer(call *c, const char *name, const json_value *v, int64_t *ret)
+{
+    if (!json_is(v, JSON_INT))
+        return is_no(c, name, "an integer");
+    *ret = json_int(v);
+    return 0;
+}
+
+static int take_text(call *c, const char *name, const json_value *v, str *ret)
+{
+    if (!json_is(v, JSON_STRING))
+        return is_no(c, name, "a string");
+    *ret = json_string(v);
+    return 0;
+}
+
+static int take_texts(call *c, const char *name, const json_value *v, strs *ret)
+{
+    const size_t n = json_count(v);
+    str *texts = json_is(v, JSON_ARRAY) ? arena_array(c->arena, str, n + 1) : NULL;
+
+    if (!texts)
+        return json_is(v, JSON_ARRAY) ? -ENOMEM : is_no(c, name, "an array of strings");
+    for (size_t i = 0; i < n && !c->replied; i++) {
+        const json_value *one = json_at(v, i);
+        const int r = json_is(one, JSON_NULL) ? 0 : take_text(c, name, one, &texts[i]);
+        if (r < 0)
+            return r;
+    }
+    *ret = (strs){texts, n};
+    return 0;
+}
+
+static int take_integers(call *c, const char *name, const json_value *v, const int64_t **ret, size_t *ret_n)
+{
+    const size_t n = json_count(v);
+    int64_t *numbers = json_is(v, JSON_ARRAY) ? arena_array(c->arena, int64_t, n + 1) : NULL;
+
+    if (!numbers)
+        return json_is(v, JSON_ARRAY) ? -ENOMEM : is_no(c, name, "an array of integers");
+    for (size_t i = 0; i < n && !c->replied; i++) {
+        const int r = take_integer(c, name, json_at(v, i), &numbers[i]);
+        if (r < 0)
+            return r;
+    }
+    *ret = numbers;
+    *ret_n = n;
+    return 0;
+}
+
+/* One member, known by its name in letters of any case. */
+static int take_member(call *c, str key, const json_value *v, asked *ret)
+{
+    if (str_eq_nocase(key, STR("host_id")))
+        return take_integer(c, "host_id", v, &ret->host_id);
+    if (str_eq_nocase(key, STR("urls")))
+        return take_texts(c, "urls", v, &ret->urls);
+    if (str_eq_nocase(key, STR("url")))
+        return take_text(c, "url", v, &ret->url);
+    if (str_eq_nocase(key, STR("priority")))
+        return take_text(c, "priority", v, &ret->priority);
+    if (str_eq_nocase(key, STR("dimension_id")))
+        return take_integer(c, "dimension_id", v, &ret->dimension_id);
+    if (str_eq_nocase(key, STR("dimension_ids")))
+        return take_integers(c, "dimension_ids", v, &ret->dimension_ids, &ret->n_dimension_ids);
+    return 0; /* others are none of ours */
+}
+
+/* null says nothing, wherever it stands. 0 also after a reply. */
+static int read_asked(call *c, asked *ret)
+{
+    const json_value *v;
+    void *it = NULL;
+    str key;
+    int r = 0;
+
+    *ret = (asked){0};
+    if (!json_is(c->body_json, JSON_OBJECT) && !json_is(c->body_json, JSON_NULL))
+        return reply_error(c, 400, "invalid json: an object was expected");
+    while (r == 0 && !c->replied && (it = json_next(c->body_json, it, &key, &v)))
+        r = json_is(v, JSON_NULL) ? 0 : take_member(c, key, v, ret);
+    return r;
+}
+
+/* ---- checks that several endpoints share: 0 also after a reply ---- */
+static int check_urls(call *c, const asked *in, size_t most)
+{
+    if (in->host_id == 0)
+        return reply_error(c, 400, "host_id is required");
+    if (in->urls.n == 0)
+        return reply_error(c, 400, "urls array cannot be empty");
+    if (in->urls.n > most)
+        return reply_error(c, 400, "urls array cannot exceed %zu entries", most);
+    return 0;
+}
+
+static int check_priority(call *c, str text, recache_priority *ret)
+{
+    if (recache_priority_parse(text, ret) < 0 || *ret == RECACHE_AUTO)
+        return reply_error(c, 400, "priority must be 'high' or 'normal'");
+    return 0;
+}
+
+static bool is_kept(const recache_host *h, int64_t dimension)
+{
+    const recache_dimension *d = recache_dimension_by_id(h, dimension);
+
+    return d && d->action != RECACHE_BLOCK;
+}
+
+/* Host, then dimensions, into the task. */
+static int check_host(call *c, const asked *in, recache_task *t)
+{
+    const recache_host *h = recache_host_by_id(recache_of(c), in->host_id);
+    uint16_t *dimensions = arena_array(c->arena, uint16_t, in->n_dimension_ids + 1);
+
+    if (!h)
+        return recache_host_missing(c, 400, in->host_id);
+    if (!dimensions)
+        return -ENOMEM;
+    for (size_t i = 0; i < in->n_dimension_ids; i++) {
+        if (!is_kept(h, in->dimension_ids[i]))
+            return reply_error(c, 400, "dimension_id %lld not configured for host '" STR_FMT "'",
+                               (long long)in->dimension_ids[i], STR_ARG(h->domains.v[0]));
+        dimensions[i] = (uint16_t)in->dimension_ids[i];
+    }
+    t->host_id = in->host_id;
+    t->dimensions = dimensions;
+    t->n_dimensions = in->n_dimension_ids;
+    return 0;
+}
+
+/* ---- tasks ---- */
+typedef struct work {
+    recache_task task;
+    call *c;
+    int (*reply)(call *c, const recache_task *t);
+} work;
+
+static void on_done(recache_task *t)
+{
+    work *w = t->user;
+    call *c = w->c;
+    int r = t->status;
+
+    if (r == -ENOENT) /* a reload took the host away meanwhile */
+        r = recache_host_missing(c, 400, t->host_id);
+    else if (r == 0)
+        r = w->reply(c, t);
+    if (r < 0)
+        (void)reply_errno(c, r);
+}
+
+static work *work_new(call *c, int (*reply)(call *, const recache_task *))
+{
+    work *w = arena_new(c->arena, work);
+
+    if (!w)
+        return NULL;
+    w->c = c;
+    w->reply = reply;
+    w->task = (recache_task){.arena = c->arena, .on_done = on_done, .user = w};
+    return w;
+}
+
+static int begin(work *w, void (*start)(recache *, recache_task *))
+{
+    const int r = call_defer(w->c);
+
+    if (r == 0)
+        start(recache_of(w->c), &w->task);
+    return r;
+}
+
+/* ---- recache ---- */
+static int reply_enqueued(call *c, const recache_task *t)
+{
+    recache_rejected_url *rejected = arena_array(c->arena, recache_rejected_url, t->n_rejected_listed + 1);
+    recache_enqueued out = {.host_id = t->host_id,
+                            .urls_count = (int64_t)t->urls.n,
+                            .dimension_ids_count = (int64_t)t->n_dimensions_used,
+                            .entries_enqueued = (int64_t)t->accepted,
+                            .priority = recache_priority_name(t->priority),
+                            .entries_deduplicated = (int64_t)t->deduplicated,
+                            .rejected_count = (int64_t)t->n_rejected,
+                            .rejected = {rejected, t->n_rejected_listed}};
+
+    if (!rejected)
+        return -ENOMEM;
+    for (size_t i = 0; i < t->n_rejected_listed; i++)
+        rejected[i] = (recache_rejected_url){.url = t->rejected[i].url, .reason = t->rejected[i].reason};
+    return recache_reply_data(c, &recache_enqueued_schema, &out);
+}
+
+static int post_recache(call *c)
+{
+    work *w = work_new(c, reply_enqueued);
+    asked in;
+    int r = w ? read_asked(c, &in) : -ENOMEM;
+
+    if (r == 0 && !c->replied)
+        r = check_urls(c, &in, RECACHE_URLS_MAX);
+    if (r == 0 && !c->replied)
+        r = check_priority(c, in.priority, &w->task.priority);
+    if (r == 0 && !c->replied)
+        r = check_host(c, &in, &w->task);
+    if (r < 0 || c->replied)
+        return r;
+    w->task.urls = in.urls;
+    return begin(w, recache_enqueue);
+}
+
+/* ---- invalidate ---- */
+static int reply_invalidated(call *c, const recache_task *t)
+{
+    const recache_invalidated out = {.host_id = t->host_id,
+                                     .urls_count = (int64_t)t->urls.n,
+                                     .dimension_ids_count = (int64_t)t->n_dimensions_used,
+                                     .entries_invalidated = (int64_t)t->changed};
+
+    return recache_reply_data(c, &recache_invalidated_schema, &out);
+}
+
+static int post_invalidate(call *c)
+{
+    work *w = work_new(c, reply_invalidated);
+    asked in;
+    int r = w ? read_asked(c, &in) : -ENOMEM;
+
+    if (r == 0 && !c->replied)
+        r = check_urls(c, &in, SIZE_MAX);
+    if (r == 0 && !c->replied)
+        r = check_host(c, &in, &w->task);
+    if (r < 0 || c->replied)
+        return r;
+    w->task.urls = in.urls;
+    return begin(w, recache_invalidate);
+}
+
+static int reply_all_invalidated(call *c, const recache_task *t)
+{
+    const recache_all_invalidated out = {.host_id = t->host_id,
+                                         .dimension_ids_count = (int64_t)t->n_dimensions_used,
+                                         .entries_invalidated = (int64_t)t->changed};
+
+    return recache_reply_data(c, &recache_all_invalidated_schema, &out);
+}
+
+static int post_invalidate_all(call *c)
+{
+    work *w = work_new(c, reply_all_invalidated);
+    asked in;
+    int r = w ? read_asked(c, &in) : -ENOMEM;
+
+    if (r == 0 && !c->replied && in.host_id == 0)
+        r = reply_error(c, 400, "host_id is required");
+    if (r == 0 && !c->replied)
+        r = check_host(c, &in, &w->task);
+    return r < 0 || c->replied ? r : begin(w, recache_invalidate_all);
+}
+
+/* ---- one address ---- */
+/* The task's one URL. */
+static int check_url(call *c, const asked *in, recache_task *t)
+{
+    str *url = arena_new(c->arena, str);
+
+    if (in->host_id == 0)
+        return reply_error(c, 400, "host_id is required");
+    if (in->url.n == 0)
+        return reply_error(c, 400, "url is required");
+    if (!url)
+        return -ENOMEM;
+    *url = in->url;
+    t->urls = (strs){url, 1};
+    return 0;
+}
+
+static int reply_hit(call *c, const recache_task *t)
+{
+    const recache_hit_done out = {.host_id = t->host_id, .dimension_id = t->dimensions[0], .due_at = t->due_at};
+
+    if (t->n_rejected)
+        return reply_error(c, 400, "url: " STR_FMT, STR_ARG(t->rejected[0].reason));
+    return recache_reply_data(c, &recache_hit_done_schema, &out);
+}
+
+static int post_hit(call *c)
+{
+    work *w = work_new(c, reply_hit);
+    asked in;
+    int r = w ? read_asked(c, &in) : -ENOMEM;
+
+    if (r == 0 && !c->replied)
+        r = check_url(c, &in, &w->task);
+    if (r < 0 || c->replied)
+        return r;
+    in.dimension_ids = &in.dimension_id; /* none given: bypass, which is 0 */
+    in.n_dimension_ids = 1;
+    r = check_host(c, &in, &w->task);
+    return r < 0 || c->replied ? r : begin(w, recache_hit);
+}
+
+static int reply_sitemap(call *c, const recache_task *t)
+{
+    if (t->accepted == 0 && t->n_rejected_listed == 1 && str_eq(t->rejected[0].url, t->urls.v[0]))
+        return reply_error(c, 400, "sitemap: " STR_FMT, STR_ARG(t->rejected[0].reason));
+    return reply_enqueued(c, t);
+}
+
+static void on_sitemap(recache_task *t)
+{
+    call *c = ((work *)t->user)->c;
+
+    if (t->status != -EREMOTEIO)
+        on_done(t);
+    else
+        (void)reply_error(c, 502, "sitemap: " STR_FMT,
+                          STR_ARG(t->n_rejected_listed ? t->rejected[0].reason : STR("it cannot be fetched")));
+}
+
+static int post_sitemap(call *c)
+{
+    work *w = work_new(c, reply_sitemap);
+    asked in;
+    int r = w ? read_asked(c, &in) : -ENOMEM;
+
+    if (r == 0 && !c->replied)
+        r = check_url(c, &in, &w->task);
+    if (r == 0 && !c->replied)
+        r = check_priority(c, in.priority.n ? in.priority : STR("normal"), &w->task.priority);
+    if (r == 0 && !c->replied)
+        r = check_host(c, &in, &w->task);
+    if (r < 0 || c->replied)
+        return r;
+    w->task.on_done = on_sitemap;
+    return begin(w, recache_sitemap);
+}
+
+/* ---- dead letters ---- */
+static int reply_retried(call *c, const recache_task *t)
+{
+    const recache_retried out = {.host_id = t->host_id, .entries_retried = (int64_t)t->changed};
+
+    return recache_reply_data(c, &recache_retried_schema, &out);
+}
+
+static int post_dead_retry(call *c)
+{
+    work *w = work_new(c, reply_retried);
+    asked in;
+    int r = w ? read_asked(c, &in) : -ENOMEM;
+
+    if (r == 0 && !c->replied && in.host_id == 0)
+        r = reply_error(c, 400, "host_id is required");
+    if (r == 0 && !c->replied)
+        r = check_priority(c, in.priority.n ? in.priority : STR("normal"), &w->task.priority);
+    if (r == 0 && !c->replied)
+        r = check_host(c, &in, &w->task);
+    if (r < 0 || c->replied)
+        return r;
+    w->task.urls = in.urls;
+    return begin(w, recache_dead_retry);
+}
+
+/* ---- the scheduler, the render services ---- */
+static int reply_paused(call *c, const recache_task *t)
+{
+    (void)t;
+    return recache_reply_message(c, STR("Scheduler paused"));
+}
+
+static int reply_resumed(call *c, const recache_task *t)
+{
+    (void)t;
+    return recache_reply_message(c, STR("Scheduler resumed"));
+}
+
+static int set_paused(call *c, bool paused)
+{
+    work *w = work_new(c, paused ? reply_paused : reply_resumed);
+
+    if (!((const api *)c->app)->recache->is_controllable)
+        return reply_error(c, 403, "Scheduler control API not enabled");
+    if (!w || call_defer(c) < 0)
+        return -ENOMEM;
+    recache_pause(recache_of(c), paused, &w->task);
+    return 0;
+}
+
+static int post_pause(call *c)
+{
+    return set_paused(c, true);
+}
+
+static int post_resume(call *c)
+{
+    return set_paused(c, false);
+}
+
+static int post_register(call *c)
+{
+    char peer[NET_ADDR_TEXT];
+    const char *why = NULL;
+    const size_t n = net_addr_format(&c->req->peer, peer);
+    const int r = render_fleet_register(((const api *)c->app)->recache->fleet, c->req->body, str_of(peer, n), &why);
+
+    if (r == -EINVAL)
+        return reply_error(c, 400, "%s", why);
+    if (r == -ENOSPC)
+        return reply_error(c, 503, "too many render services");
+    return r < 0 ? r : recache_reply_message(c, STR("Registered"));
+}
+
+/* ---- rows ---- */
+#define URLS_BODY_MAX ((size_t)32 << 20) /* 10,000 URLs of 2,000 bytes, and as many escapes again as one may hope for */
+
+static const route rows_of_recache[] = {
+    {HTTP_M_POST, "/internal/cache/recache", &family_recache, SCOPE_PUBLIC, LIMIT_NONE, .body = &recache_request_schema,
+     .reply = &recache_enqueued_reply_schema, .flags = BODY_BY_HAND, .max_body = URLS_BODY_MAX, .errors = "507",
+     .handle = post_recache, .summary = "Queue pages to be rendered"},
+    {HTTP_M_POST, "/internal/cache/invalidate", &family_recache, SCOPE_PUBLIC, LIMIT_NONE,
+     .body = &recache_pages_request_schema, .reply = &recache_invalidated_reply_schema, .flags = BODY_BY_HAND,
+     .max_body = URLS_BODY_MAX, .errors = "507", .handle = post_invalidate, .summary = "Forget stored pages"},
+    {HTTP_M_POST, "/internal/cache/invalidate-all", &family_recache, SCOPE_PUBLIC, LIMIT_NONE,
+     .body = &recache_host_request_schema, .reply = &recache_all_invalidated_reply_schema, .flags = BODY_BY_HAND,
+     .errors = "507", .handle = post_invalidate_all, .summary = "Forget all stored pages of a host"},
+    {HTTP_M_POST, "/internal/cache/hit", &family_recache, SCOPE_PUBLIC, LIMIT_NONE, .body = &recache_url_request_schema,
+     .reply = &recache_hit_reply_schema, .flags = BODY_BY_HAND, .errors = "507", .handle = post_hit,
+     .summary = "A bot was served a page: schedule a new copy"},
+    {HTTP_M_POST, "/internal/cache/sitemap", &family_recache, SCOPE_PUBLIC, LIMIT_NONE,
+     .body = &recache_url_request_schema, .reply = &recache_enqueued_reply_schema, .flags = BODY_BY_HAND,
+     .errors = "502 507", .handle = post_sitemap, .summary = "Queue the URLs of a sitemap"},
+    {HTTP_M_POST, "/internal/cache/dead-letters/retry", &family_recache, SCOPE_PUBLIC, LIMIT_NONE,
+     .body = &recache_pages_request_schema, .reply = &recache_retried_reply_schema, .flags = BODY_BY_HAND,
+     .max_body = URLS_BODY_MAX, .errors = "507", .handle = post_dead_retry, .summary = "Queue dead letters again"},
+    {HTTP_M_POST, "/internal/scheduler/pause", &family_recache, SCOPE_PUBLIC, LIMIT_NONE,
+     .reply = &recache_message_schema, .errors = "403 507", .handle = post_pause, .summary = "Begin nothing new"},
+    {HTTP_M_POST, "/internal/scheduler/resume", &family_recache, SCOPE_PUBLIC, LIMIT_NONE,
+     .reply = &recache_message_schema, .errors = "403 507", .handle = post_resume, .summary = "Go on"},
+    {HTTP_M_POST, "/internal/render/register", &family_recache, SCOPE_PUBLIC, LIMIT_NONE,
+     .body = &render_registration_schema, .reply = &recache_message_schema, .flags = BODY_BY_HAND, .errors = "503",
+     .handle = post_register, .summary = "A render service says that it is there, and how busy"},
+    {HTTP_M_POST, "/internal/render/heartbeat", &family_recache, SCOPE_PUBLIC, LIMIT_NONE,
+     .body = &render_registration_schema, .reply = &recache_message_schema, .flags = BODY_BY_HAND, .errors = "503",
+     .handle = post_register, .summary = "The same, each second"},
+};
+const route_table recache_routes = {rows_of_recache, COUNT_OF(rows_of_recache)};
