@@ -81,13 +81,12 @@ projects_options server_projects_options(const server *s, const config *c)
     };
 }
 
-int server_make_trust(const config *c, arena *a, tls_trust **ret_trust, str *why)
+int server_make_trust(str file, const char *option, arena *a, tls_trust **ret_trust, str *why)
 {
-    const char *file = c->github_ca_file.n ? c->github_ca_file.p : NULL;
-    const int r = tls_trust_new(file, clk_real(), ret_trust);
+    const int r = tls_trust_new(file.n ? file.p : NULL, clk_real(), ret_trust);
 
     if (r < 0)
-        *why = arena_printf(a, "github.ca_file: %s: %s", file ? file : "-",
+        *why = arena_printf(a, "%s: %s: %s", option, file.n ? file.p : "-",
                             r == -EINVAL ? "there is no certificate in it" : err_text(r));
     return r;
 }
@@ -134,7 +133,7 @@ typedef struct reload {
     job job;
     server *server;
     config *fresh;
-    tls_trust *trust;
+    tls_trust *trust, *page_trust;
     int status;
     str why;
 } reload;
@@ -147,11 +146,14 @@ static void work_read(job *j)
     if (r->status == 0)
         r->status = config_load_secrets(r->fresh, &r->why);
     if (r->status == 0)
-        r->status = server_make_trust(r->fresh, &r->fresh->arena, &r->trust, &r->why);
+        r->status = server_make_trust(r->fresh->github_ca_file, "github.ca_file", &r->fresh->arena, &r->trust, &r->why);
+    if (r->status == 0)
+        r->status =
+            server_make_trust(r->fresh->recache_ca_file, "recache.ca_file", &r->fresh->arena, &r->page_trust, &r->why);
 }
 
 /* Takes what was read over, or leaves everything as it is. */
-static int apply(server *s, const config *fresh, tls_trust *trust)
+static int apply(server *s, const config *fresh, tls_trust *trust, tls_trust *page_trust)
 {
     const http_options http = server_http_options(fresh);
     const access_options acc = server_access_options(s, fresh);
@@ -159,7 +161,9 @@ static int apply(server *s, const config *fresh, tls_trust *trust)
     const projects_options pro = server_projects_options(s, fresh);
     const sources_options src = server_sources_options(s, fresh);
 
-    const int r = github_set_options(s->github, &gh);
+    int r = recaching_configure(&s->recaching, fresh, page_trust);
+    if (r == 0)
+        r = github_set_options(s->github, &gh);
     if (r < 0)
         return r;
     server_set_log(fresh);
@@ -167,6 +171,8 @@ static int apply(server *s, const config *fresh, tls_trust *trust)
     client_set_trust(s->client, trust);
     tls_trust_unref(s->trust);
     s->trust = tls_trust_ref(trust);
+    tls_trust_unref(s->page_trust);
+    s->page_trust = tls_trust_ref(page_trust);
     http_server_set_options(s->http, &http);
     access_set_options(s->access, &acc);
     router_set_log_access(s->router, fresh->log_access);
@@ -182,7 +188,7 @@ static bool take_over(server *s, const reload *r)
     str why = r->why;
 
     if (status == 0) {
-        status = apply(s, r->fresh, r->trust);
+        status = apply(s, r->fresh, r->trust, r->page_trust);
         why = str_c(err_text(status));
     }
     if (status < 0) {
@@ -201,6 +207,7 @@ static bool take_over(server *s, const reload *r)
 static void reload_free(reload *r)
 {
     tls_trust_unref(r->trust);
+    tls_trust_unref(r->page_trust);
     if (r->fresh)
         config_done(r->fresh);
     mem_free(r->fresh);

@@ -105,19 +105,27 @@ static void on_sources_stopped(void *arg)
         on_projects_stopped(s);
 }
 
+static void on_recaching_stopped(void *arg)
+{
+    server *s = arg;
+
+    s->waits_for = "sources";
+    if (s->api.sources)
+        sources_stop(s->api.sources, on_sources_stopped, s);
+    else
+        on_sources_stopped(s);
+}
+
 static void on_deadline(timer *t);
 
 static void on_drained(void *arg)
 {
     server *s = arg;
 
-    s->waits_for = "sources";
+    s->waits_for = "recaching";
     if (s->signals <= 1) /* it was set, so there is room for it; but for a start that failed */
         (void)loop_timer_set(s->loop, &s->deadline, REST_MS, on_deadline);
-    if (s->api.sources)
-        sources_stop(s->api.sources, on_sources_stopped, s);
-    else
-        on_sources_stopped(s);
+    recaching_stop(&s->recaching, on_recaching_stopped, s);
 }
 
 static void begin_stop(server *s)
@@ -219,7 +227,9 @@ static int make_outbound(server *s)
     const client_options o = {.user_agent = "larder/" LARDER_VERSION};
     const github_options gh = server_github_options(s->config);
 
-    int r = server_make_trust(s->config, &s->arena, &s->trust, &s->why);
+    int r = server_make_trust(s->config->github_ca_file, "github.ca_file", &s->arena, &s->trust, &s->why);
+    if (r == 0)
+        r = server_make_trust(s->config->recache_ca_file, "recache.ca_file", &s->arena, &s->page_trust, &s->why);
     if (r == 0)
         r = client_new(s->loop, s->trust, &o, &s->client);
     return r < 0 ? r : github_new(s->loop, s->client, &gh, &s->github);
@@ -256,14 +266,20 @@ static int make_domains(server *s)
         r = make_sources(s);
     if (r == 0)
         r = make_projects(s);
+    if (r < 0)
+        return r;
+    s->api.recache = &s->recaching.api;
+    r = recaching_make(&s->recaching, s->loop, s->store, s->config, s->page_trust, &s->why);
     return r < 0 ? r : feed_start(&s->feed, &s->api);
 }
 
 static int make_serving(server *s)
 {
-    static const family *const families[] = {&family_cache, &family_sources, &family_ops};
-    const route_table tables[] = {sources_routes, cache_routes,   projects_routes, artifacts_routes,
-                                  search_routes,  refresh_routes, events_routes,   ops_routes};
+    static const family *const families[] = {&family_cache, &family_sources, &family_recache, &family_recache_status,
+                                             &family_ops};
+    const route_table tables[] = {sources_routes,      cache_routes,        projects_routes, artifacts_routes,
+                                  search_routes,       refresh_routes,      events_routes,   recache_routes,
+                                  recache_list_routes, recache_page_routes, ops_routes};
     const http_options http = server_http_options(s->config);
     const access_options access = server_access_options(s, s->config);
 
@@ -352,6 +368,8 @@ static int start(server *s)
     if (r == 0)
         r = projects_start(s->api.projects);
     if (r == 0)
+        r = recaching_start(&s->recaching);
+    if (r == 0)
         r = watch_start(&s->watch, s->loop, s->store, s->http);
     if (r < 0)
         return r;
@@ -374,9 +392,11 @@ static void done(server *s)
     feed_done(&s->feed);
     projects_free(s->api.projects);
     sources_free(s->api.sources);
+    recaching_done(&s->recaching);
     channel_free(s->api.events);
     github_free(s->github);
     tls_trust_unref(s->trust);
+    tls_trust_unref(s->page_trust);
     loop_free(s->loop);
     arena_done(&s->arena);
     if (s->config != &s->cli->config) {

@@ -6,6 +6,7 @@
 #include "feed.h"
 #include "larder/client.h"
 #include "larder/ops.h"
+#include "recaching.h"
 #include "watch.h"
 
 typedef struct server {
@@ -14,7 +15,7 @@ typedef struct server {
     arena arena;
     loop *loop;
     store *store;
-    tls_trust *trust;
+    tls_trust *trust, *page_trust; /* of GitHub; of render services and origins */
     client *client;
     github *github;
     access_control *access;
@@ -22,6 +23,7 @@ typedef struct server {
     http_server *http;
     api api;
     feed feed;
+    recaching recaching;
     ops ops;
     watch watch;
     bool all_local; /* every listener is */
@@ -40,7 +42,8 @@ access_options server_access_options(const server *s, const config *c); /* borro
 github_options server_github_options(const config *c);                  /* borrows its texts */
 sources_options server_sources_options(const server *s, const config *c);
 projects_options server_projects_options(const server *s, const config *c); /* borrows its texts */
-int server_make_trust(const config *c, arena *a, tls_trust **ret_trust, str *why);
+/* Of an option that names a file, or is empty. Blocks. */
+int server_make_trust(str file, const char *option, arena *a, tls_trust **ret_trust, str *why);
 void server_set_log(const config *c);
 void server_raise_file_limit(const config *c); /* as far as http.max_connections asks, and the system allows */
 
