@@ -24,15 +24,19 @@ static int command_config_show(cli *c)
 /* All but the files that options name was checked as it was loaded. */
 static int command_config_check(cli *c)
 {
-    tls_trust *trust;
+    config *conf = &c->config;
+    tls_trust *trust = NULL, *page_trust = NULL;
     str why;
 
-    int r = config_load_secrets(&c->config, &why);
+    int r = config_load_secrets(conf, &why);
     if (r == 0)
-        r = server_make_trust(&c->config, &c->config.arena, &trust, &why);
+        r = server_make_trust(conf->github_ca_file, "github.ca_file", &conf->arena, &trust, &why);
+    if (r == 0)
+        r = server_make_trust(conf->recache_ca_file, "recache.ca_file", &conf->arena, &page_trust, &why);
+    tls_trust_unref(trust);
+    tls_trust_unref(page_trust);
     if (r < 0)
         return cli_fail(STR_FMT, STR_ARG(why.p ? why : str_c(err_text(r))));
-    tls_trust_unref(trust);
     if (c->config.warning.p)
         fprintf(stderr, "larder: " STR_FMT "\n", STR_ARG(c->config.warning));
     puts("configuration: ok");
