@@ -34,6 +34,7 @@ typedef struct recache_renderer {
     void (*pause)(render_op *op);
     void (*resume)(render_op *op);
     void (*cancel)(render_op *op);
+    void (*op_done)(render_op *op);
     render_capacity (*capacity)(void *arg);
     void *arg;
 } recache_renderer;
@@ -108,6 +109,7 @@ struct recache_task {
     int64_t due_at; /* hit: when the new copy is due; 0: the host doesn't ask for one */
     /* the room's own */
     struct recache_change *change;
+    post late; /* when there is no memory for a change */
 };
 void recache_enqueue(recache *r, recache_task *t);
 /* Pages of these URLs are gone at once; entries stay. */

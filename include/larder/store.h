@@ -155,6 +155,9 @@ bool store_next(store_cursor *c, store_item *ret_item); /* false at the end; the
 int store_cursor_error(const store_cursor *c);
 int store_item_value(store_cursor *c, store_item *item); /* fetches item->value of an index entry */
 void store_cursor_end(store_cursor *c); /* NULL is fine */
+/* The first item whose key starts with `prefix`, up, without a cursor of one's own: as store_walk and one store_next.
+ * -ENOENT, -EIO, -ENOMEM. */
+int store_first(store_view *v, const keyspace *ks, int index, str prefix, store_item *ret_item);
 
 /* ---- writing ---- */
 enum { STORE_MORE = 1 };

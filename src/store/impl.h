@@ -224,6 +224,7 @@ void store_txn_abort(store_txn *t); /* harmless when none is under way */
 int store_txn_apply(store_txn *t, store_op *op, bool *ret_left_traces);
 int store_txn_step(store_txn *t, store_op *op); /* one step with a transaction of its own */
 int store_txn_row(store_txn *t, MDB_dbi table, str key, str value, unsigned flags);
+int store_txn_cursor(store_txn *t, MDB_dbi table, MDB_cursor **ret_cursor); /* the one kept for the table */
 int store_txn_row_del(store_txn *t, MDB_dbi table, str key); /* missing is fine */
 int store_txn_drop(store_txn *t, MDB_dbi table);             /* all rows */
 /* Makes the entries and counts of a record that has none yet. */

@@ -184,11 +184,11 @@ static int move(store_cursor *c, MDB_val *key, MDB_val *value)
 
 /* ---- items ---- */
 
-static int fill(const store_cursor *c, str key, str value, store_item *ret_item)
+static int fill(bool by_key, str key, str value, store_item *ret_item)
 {
     store_item item = {0};
     int r = 0;
-    if (c->by_key) {
+    if (by_key) {
         item.key = key;
         item.value = value;
     } else {
@@ -208,7 +208,7 @@ bool store_next(store_cursor *c, store_item *ret_item)
     int rc = move(c, &k, &v);
     str key = rc == 0 ? store_str(k) : STR_NULL;
     if (rc == 0 && str_starts(key, (str){c->prefix, c->prefix_n})) {
-        c->err = fill(c, key, store_str(v), ret_item);
+        c->err = fill(c->by_key, key, store_str(v), ret_item);
         if (c->view->writing) {
             memcpy(c->place, key.p, key.n);
             c->place_n = key.n;
@@ -230,4 +230,36 @@ int store_cursor_error(const store_cursor *c)
 int store_item_value(store_cursor *c, store_item *item)
 {
     return item->value.p ? 0 : store_get(c->view, c->ks, item->key, &item->value);
+}
+
+/* On the cursor that the transaction writes with: a look-up near the last write, and the write that follows it, don't
+ * go down from the root. */
+static int first_written(store_txn *t, const keyspace *ks, int index, str prefix, store_item *ret_item)
+{
+    const space *sp = store_space(t->owner, ks);
+    MDB_cursor *lmdb = NULL;
+    MDB_val key = store_val(prefix), value;
+    const bool by_key = index == STORE_BY_KEY;
+
+    int r = store_txn_cursor(t, by_key ? sp->records : sp->indexes[index], &lmdb);
+    if (r == 0)
+        r = store_errno(mdb_cursor_get(lmdb, &key, &value, prefix.n > 0 ? MDB_SET_RANGE : MDB_FIRST));
+    if (r == 0 && !str_starts(store_str(key), prefix))
+        r = -ENOENT;
+    return r < 0 ? r : fill(by_key, store_str(key), store_str(value), ret_item);
+}
+
+int store_first(store_view *v, const keyspace *ks, int index, str prefix, store_item *ret_item)
+{
+    store_cursor *c;
+
+    if (v->open && v->writing && prefix.n <= STORE_KEY_MAX)
+        return first_written(v->writing, ks, index, prefix, ret_item);
+    int r = store_walk(v, ks, index, prefix, STR_NULL, false, &c);
+    if (r < 0)
+        return r;
+    if (!store_next(c, ret_item))
+        r = store_cursor_error(c) < 0 ? store_cursor_error(c) : -ENOENT;
+    store_cursor_end(c);
+    return r;
 }

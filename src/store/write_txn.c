@@ -101,7 +101,7 @@ int store_txn_commit(store_txn *t)
 
 /* ---- rows ---- */
 
-static int cursor_of(store_txn *t, MDB_dbi table, MDB_cursor **ret_cursor)
+int store_txn_cursor(store_txn *t, MDB_dbi table, MDB_cursor **ret_cursor)
 {
     if (!t->cursors[table]) {
         int rc = mdb_cursor_open(t->view.txn, table, &t->cursors[table]);
@@ -116,7 +116,7 @@ static int cursor_of(store_txn *t, MDB_dbi table, MDB_cursor **ret_cursor)
 static int find(store_txn *t, MDB_dbi table, str key, str *ret_value)
 {
     MDB_cursor *c = NULL;
-    int r = cursor_of(t, table, &c);
+    int r = store_txn_cursor(t, table, &c);
     if (r < 0)
         return r;
     MDB_val k = store_val(key), v;
@@ -139,7 +139,7 @@ static int wrote(store_txn *t, int rc, size_t bytes)
 int store_txn_row(store_txn *t, MDB_dbi table, str key, str value, unsigned flags)
 {
     MDB_cursor *c = NULL;
-    int r = cursor_of(t, table, &c);
+    int r = store_txn_cursor(t, table, &c);
     if (r < 0)
         return r;
     MDB_val k = store_val(key), v = store_val(value);

@@ -22,7 +22,7 @@ typedef struct parts {
 /* What may stand unescaped beside letters, digits and -_.~ */
 #define SAFE_IN_PATH "$&+,/:;=@"
 #define SAFE_IN_USER "$&+,;="
-#define SAFE_IN_HOST "!$&'()*+,;=:<>\""
+#define SAFE_IN_HOST "!$&'()*+,;=<>\""
 #define SAFE_IN_RAW_PATH SAFE_IN_PATH "!'()*[]%" /* a spelling that is kept */
 #define SAFE_IN_RAW_USER SAFE_IN_USER "!'()*:%@"
 
@@ -161,10 +161,10 @@ static const char *check_host(str host)
         return "it has no host";
     if (colon >= 0 && !port_is_valid(str_from(host, (size_t)colon + 1)))
         return "its port is no number";
-    for (size_t i = 0; i < host.n; i++) {
-        const char c = host.p[i];
+    for (size_t i = 0; i < name.n; i++) {
+        const char c = name.p[i];
         /* only bytes beyond ASCII may be escaped */
-        if (c == '%' ? i + 1 < host.n && host.p[i + 1] < '8' : (unsigned char)c < 0x80 && !is_safe(c, SAFE_IN_HOST))
+        if (c == '%' ? i + 1 < name.n && name.p[i + 1] < '8' : (unsigned char)c < 0x80 && !is_safe(c, SAFE_IN_HOST))
             return "its host holds a character that can't be";
     }
     if (str_chr(name, '.') < 0 && !str_eq(name, STR("localhost")))

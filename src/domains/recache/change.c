@@ -1,0 +1,369 @@
+/* What clients ask for. URLs are normalised and sorted in a job, then one op changes the store. Sorted by hash, a
+ * request's entries are written to both trees from left to right, each leaf once. */
+#include <stdlib.h>
+
+#include "service.h"
+
+/* ---- ending ---- */
+static void change_end(recache_change *c, int status)
+{
+    recache *r = c->owner;
+    recache_task *t = c->task;
+
+    t->status = status;
+    t->change = NULL;
+    list_remove(&c->link);
+    config_unref(c->config);
+    mem_free(c);
+    t->on_done(t);
+    recache_check_stopped(r);
+}
+
+static void on_late(post *p)
+{
+    recache_change *c = CONTAINER_OF(p, recache_change, late);
+
+    change_end(c, c->status);
+}
+
+static void end_later(recache_change *c, int status)
+{
+    c->status = status;
+    c->late.fn = on_late;
+    loop_post(c->config->o.loop, &c->late);
+}
+
+/* ---- beginning ---- */
+/* All the kept ones, or those named, each once, in rising order. -EINVAL: one that isn't kept. */
+static int take_dimensions(recache_change *c)
+{
+    const recache_task *t = c->task;
+    uint16_t kept[RECACHE_DIMENSIONS_MAX];
+    const size_t n_kept = recache_host_kept_dimensions(c->host, kept);
+    bool wanted[RECACHE_DIMENSIONS_MAX] = {false};
+    size_t k;
+
+    for (size_t i = 0; i < t->n_dimensions; i++) {
+        for (k = 0; k < n_kept && kept[k] != t->dimensions[i]; k++) {}
+        if (k == n_kept)
+            return -EINVAL;
+        wanted[k] = true;
+    }
+    for (k = 0; k < n_kept; k++) {
+        if (t->n_dimensions > 0 && !wanted[k])
+            continue;
+        size_t at = c->n_dimensions++;
+        for (; at > 0 && c->dimensions[at - 1] > kept[k]; at--)
+            c->dimensions[at] = c->dimensions[at - 1];
+        c->dimensions[at] = kept[k];
+    }
+    return 0;
+}
+
+static recache_change *change_new(recache *r, recache_task *t)
+{
+    recache_change *c = mem_new(recache_change);
+
+    if (!c)
+        return NULL;
+    c->owner = r;
+    c->task = t;
+    c->config = r->config;
+    c->config->refs++;
+    c->now = recache_now(r);
+    t->change = c;
+    list_push(&r->changes, &c->link);
+    return c;
+}
+
+/* False: it ends later, with an error. */
+static bool change_begin(recache *r, recache_task *t, bool needs_host, recache_change **ret_change)
+{
+    recache_change *c = change_new(r, t);
+    int err = 0;
+
+    t->status = 0;
+    t->accepted = t->deduplicated = t->changed = 0;
+    t->n_rejected = t->n_rejected_listed = t->n_dimensions_used = 0;
+    t->due_at = 0;
+    if (!c) {
+        t->late.fn = recache_task_late;
+        loop_post(r->config->o.loop, &t->late);
+        return false;
+    }
+    c->host = recache_host_by_id(r, t->host_id);
+    if (r->stopping)
+        err = -ECANCELED;
+    else if (needs_host && !c->host)
+        err = -ENOENT;
+    else if (c->host)
+        err = take_dimensions(c);
+    if (err < 0) {
+        end_later(c, err);
+        return false;
+    }
+    t->n_dimensions_used = c->n_dimensions;
+    *ret_change = c;
+    return true;
+}
+
+void recache_task_late(post *p)
+{
+    recache_task *t = CONTAINER_OF(p, recache_task, late);
+
+    t->status = -ENOMEM;
+    t->on_done(t);
+}
+
+/* ---- URLs, in a job ---- */
+static void reject(recache_change *c, recache_rejected *out, str url, str why)
+{
+    recache_task *t = c->task;
+
+    if (t->n_rejected_listed < RECACHE_REJECTED_LISTED)
+        out[t->n_rejected_listed++] = (recache_rejected){url, why};
+    t->n_rejected++;
+}
+
+static int cmp_urls(const void *a, const void *b)
+{
+    const recache_url *x = a, *y = b;
+
+    return (x->hash > y->hash) - (x->hash < y->hash);
+}
+
+/* In hash order each comes beside its like; in the given order a table tells. */
+static size_t without_repetitions(recache_url *v, size_t n)
+{
+    size_t kept = 0;
+
+    qsort(v, n, sizeof(*v), cmp_urls);
+    for (size_t i = 0; i < n; i++)
+        if (kept == 0 || v[kept - 1].hash != v[i].hash)
+            v[kept++] = v[i];
+    return kept;
+}
+
+static void parse_work(job *j)
+{
+    recache_change *c = CONTAINER_OF(j, recache_change, job);
+    recache_task *t = c->task;
+    const strs *urls = &t->urls;
+    recache_rejected *rejected = arena_array(t->arena, recache_rejected, RECACHE_REJECTED_LISTED);
+
+    c->urls = arena_array(t->arena, recache_url, urls->n);
+    if (!rejected || !c->urls) {
+        c->status = -ENOMEM;
+        return;
+    }
+    for (size_t i = 0; i < urls->n; i++) {
+        str why = STR_NULL;
+        const int r = recache_url_parse(t->arena, urls->v[i], c->host->tracking, &c->urls[c->n_urls], &why);
+        if (r == -ENOMEM) {
+            c->status = r;
+            return;
+        }
+        if (r < 0)
+            reject(c, rejected, urls->v[i], why);
+        else
+            c->n_urls++;
+    }
+    t->rejected = rejected;
+    const size_t good = c->n_urls;
+    t->accepted = good * (t->n_dimensions > 0 ? t->n_dimensions : c->n_dimensions);
+    if (!t->ordered)
+        c->n_urls = without_repetitions(c->urls, good);
+    t->deduplicated = t->accepted - c->n_urls * c->n_dimensions;
+}
+
+static void on_parsed(job *j, int status)
+{
+    recache_change *c = CONTAINER_OF(j, recache_change, job);
+
+    if (status == 0)
+        status = c->status;
+    if (status == 0 && c->owner->stopping)
+        status = -ECANCELED;
+    if (status < 0 || c->n_urls == 0)
+        change_end(c, status);
+    else
+        c->parsed(c);
+}
+
+static void parse_urls(recache_change *c, void (*parsed)(recache_change *c))
+{
+    c->parsed = parsed;
+    const int r = loop_job(c->config->o.loop, &c->job, parse_work, on_parsed);
+    if (r < 0)
+        end_later(c, r);
+}
+
+static void submit(recache_change *c, int (*apply)(store_txn *, store_op *), void (*done)(store_op *, int),
+                   unsigned flags)
+{
+    c->op = (store_op){.apply = apply, .done = done, .flags = flags};
+    store_submit(c->config->o.store, &c->op);
+}
+
+/* ---- enqueue ---- */
+static const recache_url *find_url(const recache_change *c, uint64_t hash)
+{
+    size_t lo = 0, hi = c->n_urls;
+
+    if (c->task->ordered) {
+        for (size_t i = 0; i < c->n_urls; i++)
+            if (c->urls[i].hash == hash)
+                return &c->urls[i];
+        return NULL;
+    }
+    while (lo < hi) {
+        const size_t mid = lo + (hi - lo) / 2;
+        if (c->urls[mid].hash < hash)
+            lo = mid + 1;
+        else
+            hi = mid;
+    }
+    return lo < c->n_urls && c->urls[lo].hash == hash ? &c->urls[lo] : NULL;
+}
+
+/* What is being rendered shows the page as it was before this request: it is to be rendered once more. */
+static void mark_under_way(recache_change *c)
+{
+    for (list *l = c->owner->working.next; l != &c->owner->working; l = l->next) {
+        work *w = CONTAINER_OF(l, work, link);
+        if (w->e.host != c->host->id || !find_url(c, w->e.hash))
+            continue;
+        for (size_t i = 0; i < c->n_dimensions; i++)
+            w->is_again |= c->dimensions[i] == w->e.dimension;
+    }
+}
+
+static void on_enqueued(store_op *op, int status)
+{
+    recache_change *c = CONTAINER_OF(op, recache_change, op);
+    recache *r = c->owner;
+    const uint32_t host = c->host->id;
+
+    if (status == 0)
+        c->task->deduplicated += AT_COUNT(op->at);
+    change_end(c, status);
+    schedule_wake(r, host);
+}
+
+static void enqueue_parsed(recache_change *c)
+{
+    mark_under_way(c);
+    submit(c, change_enqueue_apply, on_enqueued, STORE_JOINS);
+}
+
+void recache_enqueue(recache *r, recache_task *t)
+{
+    recache_change *c;
+
+    if (change_begin(r, t, true, &c))
+        parse_urls(c, enqueue_parsed);
+}
+
+/* ---- the others ---- */
+static void on_counted(store_op *op, int status)
+{
+    recache_change *c = CONTAINER_OF(op, recache_change, op);
+
+    c->task->changed = AT_COUNT(op->at);
+    change_end(c, status);
+}
+
+static void invalidate_parsed(recache_change *c)
+{
+    submit(c, change_invalidate_apply, on_counted, STORE_FREES);
+}
+
+void recache_invalidate(recache *r, recache_task *t)
+{
+    recache_change *c;
+
+    if (change_begin(r, t, true, &c))
+        parse_urls(c, invalidate_parsed);
+}
+
+void recache_invalidate_all(recache *r, recache_task *t)
+{
+    recache_change *c;
+
+    if (change_begin(r, t, true, &c))
+        submit(c, change_invalidate_all_apply, on_counted, STORE_FREES);
+}
+
+static void on_hit(store_op *op, int status)
+{
+    recache_change *c = CONTAINER_OF(op, recache_change, op);
+    recache *r = c->owner;
+    const uint32_t host = c->host->id;
+
+    change_end(c, status);
+    schedule_wake(r, host);
+}
+
+static void hit_parsed(recache_change *c)
+{
+    c->task->due_at = c->host->hit_interval_ms > 0 ? c->now + c->host->hit_interval_ms : 0;
+    submit(c, change_hit_apply, on_hit, 0);
+}
+
+void recache_hit(recache *r, recache_task *t)
+{
+    recache_change *c;
+
+    if (change_begin(r, t, true, &c))
+        parse_urls(c, hit_parsed);
+}
+
+static void on_retried(store_op *op, int status)
+{
+    recache_change *c = CONTAINER_OF(op, recache_change, op);
+    recache *r = c->owner;
+    const uint32_t host = c->host->id;
+
+    c->task->changed = AT_COUNT(op->at);
+    change_end(c, status);
+    schedule_wake(r, host);
+}
+
+static void retry_parsed(recache_change *c)
+{
+    submit(c, change_retry_urls_apply, on_retried, 0);
+}
+
+void recache_dead_retry(recache *r, recache_task *t)
+{
+    recache_change *c;
+
+    if (!change_begin(r, t, true, &c))
+        return;
+    if (t->urls.n > 0)
+        parse_urls(c, retry_parsed);
+    else
+        submit(c, change_retry_all_apply, on_retried, 0);
+}
+
+static void on_paused(store_op *op, int status)
+{
+    recache_change *c = CONTAINER_OF(op, recache_change, op);
+    recache *r = c->owner;
+
+    if (status == 0)
+        r->paused = c->paused;
+    change_end(c, status);
+    recache_pump(r);
+}
+
+void recache_pause(recache *r, bool paused, recache_task *t)
+{
+    recache_change *c;
+
+    t->n_dimensions = 0;
+    if (!change_begin(r, t, false, &c))
+        return;
+    c->paused = paused;
+    submit(c, change_pause_apply, on_paused, STORE_FREES);
+}

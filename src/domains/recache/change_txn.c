@@ -1,0 +1,220 @@
+/* What clients ask for, on the writer thread. Large ones go in steps; op->at alone tells how far they have come and
+ * what they have counted, so that a step may be repeated. */
+#include "service.h"
+
+static uint64_t at_of(uint64_t place, uint64_t count)
+{
+    return place | count << 32;
+}
+
+int change_enqueue_apply(store_txn *t, store_op *op)
+{
+    const recache_change *c = CONTAINER_OF(op, recache_change, op);
+    const recache_task *task = c->task;
+    const uint64_t end = (uint64_t)c->n_urls * c->n_dimensions;
+    uint64_t at = AT_PLACE(op->at), there = AT_COUNT(op->at);
+    const int64_t due = task->due ? task->due : c->now;
+    int r = 0;
+
+    for (; r == 0 && at < end && !store_txn_is_full(t); at++) {
+        const size_t i = (size_t)(at / c->n_dimensions);
+        bool was_there = false;
+        const recache_entry e = {
+            .host = c->host->id,
+            .priority = task->priority,
+            .due = task->ordered ? due - (int64_t)(c->n_urls - 1 - i) : due, /* their order is that of their times */
+            .hash = c->urls[i].hash,
+            .dimension = c->dimensions[at % c->n_dimensions],
+            .queued_at = c->now,
+            .url = c->urls[i].text,
+        };
+        r = queue_want(t, &e, &was_there);
+        there += was_there;
+    }
+    if (r < 0)
+        return r;
+    op->at = at_of(at, there);
+    return at < end ? STORE_MORE : 0;
+}
+
+int change_invalidate_apply(store_txn *t, store_op *op)
+{
+    const recache_change *c = CONTAINER_OF(op, recache_change, op);
+    const uint64_t end = (uint64_t)c->n_urls * c->n_dimensions;
+    uint64_t at = AT_PLACE(op->at), gone = AT_COUNT(op->at);
+
+    for (; at < end && !store_txn_is_full(t); at++) {
+        const int r =
+            page_del(t, c->host->id, c->dimensions[at % c->n_dimensions], c->urls[at / c->n_dimensions].hash);
+        if (r < 0 && r != -ENOENT)
+            return r;
+        gone += r == 0;
+    }
+    op->at = at_of(at, gone);
+    return at < end ? STORE_MORE : 0;
+}
+
+/* Deletes pages whose keys begin so, as many as fit. */
+static int invalidate_prefix(store_txn *t, str prefix, uint64_t *gone)
+{
+    store_item item;
+    int r;
+
+    while (!store_txn_is_full(t)) {
+        r = store_first(store_txn_view(t), &recache_pages_ks, STORE_BY_KEY, prefix, &item);
+        if (r == 0)
+            r = store_del(t, &recache_pages_ks, item.key);
+        if (r < 0)
+            return r == -ENOENT ? 0 : r;
+        ++*gone;
+    }
+    return STORE_MORE;
+}
+
+int change_invalidate_all_apply(store_txn *t, store_op *op)
+{
+    const recache_change *c = CONTAINER_OF(op, recache_change, op);
+    const bool all = c->task->n_dimensions == 0; /* those of dimensions that are gone too */
+    uint64_t gone = AT_COUNT(op->at);
+    char prefix[6];
+    int r = 0;
+
+    be_put(prefix, 4, c->host->id);
+    for (size_t i = 0; r == 0 && i < (all ? 1 : c->n_dimensions); i++) {
+        be_put(prefix + 4, 2, c->dimensions[i]);
+        r = invalidate_prefix(t, str_of(prefix, all ? 4 : 6), &gone);
+    }
+    if (r < 0)
+        return r;
+    op->at = at_of(AT_PLACE(op->at) + 1, gone); /* each step has a place of its own */
+    return r;
+}
+
+/* The page remembers that it was wanted; the earlier time wins. */
+int change_hit_apply(store_txn *t, store_op *op)
+{
+    const recache_change *c = CONTAINER_OF(op, recache_change, op);
+    const uint16_t dimension = c->dimensions[0];
+    recache_page page = {0};
+    bool was_there;
+    arena a;
+
+    arena_init(&a, 0);
+    int r = recache_page_load(store_txn_view(t), &a, c->host->id, dimension, c->urls[0].hash, &page);
+    if (r == 0) {
+        page.last_bot_hit = c->now;
+        r = page_put(t, c->urls[0].hash, &page);
+    }
+    arena_done(&a);
+    if ((r < 0 && r != -ENOENT) || c->host->hit_interval_ms <= 0)
+        return r == -ENOENT ? 0 : r;
+    const recache_entry e = {.host = c->host->id,
+                             .priority = RECACHE_AUTO,
+                             .due = c->now + c->host->hit_interval_ms,
+                             .hash = c->urls[0].hash,
+                             .dimension = dimension,
+                             .queued_at = c->now,
+                             .url = c->urls[0].text};
+    return queue_want(t, &e, &was_there);
+}
+
+/* ---- dead letters ---- */
+static int retry_one(store_txn *t, const recache_change *c, str key, str value)
+{
+    char kept_key[URL_KEY_LEN];
+    recache_dead d = {0};
+    bool was_there;
+    arena a;
+
+    if (key.n != sizeof(kept_key))
+        return -EPROTO;
+    memcpy(kept_key, key.p, sizeof(kept_key));
+    arena_init(&a, 0);
+    value = arena_dup(&a, value);
+    int r = value.p ? record_decode(&recache_dead_schema, &a, value, &d) : -ENOMEM;
+    if (r == 0) {
+        const recache_entry e = {.host = c->host->id,
+                                 .priority = c->task->priority,
+                                 .due = c->now,
+                                 .hash = be_get(kept_key + 4, 8),
+                                 .dimension = (uint16_t)d.dimension_id,
+                                 .queued_at = c->now,
+                                 .url = d.url};
+        r = queue_want(t, &e, &was_there);
+    }
+    if (r == 0)
+        r = store_del(t, &recache_dead_ks, str_of(kept_key, sizeof(kept_key)));
+    arena_done(&a);
+    return r;
+}
+
+/* Those that have died since the request stay: the walk begins behind them. */
+int change_retry_all_apply(store_txn *t, store_op *op)
+{
+    const recache_change *c = CONTAINER_OF(op, recache_change, op);
+    uint64_t retried = AT_COUNT(op->at);
+    char from[12];
+    store_cursor *cursor;
+    store_item item;
+    bool more = true;
+
+    be_put(from, 4, c->host->id);
+    be_put(from + 4, 8, ~(uint64_t)c->now);
+    int r = store_walk(store_txn_view(t), &recache_dead_ks, RECACHE_DEAD_BY_TIME, str_of(from, 4),
+                       str_of(from, sizeof(from)), false, &cursor);
+    if (r < 0)
+        return r;
+    while (r == 0 && !store_txn_is_full(t) && (more = store_next(cursor, &item))) {
+        r = store_item_value(cursor, &item);
+        if (r == 0)
+            r = retry_one(t, c, item.key, item.value);
+        retried += r == 0;
+    }
+    if (r == 0)
+        r = store_cursor_error(cursor);
+    store_cursor_end(cursor);
+    if (r < 0)
+        return r;
+    op->at = at_of(AT_PLACE(op->at) + 1, retried);
+    return more ? STORE_MORE : 0;
+}
+
+int change_retry_urls_apply(store_txn *t, store_op *op)
+{
+    const recache_change *c = CONTAINER_OF(op, recache_change, op);
+    const uint64_t end = (uint64_t)c->n_urls * c->n_dimensions;
+    uint64_t at = AT_PLACE(op->at), retried = AT_COUNT(op->at);
+    char key[URL_KEY_LEN];
+    str value;
+
+    for (; at < end && !store_txn_is_full(t); at++) {
+        url_key(c->host->id, c->urls[at / c->n_dimensions].hash, c->dimensions[at % c->n_dimensions], key);
+        int r = store_get(store_txn_view(t), &recache_dead_ks, str_of(key, sizeof(key)), &value);
+        if (r == 0)
+            r = retry_one(t, c, str_of(key, sizeof(key)), value);
+        if (r < 0 && r != -ENOENT)
+            return r;
+        retried += r == 0;
+    }
+    op->at = at_of(at, retried);
+    return at < end ? STORE_MORE : 0;
+}
+
+/* ---- pause ---- */
+keyspace recache_facts_ks = {.name = "recache_facts"};
+#define PAUSED STR("paused")
+
+int change_pause_apply(store_txn *t, store_op *op)
+{
+    const recache_change *c = CONTAINER_OF(op, recache_change, op);
+
+    if (c->paused)
+        return store_put(t, &recache_facts_ks, PAUSED, STR("1"));
+    const int r = store_del(t, &recache_facts_ks, PAUSED);
+    return r == -ENOENT ? 0 : r;
+}
+
+bool facts_paused(store_view *v)
+{
+    return store_has(v, &recache_facts_ks, PAUSED);
+}

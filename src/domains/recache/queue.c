@@ -1,0 +1,352 @@
+/* The queue's records: keys, values, index; reading them in order. */
+#include "queue.h"
+
+#include "larder/record.h"
+
+SCHEMA(recache_dead, RECACHE_DEAD_FIELDS, "A page that could not be rendered");
+
+static const str PRIORITY[RECACHE_PRIORITIES] = {STR_INIT("high"), STR_INIT("normal"), STR_INIT("autorecache")};
+
+str recache_priority_name(recache_priority p)
+{
+    return PRIORITY[p];
+}
+
+int recache_priority_parse(str text, recache_priority *ret_priority)
+{
+    for (unsigned i = 0; i < RECACHE_PRIORITIES; i++) {
+        if (str_eq(text, PRIORITY[i])) {
+            *ret_priority = (recache_priority)i;
+            return 0;
+        }
+    }
+    return -EINVAL;
+}
+
+/* ---- keys and values ---- */
+void be_put(char *out, size_t n, uint64_t v)
+{
+    while (n > 0) {
+        out[--n] = (char)v;
+        v >>= 8;
+    }
+}
+
+uint64_t be_get(const char *p, size_t n)
+{
+    uint64_t v = 0;
+
+    for (size_t i = 0; i < n; i++)
+        v = v << 8 | (unsigned char)p[i];
+    return v;
+}
+
+void queue_key(const recache_entry *e, char out[QUEUE_KEY_LEN])
+{
+    be_put(out, 4, e->host);
+    out[4] = (char)e->priority;
+    be_put(out + QUEUE_DUE_AT, 8, (uint64_t)e->due);
+    be_put(out + 13, 8, e->hash);
+    be_put(out + 21, 2, e->dimension);
+}
+
+void url_key(uint32_t host, uint64_t hash, uint16_t dimension, char out[URL_KEY_LEN])
+{
+    be_put(out, 4, host);
+    be_put(out + 4, 8, hash);
+    be_put(out + 12, 2, dimension);
+}
+
+int queue_decode_key(str key, recache_entry *ret_entry)
+{
+    if (key.n != QUEUE_KEY_LEN || (unsigned char)key.p[4] >= RECACHE_PRIORITIES)
+        return -EPROTO;
+    *ret_entry = (recache_entry){
+        .host = (uint32_t)be_get(key.p, 4),
+        .priority = (recache_priority)key.p[4],
+        .due = (int64_t)be_get(key.p + QUEUE_DUE_AT, 8),
+        .hash = be_get(key.p + 13, 8),
+        .dimension = (uint16_t)be_get(key.p + 21, 2),
+    };
+    return 0;
+}
+
+/* The value: attempts, when it was queued, the URL. */
+#define VALUE_HEAD 9
+
+int queue_decode(str key, str value, recache_entry *ret_entry)
+{
+    recache_entry e;
+
+    const int r = queue_decode_key(key, &e);
+    if (r < 0 || value.n <= VALUE_HEAD)
+        return -EPROTO;
+    e.attempts = (unsigned char)value.p[0];
+    e.queued_at = (int64_t)be_get(value.p + 1, 8);
+    e.url = str_from(value, VALUE_HEAD);
+    *ret_entry = e;
+    return 0;
+}
+
+int queue_put(store_txn *t, const recache_entry *e)
+{
+    char key[QUEUE_KEY_LEN], value[VALUE_HEAD + 4096];
+
+    if (e->url.n == 0 || e->url.n > sizeof(value) - VALUE_HEAD)
+        return -EINVAL;
+    queue_key(e, key);
+    value[0] = (char)(e->attempts < 255 ? e->attempts : 255);
+    be_put(value + 1, 8, (uint64_t)e->queued_at);
+    memcpy(value + VALUE_HEAD, e->url.p, e->url.n);
+    return store_put(t, &recache_queue_ks, str_of(key, sizeof(key)), str_of(value, VALUE_HEAD + e->url.n));
+}
+
+static int queue_emit(str key, str value, store_emit *out)
+{
+    char index_key[URL_KEY_LEN + QUEUE_KEY_LEN];
+    recache_entry e;
+
+    const int r = queue_decode(key, value, &e);
+    if (r < 0)
+        return r;
+    url_key(e.host, e.hash, e.dimension, index_key);
+    memcpy(index_key + URL_KEY_LEN, key.p, QUEUE_KEY_LEN);
+    store_emit_entry(out, RECACHE_QUEUE_BY_URL, str_of(index_key, sizeof(index_key)), STR_NULL);
+    store_emit_bucket(out, str_head(key, QUEUE_DUE_AT));
+    return 0;
+}
+
+static const char *const QUEUE_INDEXES[] = {"url"};
+keyspace recache_queue_ks = {.name = "recache_queue",
+                             .indexes = QUEUE_INDEXES,
+                             .n_indexes = COUNT_OF(QUEUE_INDEXES),
+                             .emit = queue_emit,
+                             .emit_version = 1};
+
+/* Newest first: the index holds the complement of the time. */
+static int dead_emit(str key, str value, store_emit *out)
+{
+    char index_key[4 + 8 + URL_KEY_LEN];
+    recache_dead d = {0};
+    arena a;
+
+    if (key.n != URL_KEY_LEN)
+        return -EPROTO;
+    arena_init(&a, 0);
+    const int r = record_decode(&recache_dead_schema, &a, value, &d);
+    arena_done(&a);
+    if (r < 0)
+        return r;
+    memcpy(index_key, key.p, 4);
+    be_put(index_key + 4, 8, ~(uint64_t)d.died_at);
+    memcpy(index_key + 12, key.p, URL_KEY_LEN);
+    store_emit_entry(out, RECACHE_DEAD_BY_TIME, str_of(index_key, sizeof(index_key)), STR_NULL);
+    store_emit_bucket(out, str_head(key, 4));
+    return 0;
+}
+
+static const char *const DEAD_INDEXES[] = {"time"};
+keyspace recache_dead_ks = {.name = "recache_dead",
+                            .indexes = DEAD_INDEXES,
+                            .n_indexes = COUNT_OF(DEAD_INDEXES),
+                            .emit = dead_emit,
+                            .emit_version = 1};
+
+/* ---- finding ---- */
+int queue_find(store_view *v, uint32_t host, uint64_t hash, uint16_t dimension, recache_entry *ret_entry)
+{
+    char prefix[URL_KEY_LEN];
+    store_item item;
+
+    url_key(host, hash, dimension, prefix);
+    int r = store_first(v, &recache_queue_ks, RECACHE_QUEUE_BY_URL, str_of(prefix, sizeof(prefix)), &item);
+    if (r == 0)
+        r = store_get(v, &recache_queue_ks, item.key, &item.value);
+    return r < 0 ? (r == -ENOENT ? -ENOENT : r) : queue_decode(item.key, item.value, ret_entry);
+}
+
+/* ---- counting ---- */
+static void queue_prefix(uint32_t host, unsigned priority, char out[QUEUE_DUE_AT])
+{
+    be_put(out, 4, host);
+    out[4] = (char)priority;
+}
+
+void recache_queue_totals(store_view *v, uint32_t host, int64_t out[RECACHE_PRIORITIES])
+{
+    char prefix[QUEUE_DUE_AT];
+
+    for (unsigned p = 0; p < RECACHE_PRIORITIES; p++) {
+        queue_prefix(host, p, prefix);
+        out[p] = store_tally(v, &recache_queue_ks, str_of(prefix, sizeof(prefix)));
+    }
+}
+
+/* One walk from the front, over what is due, and one from the back, over what is not, in turns: the shorter tells. */
+static int count_due(store_view *v, str prefix, int64_t total, int64_t now, int64_t *ret_due)
+{
+    store_cursor *front = NULL, *back = NULL;
+    store_item item;
+    recache_entry e;
+    int64_t due = 0, later = 0;
+
+    int r = store_walk(v, &recache_queue_ks, STORE_BY_KEY, prefix, STR_NULL, false, &front);
+    if (r == 0)
+        r = store_walk(v, &recache_queue_ks, STORE_BY_KEY, prefix, STR_NULL, true, &back);
+    while (r == 0 && due + later < total) {
+        if (!store_next(front, &item) || queue_decode_key(item.key, &e) < 0 || e.due > now) {
+            r = store_cursor_error(front);
+            later = total - due;
+            break;
+        }
+        due++;
+        if (due + later == total)
+            break;
+        if (!store_next(back, &item) || queue_decode_key(item.key, &e) < 0 || e.due <= now) {
+            r = store_cursor_error(back);
+            due = total - later;
+            break;
+        }
+        later++;
+    }
+    store_cursor_end(front);
+    store_cursor_end(back);
+    if (r == 0)
+        *ret_due = due;
+    return r;
+}
+
+int recache_queue_counts(store_view *v, uint32_t host, int64_t now, recache_counts out[RECACHE_PRIORITIES])
+{
+    int64_t totals[RECACHE_PRIORITIES];
+    char prefix[QUEUE_DUE_AT];
+    int r = 0;
+
+    recache_queue_totals(v, host, totals);
+    for (unsigned p = 0; p < RECACHE_PRIORITIES && r == 0; p++) {
+        queue_prefix(host, p, prefix);
+        out[p] = (recache_counts){.total = totals[p]};
+        r = count_due(v, str_of(prefix, sizeof(prefix)), totals[p], now, &out[p].due);
+    }
+    return r;
+}
+
+/* ---- listing ---- */
+/* A cursor is the key of the last item, in hex. */
+static str cursor_text(arena *a, str key)
+{
+    char *hex = arena_alloc(a, HEX_LEN(key.n));
+
+    if (!hex)
+        return STR_NULL;
+    hex_encode(key.p, key.n, hex);
+    return str_of(hex, HEX_LEN(key.n));
+}
+
+static int list_priority(store_view *v, arena *a, str prefix, str after, size_t limit, recache_entry *items, size_t *n)
+{
+    store_cursor *c;
+    store_item item;
+
+    int r = store_walk(v, &recache_queue_ks, STORE_BY_KEY, prefix, after, false, &c);
+    if (r < 0)
+        return r;
+    while (r == 0 && *n < limit && store_next(c, &item)) {
+        if (after.p && str_eq(item.key, after))
+            continue;
+        r = queue_decode(item.key, item.value, &items[*n]);
+        if (r == 0) {
+            items[*n].url = arena_dup(a, items[*n].url);
+            r = items[*n].url.p ? 0 : -ENOMEM;
+            ++*n;
+        }
+    }
+    if (r == 0)
+        r = store_cursor_error(c);
+    store_cursor_end(c);
+    return r;
+}
+
+int recache_queue_list(store_view *v, arena *a, uint32_t host, unsigned priorities, str cursor, size_t limit,
+                       recache_queue_page *ret_page)
+{
+    char after[QUEUE_KEY_LEN], prefix[QUEUE_DUE_AT], last[QUEUE_KEY_LEN];
+    recache_entry *items = arena_array(a, recache_entry, limit + 1); /* one more tells whether there are more */
+    size_t n = 0;
+    int r = items ? 0 : -ENOMEM;
+
+    if (cursor.p && (hex_decode(cursor, after, sizeof(after)) < 0 || be_get(after, 4) != host))
+        return -EINVAL;
+    for (unsigned p = cursor.p ? (unsigned char)after[4] : 0; r == 0 && p < RECACHE_PRIORITIES && n <= limit; p++) {
+        queue_prefix(host, p, prefix);
+        const bool inside = cursor.p && p == (unsigned char)after[4];
+        if (priorities & 1u << p)
+            r = list_priority(v, a, str_of(prefix, sizeof(prefix)),
+                              inside ? str_of(after, sizeof(after)) : STR_NULL, limit + 1, items, &n);
+    }
+    if (r < 0)
+        return r;
+    recache_queue_page page = {.items = items, .n = n < limit ? n : limit};
+    if (n > limit && limit > 0) {
+        queue_key(&items[limit - 1], last);
+        page.cursor = cursor_text(a, str_of(last, sizeof(last)));
+        if (!page.cursor.p)
+            return -ENOMEM;
+    }
+    *ret_page = page;
+    return 0;
+}
+
+/* ---- dead letters ---- */
+int64_t recache_dead_count(store_view *v, uint32_t host)
+{
+    char bucket[4];
+
+    be_put(bucket, sizeof(bucket), host);
+    return store_tally(v, &recache_dead_ks, str_of(bucket, sizeof(bucket)));
+}
+
+static int dead_copy(arena *a, str value, recache_dead *out)
+{
+    const str bytes = arena_dup(a, value);
+
+    return bytes.p ? record_decode(&recache_dead_schema, a, bytes, out) : -ENOMEM;
+}
+
+int recache_dead_list(store_view *v, arena *a, uint32_t host, str cursor, size_t limit, recache_dead_page *ret_page)
+{
+    char after[4 + 8 + URL_KEY_LEN], prefix[4];
+    recache_dead *items = arena_array(a, recache_dead, limit);
+    recache_dead_page page = {.items = items};
+    store_cursor *c;
+    store_item item;
+
+    be_put(prefix, sizeof(prefix), host);
+    if (cursor.p && (hex_decode(cursor, after, sizeof(after)) < 0 || memcmp(after, prefix, 4) != 0))
+        return -EINVAL;
+    const str from = cursor.p ? str_of(after, sizeof(after)) : STR_NULL;
+    if (!items)
+        return -ENOMEM;
+    int r = store_walk(v, &recache_dead_ks, RECACHE_DEAD_BY_TIME, str_of(prefix, sizeof(prefix)), from, false, &c);
+    if (r < 0)
+        return r;
+    while (r == 0 && store_next(c, &item)) {
+        if (from.p && str_eq(item.index_key, from))
+            continue;
+        if (page.n == limit) {
+            page.cursor = cursor_text(a, str_of(after, sizeof(after)));
+            r = page.cursor.p ? 0 : -ENOMEM;
+            break;
+        }
+        memcpy(after, item.index_key.p, sizeof(after)); /* `from` has been passed, or is null */
+        r = store_item_value(c, &item);
+        if (r == 0)
+            r = dead_copy(a, item.value, &items[page.n++]);
+    }
+    if (r == 0)
+        r = store_cursor_error(c);
+    store_cursor_end(c);
+    if (r == 0)
+        *ret_page = page;
+    return r;
+}

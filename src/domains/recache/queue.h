@@ -1,0 +1,35 @@
+/* The queue's records, and the rules by which they change; for this room. */
+#ifndef LARDER_RECACHE_QUEUE_PRIVATE_H
+#define LARDER_RECACHE_QUEUE_PRIVATE_H
+
+#include "larder/recache_queue.h"
+
+/* host 4, priority 1, due 8, hash 8, dimension 2 bytes; big-endian, so that keys sort as the numbers do */
+#define QUEUE_KEY_LEN 23
+#define QUEUE_DUE_AT 5  /* what is before: one queue's prefix */
+#define URL_KEY_LEN 14  /* host, hash, dimension: what an entry is known by, and a dead letter's key */
+
+void be_put(char *out, size_t n, uint64_t v);
+uint64_t be_get(const char *p, size_t n);
+
+void queue_key(const recache_entry *e, char out[QUEUE_KEY_LEN]);
+void url_key(uint32_t host, uint64_t hash, uint16_t dimension, char out[URL_KEY_LEN]);
+/* The URL points into `value`. -EPROTO. */
+int queue_decode(str key, str value, recache_entry *ret_entry);
+int queue_decode_key(str key, recache_entry *ret_entry); /* without what the value holds */
+
+/* Finds the entry of a URL and dimension; the text is good until the next write. -ENOENT. */
+int queue_find(store_view *v, uint32_t host, uint64_t hash, uint16_t dimension, recache_entry *ret_entry);
+
+/* ---- on the writer (queue_txn.c) ---- */
+/* Queues e, unless it is queued already: then the higher priority and, in the same one, the earlier time wins, and its
+ * attempts are counted anew where that changes it. */
+int queue_want(store_txn *t, const recache_entry *e, bool *ret_was_there);
+int queue_put(store_txn *t, const recache_entry *e);
+/* What becomes of an entry that was worked on, as `e` says it was when it was taken. One that was moved meanwhile
+ * stays: somebody wants it once more. */
+int queue_done(store_txn *t, const recache_entry *e);
+int queue_again(store_txn *t, const recache_entry *e, int64_t due, unsigned attempts);
+int queue_dead(store_txn *t, const recache_entry *e, str reason, str detail, int64_t now);
+
+#endif

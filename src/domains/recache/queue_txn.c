@@ -1,0 +1,127 @@
+/* How the queue changes, on the writer thread. */
+#include "queue.h"
+
+#include "larder/record.h"
+
+static int drop(store_txn *t, const recache_entry *e)
+{
+    char key[QUEUE_KEY_LEN];
+
+    queue_key(e, key);
+    return store_del(t, &recache_queue_ks, str_of(key, sizeof(key)));
+}
+
+/* From one place in the order to another; the URL may lie in the old record. */
+static int move(store_txn *t, const recache_entry *old, recache_entry e)
+{
+    char url[4096];
+
+    if (e.url.n > sizeof(url))
+        return -EPROTO;
+    memcpy(url, e.url.p, e.url.n);
+    e.url.p = url;
+    const int r = drop(t, old);
+    return r < 0 ? r : queue_put(t, &e);
+}
+
+int queue_want(store_txn *t, const recache_entry *e, bool *ret_was_there)
+{
+    recache_entry old, wanted;
+
+    const int r = queue_find(store_txn_view(t), e->host, e->hash, e->dimension, &old);
+    *ret_was_there = r == 0;
+    if (r == -ENOENT)
+        return queue_put(t, e);
+    if (r < 0)
+        return r;
+    if (e->priority > old.priority || (e->priority == old.priority && e->due >= old.due))
+        return 0;
+    wanted = old;
+    wanted.priority = e->priority;
+    wanted.due = e->due < old.due ? e->due : old.due;
+    wanted.attempts = 0;
+    return move(t, &old, wanted);
+}
+
+/* The stored entry, when it is still where it was taken from. -ENOENT. */
+static int taken(store_txn *t, const recache_entry *e, recache_entry *ret_entry)
+{
+    char key[QUEUE_KEY_LEN];
+    str value;
+
+    queue_key(e, key);
+    const int r = store_get(store_txn_view(t), &recache_queue_ks, str_of(key, sizeof(key)), &value);
+    return r < 0 ? r : queue_decode(str_of(key, sizeof(key)), value, ret_entry);
+}
+
+int queue_done(store_txn *t, const recache_entry *e)
+{
+    const int r = drop(t, e);
+    return r == -ENOENT ? 0 : r;
+}
+
+int queue_again(store_txn *t, const recache_entry *e, int64_t due, unsigned attempts)
+{
+    recache_entry old, wanted;
+
+    const int r = taken(t, e, &old);
+    if (r < 0)
+        return r == -ENOENT ? 0 : r;
+    wanted = old;
+    wanted.due = due;
+    wanted.attempts = attempts;
+    return move(t, &old, wanted);
+}
+
+/* ---- dead letters ---- */
+/* Beyond the limit the oldest goes. */
+static int make_room(store_txn *t, uint32_t host)
+{
+    char prefix[4], key[URL_KEY_LEN];
+    store_cursor *c;
+    store_item item;
+
+    if (recache_dead_count(store_txn_view(t), host) < RECACHE_DEAD_MAX)
+        return 0;
+    be_put(prefix, sizeof(prefix), host);
+    int r = store_walk(store_txn_view(t), &recache_dead_ks, RECACHE_DEAD_BY_TIME, str_of(prefix, sizeof(prefix)),
+                       STR_NULL, true, &c);
+    if (r < 0)
+        return r;
+    const bool found = store_next(c, &item) && item.key.n == sizeof(key);
+    if (found)
+        memcpy(key, item.key.p, sizeof(key));
+    r = store_cursor_error(c);
+    store_cursor_end(c);
+    return r < 0 || !found ? r : store_del(t, &recache_dead_ks, str_of(key, sizeof(key)));
+}
+
+int queue_dead(store_txn *t, const recache_entry *e, str reason, str detail, int64_t now)
+{
+    SCOPED(buf_done) buf record = BUF_INIT;
+    char key[URL_KEY_LEN];
+    recache_entry old;
+
+    int r = taken(t, e, &old);
+    if (r < 0)
+        return r == -ENOENT ? 0 : r;
+    const recache_dead d = {
+        .host_id = e->host,
+        .url = old.url,
+        .dimension_id = e->dimension,
+        .priority = recache_priority_name(e->priority),
+        .attempts = (int64_t)e->attempts,
+        .reason = reason,
+        .detail = detail,
+        .queued_at = old.queued_at,
+        .died_at = now,
+    };
+    record_encode(&recache_dead_schema, &d, &record);
+    if (record.err)
+        return record.err;
+    r = drop(t, e);
+    if (r == 0)
+        r = make_room(t, e->host);
+    url_key(e->host, e->hash, e->dimension, key);
+    return r < 0 ? r : store_put(t, &recache_dead_ks, str_of(key, sizeof(key)), buf_view(&record));
+}

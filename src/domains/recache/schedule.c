@@ -1,0 +1,276 @@
+/* Which entry is next. Of each queue of each host a window of due entries is in memory, read anew when it has become
+ * empty; entries under way stay in the store, and are passed over. */
+#include "service.h"
+
+#define AGED_MS MINUTES(5) /* who has waited so long comes first.. */
+#define AGED_TURN 8        /* ..each so many picks */
+#define FIRST_COST SECONDS(1)
+
+/* ---- sites ---- */
+site *schedule_site(const recache *r, uint32_t host)
+{
+    for (size_t i = 0; i < r->n_sites; i++)
+        if (r->sites[i]->id == host)
+            return r->sites[i];
+    return NULL;
+}
+
+static void window_wake(window *w)
+{
+    w->is_dry = false;
+}
+
+static site *site_new(recache *r, uint32_t id)
+{
+    site *s = mem_new(site);
+
+    if (s) {
+        s->id = id;
+        s->cost = FIRST_COST;
+        s->used = r->virtual_time;
+        s->tokens_at = INT64_MIN;
+    }
+    return s;
+}
+
+/* The sites of `c`'s hosts, old ones where there are, then those that are still at work though their host is gone. */
+int schedule_configure(recache *r, const config *c)
+{
+    site **v = mem_alloc((c->n_hosts + r->n_sites + 1) * sizeof(*v));
+    size_t n = 0;
+
+    if (!v)
+        return -ENOMEM;
+    for (; n < c->n_hosts; n++) {
+        site *old = schedule_site(r, c->hosts[n].id);
+        v[n] = old ? old : site_new(r, c->hosts[n].id);
+        if (!v[n])
+            break;
+    }
+    if (n < c->n_hosts) {
+        while (n-- > 0)
+            if (schedule_site(r, v[n]->id) != v[n])
+                mem_free(v[n]);
+        mem_free(v);
+        return -ENOMEM;
+    }
+    for (size_t i = 0; i < r->n_sites; i++)
+        r->sites[i]->host = NULL;
+    for (size_t i = 0; i < c->n_hosts; i++)
+        v[i]->host = &c->hosts[i];
+    for (size_t i = 0; i < r->n_sites; i++) {
+        site *s = r->sites[i];
+        if (!s->host && s->in_flight > 0)
+            v[n++] = s;
+        else if (!s->host)
+            mem_free(s);
+    }
+    mem_free(r->sites);
+    r->sites = v;
+    r->n_sites = n;
+    return 0;
+}
+
+void schedule_done(recache *r)
+{
+    for (size_t i = 0; i < r->n_sites; i++)
+        mem_free(r->sites[i]);
+    mem_free(r->sites);
+}
+
+void schedule_wake(recache *r, uint32_t host)
+{
+    site *s = schedule_site(r, host);
+
+    for (unsigned p = 0; s && p < RECACHE_PRIORITIES; p++)
+        window_wake(&s->windows[p]);
+    recache_pump(r);
+}
+
+void schedule_wake_all(recache *r)
+{
+    for (size_t i = 0; i < r->n_sites; i++)
+        for (unsigned p = 0; p < RECACHE_PRIORITIES; p++)
+            window_wake(&r->sites[i]->windows[p]);
+    recache_pump(r);
+}
+
+/* ---- windows ---- */
+static bool site_is_idle(const site *s)
+{
+    unsigned n = s->in_flight;
+
+    for (unsigned p = 0; p < RECACHE_PRIORITIES; p++)
+        n += s->windows[p].n;
+    return n == 0;
+}
+
+static int window_read(recache *r, const site *s, window *w, str prefix, int64_t now)
+{
+    store_view *v = store_read_begin(r->store);
+    store_cursor *c = NULL;
+    store_item item;
+    recache_entry e;
+
+    w->next_due = INT64_MAX;
+    int err = store_walk(v, &recache_queue_ks, STORE_BY_KEY, prefix, STR_NULL, false, &c);
+    while (err == 0 && w->n < WINDOW && store_next(c, &item)) {
+        err = queue_decode_key(item.key, &e);
+        if (err == 0 && e.due > now) {
+            w->next_due = e.due;
+            break;
+        }
+        if (err == 0 && !work_find(r, s->id, e.hash, e.dimension))
+            w->slots[w->n++] = (slot){e.due, e.hash, e.dimension};
+    }
+    if (err == 0)
+        err = store_cursor_error(c);
+    w->is_dry = err == 0 && w->n < WINDOW;
+    store_cursor_end(c);
+    store_read_end(v);
+    return err;
+}
+
+/* Fills the window when it is empty and there may be something to fill it with. */
+static int window_fill(recache *r, site *s, recache_priority p, int64_t now)
+{
+    window *w = &s->windows[p];
+    char prefix[QUEUE_DUE_AT];
+
+    if (w->n > 0 || (w->is_dry && now < w->next_due))
+        return 0;
+    const bool was_idle = site_is_idle(s);
+    be_put(prefix, 4, s->id);
+    prefix[4] = (char)p;
+    const int err = window_read(r, s, w, str_of(prefix, sizeof(prefix)), now);
+    if (was_idle && s->used < r->virtual_time) /* what it did not use while it had no work is lost */
+        s->used = r->virtual_time;
+    return err;
+}
+
+/* ---- picking ---- */
+static bool rate_permits(const recache *r, site *s)
+{
+    const int64_t now = loop_now_mono_ms(r->config->o.loop);
+    const double burst = (double)(s->host->burst > 1 ? s->host->burst : 1);
+
+    if (s->host->rate <= 0)
+        return true;
+    if (s->tokens_at == INT64_MIN)
+        s->tokens = burst;
+    else
+        s->tokens += (double)(now - s->tokens_at) * s->host->rate / 1000;
+    if (s->tokens > burst)
+        s->tokens = burst;
+    s->tokens_at = now;
+    return s->tokens >= 1;
+}
+
+/* The first slot that may be worked on now; WINDOW: none. */
+static unsigned usable(const site *s, const window *w, bool may_render, bool may_fetch)
+{
+    for (unsigned i = 0; i < w->n; i++) {
+        const recache_dimension *d = recache_dimension_by_id(s->host, w->slots[i].dimension);
+        if (!d || d->action == RECACHE_BLOCK || (d->action == RECACHE_BYPASS ? may_fetch : may_render))
+            return i;
+    }
+    return WINDOW;
+}
+
+typedef struct choice {
+    site *site;
+    unsigned priority, at;
+    int64_t due;
+} choice;
+
+/* Among the hosts that have an entry of this priority, the one that was given least. */
+static int choose_fair(recache *r, unsigned p, bool may_render, bool may_fetch, int64_t now, choice *best)
+{
+    for (size_t i = 0; i < r->n_sites; i++) {
+        site *s = r->sites[i];
+        if (!s->host)
+            continue;
+        const int err = window_fill(r, s, (recache_priority)p, now);
+        if (err < 0)
+            return err;
+        if (s->windows[p].n == 0 || (best->site && s->used >= best->site->used) || !rate_permits(r, s))
+            continue;
+        const unsigned at = usable(s, &s->windows[p], may_render, may_fetch);
+        if (at < WINDOW)
+            *best = (choice){s, p, at, s->windows[p].slots[at].due};
+    }
+    return 0;
+}
+
+/* The entry that has waited longest, when it has waited long. */
+static int choose_aged(recache *r, bool may_render, bool may_fetch, int64_t now, choice *best)
+{
+    for (size_t i = 0; i < r->n_sites; i++) {
+        site *s = r->sites[i];
+        for (unsigned p = 0; s->host && p < RECACHE_PRIORITIES; p++) {
+            const int err = window_fill(r, s, (recache_priority)p, now);
+            if (err < 0)
+                return err;
+            const window *w = &s->windows[p];
+            const unsigned at = usable(s, w, may_render, may_fetch);
+            if (at < WINDOW && w->slots[at].due < now - AGED_MS && (!best->site || w->slots[at].due < best->due) &&
+                rate_permits(r, s))
+                *best = (choice){s, p, at, w->slots[at].due};
+        }
+    }
+    return 0;
+}
+
+int schedule_pick(recache *r, bool may_render, bool may_fetch, pick *ret_pick)
+{
+    const int64_t now = recache_now(r);
+    choice c = {0};
+    int err = 0;
+
+    if (r->picks % AGED_TURN == AGED_TURN - 1)
+        err = choose_aged(r, may_render, may_fetch, now, &c);
+    for (unsigned p = 0; err == 0 && !c.site && p < RECACHE_PRIORITIES; p++)
+        err = choose_fair(r, p, may_render, may_fetch, now, &c);
+    if (err < 0 || !c.site)
+        return err < 0 ? err : -ENOENT;
+
+    window *w = &c.site->windows[c.priority];
+    *ret_pick = (pick){c.site, (recache_priority)c.priority, w->slots[c.at], c.site->cost};
+    w->n--;
+    memmove(&w->slots[c.at], &w->slots[c.at + 1], (w->n - c.at) * sizeof(w->slots[0]));
+    r->picks++;
+    if (c.site->used > r->virtual_time)
+        r->virtual_time = c.site->used;
+    c.site->used += c.site->cost;
+    c.site->tokens -= c.site->host->rate > 0;
+    return 0;
+}
+
+void schedule_charge(site *s, int64_t charged, int64_t ms)
+{
+    s->used += ms - charged;
+    s->cost += (ms - s->cost) / 8;
+    if (s->cost < 1)
+        s->cost = 1;
+}
+
+int64_t schedule_delay(const recache *r)
+{
+    const int64_t now = loop_now_wall_ms(r->config->o.loop);
+    int64_t delay = INT64_MAX;
+
+    for (size_t i = 0; i < r->n_sites; i++) {
+        const site *s = r->sites[i];
+        for (unsigned p = 0; s->host && p < RECACHE_PRIORITIES; p++) {
+            const window *w = &s->windows[p];
+            int64_t d = INT64_MAX;
+            if (w->n > 0 && s->host->rate > 0 && s->tokens < 1)
+                d = (int64_t)((1 - s->tokens) * 1000 / s->host->rate) + 1;
+            else if (w->n == 0 && w->is_dry && w->next_due < INT64_MAX)
+                d = w->next_due > now ? w->next_due - now : 0;
+            if (d < delay)
+                delay = d;
+        }
+    }
+    return delay;
+}

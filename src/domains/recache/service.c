@@ -1,0 +1,283 @@
+/* The service's life: configuration, heartbeat, beginning and ending. */
+#include "service.h"
+
+#include <stdio.h>
+
+#define PUMP_SLICE 16 /* entries begun in a turn of the loop */
+#define HOLD_MS SECONDS(1)
+
+keyspace *const *recache_keyspaces(size_t *ret_n)
+{
+    static keyspace *const ALL[] = {&recache_queue_ks, &recache_dead_ks, &recache_pages_ks, &recache_facts_ks};
+
+    *ret_n = COUNT_OF(ALL);
+    return ALL;
+}
+
+/* ---- configuration ---- */
+static int check_options(const recache_options *o)
+{
+    if (o->max_in_flight < 1 || o->max_attempts < 1 || o->retry_base_ms < 0 || o->timeout_per_url_ms < 1 ||
+        o->max_fetches < 0 || o->tick_ms < 1)
+        return -EINVAL;
+    return recache_hosts_check(o->hosts, o->n_hosts);
+}
+
+int config_new(const recache_options *o, config **ret_config)
+{
+    int r = check_options(o);
+    config *c = r < 0 ? NULL : mem_new(config);
+
+    if (!c)
+        return r < 0 ? r : -ENOMEM;
+    c->refs = 1;
+    c->o = *o;
+    c->n_hosts = o->n_hosts;
+    arena_init(&c->arena, 0);
+    r = recache_hosts_copy(&c->arena, o->hosts, o->n_hosts, &c->hosts);
+    if (r < 0) {
+        config_unref(c);
+        return r;
+    }
+    c->o.hosts = c->hosts;
+    *ret_config = c;
+    return 0;
+}
+
+void config_unref(config *c)
+{
+    if (!c || --c->refs > 0)
+        return;
+    arena_done(&c->arena);
+    mem_free(c);
+}
+
+const recache_host *recache_host_by_id(const recache *r, int64_t id)
+{
+    for (size_t i = 0; i < r->config->n_hosts; i++)
+        if (r->config->hosts[i].id == id)
+            return &r->config->hosts[i];
+    return NULL;
+}
+
+const recache_host *recache_hosts(const recache *r, size_t *ret_n)
+{
+    *ret_n = r->config->n_hosts;
+    return r->config->hosts;
+}
+
+int recache_configure(recache *r, const recache_options *o)
+{
+    recache_options merged = *o;
+    const recache_options *old = &r->config->o;
+    config *c = NULL;
+
+    merged.store = old->store;
+    merged.loop = old->loop;
+    merged.renderer = old->renderer;
+    merged.pages_dir = old->pages_dir;
+    int err = config_new(&merged, &c);
+    if (err == 0)
+        err = schedule_configure(r, c);
+    if (err < 0) {
+        config_unref(c);
+        return err;
+    }
+    config_unref(r->config);
+    r->config = c;
+    schedule_wake_all(r);
+    return 0;
+}
+
+/* ---- beginning work ---- */
+static void on_pump(timer *t);
+
+static void pump_in(recache *r, int64_t delay)
+{
+    if (r->started && !r->stopping)
+        (void)loop_timer_set(r->config->o.loop, &r->pump, delay, on_pump); /* without memory the tick comes by */
+}
+
+void recache_pump(recache *r)
+{
+    if (!r->pump_soon) {
+        r->pump_soon = true;
+        pump_in(r, 0);
+    }
+}
+
+void recache_hold(recache *r)
+{
+    r->hold_until = loop_now_mono_ms(r->config->o.loop) + HOLD_MS;
+}
+
+typedef enum pumped { PUMPED_ONE, PUMPED_FULL, PUMPED_NOTHING_DUE, PUMPED_TROUBLE } pumped;
+
+static pumped begin_one(recache *r)
+{
+    const recache_options *o = &r->config->o;
+    const bool may_render = o->renderer.capacity(o->renderer.arg).available > 0;
+    const bool may_fetch = r->fetching < o->max_fetches;
+    pick p;
+
+    if (r->in_flight >= o->max_in_flight || (!may_render && !may_fetch))
+        return PUMPED_FULL;
+    int err = schedule_pick(r, may_render, may_fetch, &p);
+    if (err == -ENOENT)
+        return PUMPED_NOTHING_DUE;
+    if (err == 0)
+        err = work_begin(r, &p);
+    if (err < 0 && err != -ENOENT)
+        schedule_wake(r, p.site->id);
+    return err == 0 ? PUMPED_ONE : err == -EBUSY ? PUMPED_FULL : PUMPED_TROUBLE;
+}
+
+static void on_pump(timer *t)
+{
+    recache *r = CONTAINER_OF(t, recache, pump);
+    const int64_t held = r->hold_until - loop_now_mono_ms(r->config->o.loop);
+    pumped p = PUMPED_ONE;
+
+    r->pump_soon = false;
+    if (r->paused || r->stopping)
+        return;
+    if (held > 0) {
+        pump_in(r, held);
+        return;
+    }
+    for (unsigned n = 0; n < PUMP_SLICE && p == PUMPED_ONE; n++)
+        p = begin_one(r);
+    if (p == PUMPED_TROUBLE) {
+        recache_hold(r);
+        pump_in(r, HOLD_MS);
+    } else if (p == PUMPED_ONE) {
+        recache_pump(r);
+    } else if (p == PUMPED_NOTHING_DUE) {
+        const int64_t delay = schedule_delay(r);
+        if (delay < r->config->o.tick_ms)
+            pump_in(r, delay);
+    }
+}
+
+static void on_tick(timer *t)
+{
+    recache *r = CONTAINER_OF(t, recache, tick);
+    loop *l = r->config->o.loop;
+
+    r->figures.last_tick = loop_now_wall_ms(l);
+    keep_tick(r);
+    recache_pump(r);
+    (void)loop_timer_set(l, &r->tick, r->config->o.tick_ms, on_tick); /* it has its place in the heap */
+}
+
+void recache_poke(recache *r)
+{
+    recache_pump(r);
+}
+
+/* ---- life ---- */
+static int take_pages_dir(recache *r, const recache_options *o)
+{
+    if (o->pages_dir.n >= sizeof(r->pages_dir))
+        return -ENAMETOOLONG;
+    memcpy(r->pages_dir, o->pages_dir.p, o->pages_dir.n);
+    return page_folders_make(o->pages_dir);
+}
+
+int recache_new(const recache_options *o, recache **ret_recache)
+{
+    recache *r = mem_new(recache);
+
+    if (!r)
+        return -ENOMEM;
+    r->store = o->store;
+    list_init(&r->working);
+    list_init(&r->changes);
+    for (size_t i = 0; i < WORK_BUCKETS; i++)
+        list_init(&r->buckets[i]);
+    int err = config_new(o, &r->config);
+    if (err == 0)
+        err = take_pages_dir(r, o);
+    if (err == 0)
+        err = schedule_configure(r, r->config);
+    if (err < 0) {
+        config_unref(r->config);
+        mem_free(r);
+        return err;
+    }
+    r->last_number = (uint64_t)loop_now_wall_ms(o->loop) * 1000;
+    *ret_recache = r;
+    return 0;
+}
+
+int recache_start(recache *r)
+{
+    loop *l = r->config->o.loop;
+    store_view *v = store_read_begin(r->store);
+
+    r->paused = facts_paused(v);
+    store_read_end(v);
+    const int err = loop_timer_set(l, &r->tick, 0, on_tick);
+    r->started = err == 0;
+    return err;
+}
+
+static void on_stopped(post *p)
+{
+    recache *r = CONTAINER_OF(p, recache, stop);
+
+    r->stopped(r->stopped_arg);
+}
+
+void recache_check_stopped(recache *r)
+{
+    if (!r->stopping || r->told_stopped || r->in_flight > 0 || !list_empty(&r->changes) || !keep_is_idle(r))
+        return;
+    r->told_stopped = true;
+    r->stop.fn = on_stopped;
+    loop_post(r->config->o.loop, &r->stop);
+}
+
+void recache_stop(recache *r, void (*stopped)(void *arg), void *arg)
+{
+    r->stopping = true;
+    r->stopped = stopped;
+    r->stopped_arg = arg;
+    loop_timer_cancel(r->config->o.loop, &r->tick);
+    loop_timer_cancel(r->config->o.loop, &r->pump);
+    for (list *l = r->working.next; l != &r->working; l = l->next)
+        work_cancel(CONTAINER_OF(l, work, link));
+    recache_check_stopped(r);
+}
+
+void recache_free(recache *r)
+{
+    if (!r)
+        return;
+    schedule_done(r);
+    config_unref(r->config);
+    mem_free(r);
+}
+
+/* ---- figures ---- */
+recache_figures recache_figures_of(recache *r)
+{
+    const recache_options *o = &r->config->o;
+    recache_figures f = r->figures;
+    store_view *v = store_read_begin(r->store);
+
+    f.paused = r->paused;
+    f.in_flight = r->in_flight;
+    f.max_in_flight = o->max_in_flight;
+    for (list *l = r->working.next; l != &r->working; l = l->next)
+        f.retrying += CONTAINER_OF(l, work, link)->e.attempts > 0;
+    f.capacity = o->renderer.capacity(o->renderer.arg);
+    f.pages_bytes = page_bytes(v);
+    store_read_end(v);
+    return f;
+}
+
+const recache_durations *recache_durations_of(const recache *r)
+{
+    return &r->durations;
+}

@@ -1,0 +1,198 @@
+/* The service, as the files of this room share it.
+ *
+ *   url.c hosts.c         pure: normalising, looking up
+ *   queue.c queue_txn.c   the queue's records;  pages.c: the pages'
+ *   service.c             its life, its configuration, its heartbeat
+ *   schedule.c            which entry is next: windows into the queues, fairness, rates
+ *   work.c work_txn.c     one entry on its way: asked for, saved, acknowledged;  outcome.c: what an answer means
+ *   page_file.c           the file that a page becomes
+ *   change.c change_txn.c what clients ask for
+ *   sitemap.c sitemap_read.c
+ *   keep.c                what is old is forgotten, what is too much evicted, what nobody names swept */
+#ifndef LARDER_RECACHE_SERVICE_H
+#define LARDER_RECACHE_SERVICE_H
+
+#include "larder/recache.h"
+
+#include "hosts.h"
+#include "page_file.h"
+#include "queue.h"
+
+#include "larder/record.h"
+
+/* What recache_configure was given. Work under way keeps the one it began with. */
+typedef struct config {
+    unsigned refs;
+    arena arena;
+    recache_options o;
+    recache_host *hosts;
+    size_t n_hosts;
+} config;
+int config_new(const recache_options *o, config **ret_config); /* -EINVAL, -ENOMEM */
+void config_unref(config *c); /* NULL is fine */
+
+/* ---- the schedule ---- */
+#define WINDOW 32
+typedef struct slot { /* an entry that is due */
+    int64_t due;
+    uint64_t hash;
+    uint16_t dimension;
+} slot;
+/* The first entries of one queue that are due and not under way. */
+typedef struct window {
+    slot slots[WINDOW];
+    unsigned n;
+    bool is_dry;      /* nothing more is due before next_due, unless something is queued */
+    int64_t next_due; /* wall ms; INT64_MAX: nothing is queued */
+} window;
+typedef struct site { /* a host's part of the schedule */
+    uint32_t id;
+    const recache_host *host; /* in the present configuration; NULL: it is not there any more */
+    window windows[RECACHE_PRIORITIES];
+    double tokens; /* pages that the rate permits now */
+    int64_t tokens_at; /* mono ms */
+    int64_t used;      /* rendering time it was given, in ms: the least comes first */
+    int64_t cost;      /* what a page of it takes, in ms: the average of late */
+    unsigned in_flight;
+} site;
+
+typedef struct pick {
+    site *site;
+    recache_priority priority;
+    slot slot;
+    int64_t charged; /* to the site, beforehand */
+} pick;
+/* The next entry to work on, taken out of its window. -ENOENT: none now; -EIO, -ENOMEM. */
+int schedule_pick(recache *r, bool may_render, bool may_fetch, pick *ret_pick);
+void schedule_charge(site *s, int64_t charged, int64_t ms); /* what the page has really taken */
+void schedule_wake(recache *r, uint32_t host); /* something was queued */
+void schedule_wake_all(recache *r);
+int64_t schedule_delay(const recache *r); /* ms until something may be due by itself; INT64_MAX */
+int schedule_configure(recache *r, const config *c); /* -ENOMEM */
+void schedule_done(recache *r);
+site *schedule_site(const recache *r, uint32_t host);
+
+/* ---- work ---- */
+typedef enum verdict_kind { VERDICT_KEEP, VERDICT_AGAIN, VERDICT_DEAD, VERDICT_BACK } verdict_kind;
+typedef struct verdict {
+    verdict_kind kind;
+    str reason;
+} verdict;
+/* What the answer to an attempt means. `has_good_copy`: a whole page is stored. */
+verdict outcome_of(const render_op *op, const recache_host *h, bool has_good_copy);
+/* ms until the next attempt, after `failed` ones. */
+int64_t outcome_delay(const recache_options *o, unsigned failed, bool service_failed);
+
+typedef struct work {
+    list link;      /* recache.working */
+    list in_bucket; /* recache.buckets */
+    recache *owner;
+    config *config;
+    const recache_host *host;
+    const recache_dimension *dimension;
+    site *site;
+    recache_entry e; /* as it was when it was taken */
+    arena arena;
+    bool asked, is_again, broke; /* again: queued anew meanwhile; broke: the page can't be written */
+    int64_t begun, charged;      /* mono ms; ms */
+    render_op op;
+    page_file file;
+    verdict verdict;
+    /* for the writer */
+    store_op ack;
+    int64_t now, retry_at;
+    unsigned attempts;  /* that have failed, this one included */
+    bool wanted_again;
+    bool refresh; /* queue it again for when it is about to expire */
+    str detail;
+    recache_page page;
+} work;
+/* 0: begun, or there was nothing to be done; -EBUSY: the renderer has no room; other errors: not now. */
+int work_begin(recache *r, const pick *p);
+void work_cancel(work *w);
+work *work_find(const recache *r, uint32_t host, uint64_t hash, uint16_t dimension);
+int work_ack_apply(store_txn *t, store_op *op);
+
+/* ---- changes ---- */
+typedef struct recache_change {
+    list link; /* recache.changes */
+    recache *owner;
+    recache_task *task;
+    config *config;
+    const recache_host *host;
+    void (*parsed)(struct recache_change *c); /* the URLs are there */
+    job job;
+    post late;
+    store_op op;
+    int status;
+    int64_t now;
+    recache_url *urls; /* by hash and without repetitions, unless the task is ordered */
+    size_t n_urls;
+    uint16_t dimensions[RECACHE_DIMENSIONS_MAX];
+    size_t n_dimensions;
+    bool paused;
+} recache_change;
+/* op->at of the stepped ones: how far, and how many counted. */
+#define AT_PLACE(at) ((at) & UINT32_MAX)
+#define AT_COUNT(at) ((at) >> 32)
+void recache_task_late(post *p);
+int change_enqueue_apply(store_txn *t, store_op *op);
+int change_invalidate_apply(store_txn *t, store_op *op);
+int change_invalidate_all_apply(store_txn *t, store_op *op);
+int change_hit_apply(store_txn *t, store_op *op);
+int change_retry_all_apply(store_txn *t, store_op *op);
+int change_retry_urls_apply(store_txn *t, store_op *op);
+int change_pause_apply(store_txn *t, store_op *op);
+bool facts_paused(store_view *v);
+
+/* ---- keeping ---- */
+typedef struct keeper {
+    store_op op;
+    job job;
+    bool writes, sweeps;
+    unsigned folder; /* to be swept next */
+    uint64_t swept;  /* by the job under way */
+    uint64_t gone;   /* by the op under way */
+    bool evicts;     /* the op under way */
+    uint64_t max_bytes;
+    int64_t now;       /* of the op under way */
+    int64_t sweep_now; /* of the job under way */
+    int64_t next_at;
+    unsigned touches;
+} keeper;
+void keep_tick(recache *r); /* about each second */
+bool keep_is_idle(const recache *r);
+
+/* ---- the service ---- */
+#define WORK_BUCKETS 1024
+struct recache {
+    store *store; /* never another one */
+    config *config;
+    char pages_dir[256];
+    site **sites; /* by id */
+    size_t n_sites;
+    uint64_t picks; /* for ageing's turn */
+    int64_t virtual_time; /* `used` of the site that came last: who comes late begins there */
+    list working, buckets[WORK_BUCKETS];
+    unsigned in_flight, fetching;
+    uint64_t last_number; /* of files */
+    list changes;
+    keeper keeper;
+    timer tick, pump;
+    int64_t hold_until; /* mono ms: the store or the disk fails */
+    recache_figures figures;
+    recache_durations durations;
+    bool started, paused, stopping, told_stopped, pump_soon;
+    post stop;
+    void (*stopped)(void *arg);
+    void *stopped_arg;
+};
+static inline int64_t recache_now(recache *r)
+{
+    return loop_now_wall_ms(r->config->o.loop);
+}
+void recache_pump(recache *r);  /* begins work in a later turn */
+void recache_hold(recache *r);  /* not for a second: writing fails */
+void recache_check_stopped(recache *r);
+
+#endif

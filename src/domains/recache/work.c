@@ -1,0 +1,370 @@
+/* One entry on its way: taken from its queue in memory only, asked for, its page made a file, and then acknowledged in
+ * one transaction. Until that is durable it is in the queue, so that whatever happens it is not lost. */
+#include "service.h"
+
+/* ---- what is under way ---- */
+static list *bucket_of(const recache *r, uint32_t host, uint64_t hash, uint16_t dimension)
+{
+    const size_t at = (hash ^ hash >> 32 ^ host * 31u ^ dimension * 131u) % WORK_BUCKETS;
+
+    return (list *)(uintptr_t)&r->buckets[at];
+}
+
+work *work_find(const recache *r, uint32_t host, uint64_t hash, uint16_t dimension)
+{
+    const list *bucket = bucket_of(r, host, hash, dimension);
+
+    for (list *l = bucket->next; l != bucket; l = l->next) {
+        work *w = CONTAINER_OF(l, work, in_bucket);
+        if (w->e.hash == hash && w->e.host == host && w->e.dimension == dimension)
+            return w;
+    }
+    return NULL;
+}
+
+static bool is_fetch(const work *w)
+{
+    return w->op.bypass;
+}
+
+static void work_free(work *w)
+{
+    recache *r = w->owner;
+
+    list_remove(&w->link);
+    list_remove(&w->in_bucket);
+    r->in_flight--;
+    r->fetching -= is_fetch(w);
+    w->site->in_flight--;
+    if (w->asked)
+        w->config->o.renderer.op_done(&w->op);
+    config_unref(w->config);
+    arena_done(&w->arena);
+    mem_free(w);
+}
+
+static void work_end(work *w, bool queued)
+{
+    recache *r = w->owner;
+    const uint32_t host = w->e.host;
+
+    if (w->asked)
+        schedule_charge(w->site, w->charged, loop_now_mono_ms(r->config->o.loop) - w->begun);
+    else
+        w->site->used -= w->charged;
+    work_free(w);
+    if (queued)
+        schedule_wake(r, host);
+    else
+        recache_pump(r);
+    recache_check_stopped(r);
+}
+
+/* ---- acknowledging ---- */
+static void book_duration(recache *r, int64_t ms)
+{
+    recache_durations *d = &r->durations;
+    unsigned i = 0;
+
+    while (i + 1 < RECACHE_DURATION_BUCKETS && ms > (int64_t)5 << i)
+        i++;
+    d->buckets[i]++;
+    d->n++;
+    d->total_ms += (uint64_t)(ms > 0 ? ms : 0);
+}
+
+static void on_acked(store_op *op, int status)
+{
+    work *w = CONTAINER_OF(op, work, ack);
+    recache *r = w->owner;
+    recache_figures *f = &r->figures;
+
+    if (status < 0) {
+        recache_hold(r);
+    } else if (w->verdict.kind == VERDICT_KEEP) {
+        f->rendered += !is_fetch(w);
+        f->fetched += is_fetch(w);
+        f->by_priority[w->e.priority]++;
+        book_duration(r, loop_now_mono_ms(r->config->o.loop) - w->begun);
+    } else {
+        f->failed_attempts += w->asked;
+        f->dead_letters += w->verdict.kind == VERDICT_DEAD;
+    }
+    work_end(w, status < 0 || w->verdict.kind == VERDICT_AGAIN || w->wanted_again || w->refresh);
+}
+
+static void acknowledge(work *w)
+{
+    recache *r = w->owner;
+    const recache_options *o = &w->config->o;
+
+    if (w->verdict.kind == VERDICT_BACK) {
+        work_end(w, true);
+        return;
+    }
+    w->now = recache_now(r);
+    w->attempts = w->e.attempts + w->asked;
+    if (w->verdict.kind == VERDICT_AGAIN) {
+        w->retry_at = w->now + outcome_delay(o, w->attempts, w->op.service_failed);
+        if (w->attempts >= o->max_attempts)
+            w->verdict.kind = VERDICT_DEAD;
+    }
+    w->refresh = w->verdict.kind == VERDICT_KEEP && w->host->refresh_ahead_ms > 0;
+    w->wanted_again = w->is_again;
+    w->ack = (store_op){.apply = work_ack_apply, .done = on_acked};
+    store_submit(r->store, &w->ack);
+}
+
+/* ---- the page ---- */
+static str header(const render_op *op, str name)
+{
+    for (size_t i = 0; i < op->n_headers; i++)
+        if (str_eq_nocase(op->headers[i].name, name))
+            return op->headers[i].value;
+    return STR_NULL;
+}
+
+/* Those that say something about the content, and that whoever serves the page doesn't make himself. */
+static bool is_kept_header(str name)
+{
+    static const str KEPT[] = {STR_INIT("content-language"), STR_INIT("last-modified"), STR_INIT("link"),
+                               STR_INIT("x-robots-tag"), STR_INIT("cache-control")};
+
+    for (size_t i = 0; i < COUNT_OF(KEPT); i++)
+        if (str_eq_nocase(name, KEPT[i]))
+            return true;
+    return false;
+}
+
+static pairs kept_headers(work *w)
+{
+    const render_op *op = &w->op;
+    pair *v = arena_array(&w->arena, pair, op->n_headers);
+    size_t n = 0;
+
+    for (size_t i = 0; v && i < op->n_headers; i++)
+        if (is_kept_header(op->headers[i].name))
+            v[n++] = (pair){op->headers[i].name, op->headers[i].value};
+    return (pairs){v, n};
+}
+
+/* Texts lie in the operation, which stays until the work ends. */
+static void fill_page(work *w)
+{
+    const render_op *op = &w->op;
+    const recache_host *h = w->host;
+    const int64_t now = recache_now(w->owner);
+    const int64_t ttl = is_fetch(w) && h->bypass_ttl_ms > 0 ? h->bypass_ttl_ms : h->ttl_ms;
+
+    w->page = (recache_page){
+        .host_id = w->e.host,
+        .dimension_id = w->e.dimension,
+        .url = w->e.url,
+        .created_at = now,
+        .expires_at = now + ttl,
+        .gone_at = now + ttl + h->stale_ttl_ms,
+        .status_code = op->status,
+        .source = is_fetch(w) ? STR("bypass") : STR("render"),
+        .is_partial = op->result == RENDER_SOFT_TIMEOUT,
+        .size = (int64_t)w->file.size,
+        .disk_size = (int64_t)w->file.disk_size,
+        .content_type = header(op, STR("content-type")),
+        .location = op->status >= 300 && op->status < 400 ? op->final_url : STR_NULL,
+        .headers = kept_headers(w),
+        .title = op->title,
+        .index_status = op->index_status,
+        .request_id = str_c(op->request_id),
+        .last_access = now - now % ACCESS_GRAIN_MS,
+    };
+    if (w->file.size > 0) {
+        w->page.file = str_c(w->file.name);
+        w->page.etag = str_of(w->file.etag, sizeof(w->file.etag));
+    }
+}
+
+static void on_file_end(page_file *f, int status)
+{
+    work *w = CONTAINER_OF(f, work, file);
+
+    if (w->verdict.kind == VERDICT_KEEP && status < 0) {
+        w->verdict = (verdict){VERDICT_AGAIN, STR("disk_error")};
+        w->detail = str_c(err_text(status));
+        recache_hold(w->owner);
+    } else if (w->verdict.kind == VERDICT_KEEP) {
+        fill_page(w);
+    }
+    acknowledge(w);
+}
+
+static bool has_good_copy(work *w)
+{
+    store_view *v = store_read_begin(w->owner->store);
+    recache_page p = {0};
+    arena a;
+
+    arena_init(&a, 0);
+    const int r = recache_page_load(v, &a, w->e.host, w->e.dimension, w->e.hash, &p);
+    const bool good = r == 0 && !p.is_partial && p.status_code == 200 &&
+                      recache_page_state_at(&p, recache_now(w->owner)) != RECACHE_PAGE_MISS;
+    arena_done(&a);
+    store_read_end(v);
+    return good;
+}
+
+/* ---- the renderer's calls ---- */
+static int on_piece(render_op *op, str html)
+{
+    work *w = CONTAINER_OF(op, work, op);
+
+    const int r = page_file_put(&w->file, html);
+    w->broke |= r < 0;
+    if (r > 0)
+        w->owner->config->o.renderer.pause(op);
+    return r < 0 ? r : 0;
+}
+
+static void on_room(page_file *f)
+{
+    work *w = CONTAINER_OF(f, work, file);
+
+    w->owner->config->o.renderer.resume(&w->op);
+}
+
+static void on_done(render_op *op)
+{
+    work *w = CONTAINER_OF(op, work, op);
+    const bool good = op->result == RENDER_SOFT_TIMEOUT && has_good_copy(w);
+
+    w->verdict = w->broke ? (verdict){VERDICT_AGAIN, STR("disk_error")} : outcome_of(op, w->host, good);
+    w->owner->figures.kept_good_copy += good;
+    w->detail = op->why;
+    page_file_end(&w->file, w->verdict.kind == VERDICT_KEEP && op->html_bytes > 0);
+}
+
+void work_cancel(work *w)
+{
+    if (w->asked)
+        w->owner->config->o.renderer.cancel(&w->op);
+}
+
+/* ---- beginning ---- */
+/* The entry as it is stored, its URL in the work's arena. -ENOENT: it has been moved or done meanwhile. */
+static int read_entry(recache *r, work *w, const pick *p)
+{
+    store_view *v = store_read_begin(r->store);
+    char key[QUEUE_KEY_LEN];
+    str value;
+
+    w->e = (recache_entry){.host = p->site->id,
+                           .priority = p->priority,
+                           .due = p->slot.due,
+                           .hash = p->slot.hash,
+                           .dimension = p->slot.dimension};
+    queue_key(&w->e, key);
+    int err = store_get(v, &recache_queue_ks, str_of(key, sizeof(key)), &value);
+    if (err == 0)
+        err = queue_decode(str_of(key, sizeof(key)), value, &w->e);
+    if (err == 0) {
+        w->e.url = arena_dup(&w->arena, w->e.url);
+        err = w->e.url.p ? 0 : -ENOMEM;
+    }
+    store_read_end(v);
+    return err;
+}
+
+/* Why it may not even be asked for; null: it may. */
+static str refusal(work *w)
+{
+    const strs nothing = {NULL, 0};
+    recache_url u;
+    str why;
+
+    if (!w->dimension)
+        return STR("dimension_not_configured");
+    if (w->dimension->action == RECACHE_BLOCK)
+        return STR("dimension_blocked");
+    if (recache_url_parse(&w->arena, w->e.url, nothing, &u, &why) < 0)
+        return STR("invalid_url");
+    if (!str_starts(u.text, STR("http://")) && !str_starts(u.text, STR("https://")))
+        return STR("scheme_not_supported");
+    return recache_host_has_domain(w->host, u.host) ? STR_NULL : STR("host_not_allowed");
+}
+
+static int ask(recache *r, work *w)
+{
+    const recache_host *h = w->host;
+    const recache_options *o = &r->config->o;
+    const int64_t limit = o->timeout_per_url_ms;
+
+    w->op.url = w->e.url;
+    w->op.user_agent = w->dimension->user_agent;
+    w->op.timeout_ms = h->timeout_ms > 0 && h->timeout_ms < limit ? h->timeout_ms : limit;
+    w->op.width = (unsigned)w->dimension->width;
+    w->op.height = (unsigned)w->dimension->height;
+    w->op.extra_wait_ms = h->extra_wait_ms;
+    w->op.wait_for = h->wait_for;
+    w->op.blocked_patterns = h->blocked_patterns.v;
+    w->op.n_blocked_patterns = h->blocked_patterns.n;
+    w->op.blocked_resource_types = h->blocked_resource_types.v;
+    w->op.n_blocked_resource_types = h->blocked_resource_types.n;
+    w->op.strip_scripts = h->strip_scripts;
+    w->op.on_piece = on_piece;
+    w->op.on_done = on_done;
+    return o->renderer.start(o->renderer.arg, &w->op);
+}
+
+static void work_link(recache *r, work *w, const pick *p)
+{
+    w->owner = r;
+    w->config = r->config;
+    w->config->refs++;
+    w->host = p->site->host;
+    w->site = p->site;
+    w->charged = p->charged;
+    w->dimension = recache_dimension_by_id(w->host, w->e.dimension);
+    w->op.bypass = w->dimension && w->dimension->action == RECACHE_BYPASS;
+    w->begun = loop_now_mono_ms(r->config->o.loop);
+    list_push(&r->working, &w->link);
+    list_push(bucket_of(r, w->e.host, w->e.hash, w->e.dimension), &w->in_bucket);
+    r->in_flight++;
+    r->fetching += is_fetch(w);
+    p->site->in_flight++;
+    page_file_init(&w->file, r->config->o.loop, str_c(r->pages_dir));
+    w->file.number = ++r->last_number;
+    w->file.on_room = on_room;
+    w->file.on_end = on_file_end;
+    page_file_name(w->e.host, w->e.dimension, w->e.hash, (int64_t)w->file.number, w->file.name);
+}
+
+int work_begin(recache *r, const pick *p)
+{
+    work *w = work_find(r, p->site->id, p->slot.hash, p->slot.dimension) ? NULL : mem_new(work);
+    int err = -ENOENT;
+
+    if (w) {
+        arena_init(&w->arena, 0);
+        err = read_entry(r, w, p);
+    }
+    if (err < 0) { /* moved or done meanwhile: no harm */
+        p->site->used -= p->charged;
+        if (w)
+            arena_done(&w->arena);
+        mem_free(w);
+        return err == -ENOENT ? 0 : err;
+    }
+    work_link(r, w, p);
+    const str why = refusal(w);
+    if (why.p) {
+        w->verdict = (verdict){VERDICT_DEAD, why};
+        acknowledge(w);
+        return 0;
+    }
+    err = ask(r, w);
+    if (err < 0) {
+        p->site->used -= p->charged;
+        work_free(w);
+        return err;
+    }
+    w->asked = true;
+    return 0;
+}
