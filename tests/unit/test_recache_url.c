@@ -51,6 +51,7 @@ static const row ROWS[] = {
     {"https://User:Pa%73s@example.com/", "https://User:Pass@example.com/"},
     {"https://u@example.com", "https://u@example.com/"},
     {"https://localhost./", "https://localhost/"},
+    {"https://example.com:8:80/", NULL},
     {"singleword", NULL},
     {"https://singleword./", NULL},
     {"https://LOCALHOST/", NULL},
