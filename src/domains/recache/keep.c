@@ -106,7 +106,7 @@ static void sweep_work(job *j)
 {
     recache *r = CONTAINER_OF(j, recache, keeper.job);
     keeper *k = &r->keeper;
-    char path[sizeof(r->pages_dir) + 4];
+    char path[4096];
     store_view *v;
     DIR *d;
 

@@ -10,7 +10,7 @@
 #define GATHER_MAX ((size_t)256 << 10) /* of a page in memory */
 #define PIECE ((size_t)64 << 10)
 #define LEVEL 6
-#define PATH_LEN 512
+#define PATH_LEN 4096
 
 enum { RAW, GZ, PLACE };
 

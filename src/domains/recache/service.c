@@ -176,12 +176,10 @@ void recache_poke(recache *r)
 }
 
 /* ---- life ---- */
-static int take_pages_dir(recache *r, const recache_options *o)
+static int take_pages_dir(recache *r, str dir)
 {
-    if (o->pages_dir.n >= sizeof(r->pages_dir))
-        return -ENAMETOOLONG;
-    memcpy(r->pages_dir, o->pages_dir.p, o->pages_dir.n);
-    return page_folders_make(o->pages_dir);
+    r->pages_dir = mem_strndup(dir.p, dir.n);
+    return r->pages_dir ? page_folders_make(dir) : -ENOMEM;
 }
 
 int recache_new(const recache_options *o, recache **ret_recache)
@@ -197,12 +195,11 @@ int recache_new(const recache_options *o, recache **ret_recache)
         list_init(&r->buckets[i]);
     int err = config_new(o, &r->config);
     if (err == 0)
-        err = take_pages_dir(r, o);
+        err = take_pages_dir(r, o->pages_dir);
     if (err == 0)
         err = schedule_configure(r, r->config);
     if (err < 0) {
-        config_unref(r->config);
-        mem_free(r);
+        recache_free(r);
         return err;
     }
     r->last_number = (uint64_t)loop_now_wall_ms(o->loop) * 1000;
@@ -256,6 +253,7 @@ void recache_free(recache *r)
         return;
     schedule_done(r);
     config_unref(r->config);
+    mem_free(r->pages_dir);
     mem_free(r);
 }
 

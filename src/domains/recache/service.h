@@ -168,7 +168,7 @@ bool keep_is_idle(const recache *r);
 struct recache {
     store *store; /* never another one */
     config *config;
-    char pages_dir[256];
+    char *pages_dir;
     site **sites; /* by id */
     size_t n_sites;
     uint64_t picks; /* for ageing's turn */
