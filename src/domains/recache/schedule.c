@@ -71,7 +71,7 @@ int schedule_configure(recache *r, const config *c)
     return 0;
 }
 
-void schedule_done(recache *r)
+void schedule_free(recache *r)
 {
     for (size_t i = 0; i < r->n_sites; i++)
         mem_free(r->sites[i]);

@@ -251,7 +251,7 @@ void recache_free(recache *r)
 {
     if (!r)
         return;
-    schedule_done(r);
+    schedule_free(r);
     config_unref(r->config);
     mem_free(r->pages_dir);
     mem_free(r);

@@ -69,7 +69,7 @@ void schedule_wake(recache *r, uint32_t host); /* something was queued */
 void schedule_wake_all(recache *r);
 int64_t schedule_delay(const recache *r); /* ms until something may be due by itself; INT64_MAX */
 int schedule_configure(recache *r, const config *c); /* -ENOMEM */
-void schedule_done(recache *r);
+void schedule_free(recache *r);
 site *schedule_site(const recache *r, uint32_t host);
 
 /* ---- work ---- */
