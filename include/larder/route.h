@@ -124,7 +124,8 @@ int reply_json(call *c, int status);
 int reply_entity(call *c, int status, const schema *s, const void *entity);
 int reply_empty(call *c, int status);                     /* 204 */
 int reply_text(call *c, int status, str content_type, str body); /* body in arena or out */
-/* bytes of another kind, with an ETag (null: none) that If-None-Match is held against; `is_packed`: not to be compressed */
+/* bytes of another kind, with an ETag (null: none) that If-None-Match is held against; `is_packed`: they stay as they
+ * are */
 int reply_bytes(call *c, int status, str content_type, str body, str etag, bool is_packed);
 int reply_error(call *c, int status, const char *fmt, ...) PRINTF_LIKE(3, 4); /* the family's shape */
 /* reply_json with a tag of the handler's own; on a GET's, If-None-Match gets its 304. The row says HAS_ETAG. */

@@ -252,7 +252,8 @@ static void test_a_pause_survives_a_restart(void **state)
 /* ---- invalidating ---- */
 static void test_invalidated_pages_are_gone_at_once_and_their_entries_stay(void **state)
 {
-    static const str urls[] = {STR_INIT("https://www.1.example/a?utm_source=mail"), STR_INIT("https://www.1.example/c")};
+    static const str urls[] = {STR_INIT("https://www.1.example/a?utm_source=mail"),
+                               STR_INIT("https://www.1.example/c")};
     recache_task t = {.host_id = 1, .urls = {urls, 2}};
     recache_page p;
     arena a;

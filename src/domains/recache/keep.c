@@ -116,7 +116,8 @@ static void sweep_work(job *j)
     if ((d = opendir(path))) {
         const str folder = str_c(strrchr(path, '/') + 1);
         for (struct dirent *e; (e = readdir(d));)
-            if (e->d_name[0] != '.' && !is_named(v, folder, str_c(e->d_name)) && is_old(dirfd(d), e->d_name, k->sweep_now))
+            if (e->d_name[0] != '.' && !is_named(v, folder, str_c(e->d_name)) &&
+                is_old(dirfd(d), e->d_name, k->sweep_now))
                 k->swept += unlinkat(dirfd(d), e->d_name, 0) == 0;
         closedir(d);
     }

@@ -149,7 +149,7 @@ SCHEMA_STRUCT(recache_url_item, RECACHE_URL_ITEM_FIELDS);
 #define FIELD_KIND_recache_url_rows FIELD_ROWS
 #define FIELD_SUB_recache_url_rows &recache_url_item_schema
 #define RECACHE_URL_LIST_FIELDS(X, S) \
-    X(S, recache_url_rows, items, REQUIRED, 0, 0, NONE, "by dimension; a page may be short, or empty, and more follow") \
+    X(S, recache_url_rows, items, REQUIRED, 0, 0, NONE, "by dimension; few or none may come, and more follow") \
     X(S, str,  cursor,   REQUIRED, 0, 0, NONE, "of the next page; 0: none follows") \
     X(S, bool, has_more, REQUIRED, 0, 0, NONE, "whether one follows")
 SCHEMA_STRUCT(recache_url_list, RECACHE_URL_LIST_FIELDS);
