@@ -71,8 +71,10 @@ static task_work *begin(projects *p, project_task *t)
 
     t->owner = p;
     list_push(&p->tasks, &t->link);
-    if (!k || t->id.n > PROJECT_ID_MAX || (t->id.p && t->id.n == 0)) {
-        fail(t, k ? -ENOENT : -ENOMEM, STR_NULL);
+    const bool fits = t->id.n <= PROJECT_ID_MAX && (!t->id.p || t->id.n > 0);
+    if (!k || !fits) {
+        fail(t, !k ? -ENOMEM : t->report ? -EINVAL : -ENOENT,
+             t->report ? STR("id: should have 1 to 200 bytes") : STR_NULL);
         return NULL;
     }
     t->impl = k;
