@@ -285,10 +285,10 @@ def test_a_file_that_takes_forever_to_read_holds_nobody_up(larder, tmp_path):
     one.signal(signal.SIGTERM)
     assert one.wait_exit() == 1
     assert 'waits_for=configuration' in one.errors
-    one.start(wait=False)
-    with open(token, 'w', encoding='utf-8') as f:
-        f.write('three')
-    one.wait_until_ready()
+    token.unlink()
+    token.write_text('three')
+    token.chmod(0o600)
+    one.start()
 
 
 # ---- starts that fail ---------------------------------------------------------------------------
