@@ -217,13 +217,22 @@ void world_end(recache_world *w)
     remove_folder(w->dir);
 }
 
+/* Files and commits take real time: the clock stands still meanwhile. */
+static void let_settle(recache_world *w)
+{
+    for (int i = 0; i < 3; i++)
+        loop_run_once(w->loop, false);
+    while (w->recache && recache_figures_of(w->recache).in_flight > w->n_under_way)
+        loop_run_once(w->loop, false);
+}
+
 void world_turn(recache_world *w, int64_t ms)
 {
     do {
         const int64_t step = ms < 20 ? ms : 20;
-        for (int i = 0; i < 3; i++)
-            loop_run_once(w->loop, false);
+        let_settle(w);
         let_end(w);
+        let_settle(w);
         fake_clk_advance(&w->clock, step);
         ms -= step;
     } while (ms > 0);

@@ -11,7 +11,8 @@
 
 #define EVERY_MS SECONDS(1)
 #define FORGET_MAX 64 /* pages in one go */
-#define SWEEP_AGE_S 120 /* a file without a record may be about to get one; and who was told of it may be reading it */
+/* A file without a record may be about to get one; and who was told of it may be reading it. */
+#define SWEEP_AGE_S 120
 #define TOUCHES_MAX 64 /* under way */
 
 /* ---- forgetting ---- */
@@ -115,10 +116,12 @@ static void sweep_work(job *j)
         return;
     if ((d = opendir(path))) {
         const str folder = str_c(strrchr(path, '/') + 1);
-        for (struct dirent *e; (e = readdir(d));)
-            if (e->d_name[0] != '.' && !is_named(v, folder, str_c(e->d_name)) &&
-                is_old(dirfd(d), e->d_name, k->sweep_now))
+        for (struct dirent *e; (e = readdir(d));) {
+            if (e->d_name[0] == '.' || is_named(v, folder, str_c(e->d_name)))
+                continue;
+            if (is_old(dirfd(d), e->d_name, k->sweep_now))
                 k->swept += unlinkat(dirfd(d), e->d_name, 0) == 0;
+        }
         closedir(d);
     }
     store_read_end(v);
