@@ -13,7 +13,7 @@ static void change_end(recache_change *c, int status)
     t->status = status;
     t->change = NULL;
     list_remove(&c->link);
-    config_unref(c->config);
+    settings_unref(c->config);
     mem_free(c);
     t->on_done(t);
     recache_check_stopped(r);
@@ -247,7 +247,7 @@ static void on_enqueued(store_op *op, int status)
     if (status == 0)
         c->task->deduplicated += AT_COUNT(op->at);
     change_end(c, status);
-    schedule_wake(r, host);
+    rota_wake(r, host);
 }
 
 static void enqueue_parsed(recache_change *c)
@@ -301,7 +301,7 @@ static void on_hit(store_op *op, int status)
     const uint32_t host = c->host->id;
 
     change_end(c, status);
-    schedule_wake(r, host);
+    rota_wake(r, host);
 }
 
 static void hit_parsed(recache_change *c)
@@ -326,7 +326,7 @@ static void on_retried(store_op *op, int status)
 
     c->task->changed = AT_COUNT(op->at);
     change_end(c, status);
-    schedule_wake(r, host);
+    rota_wake(r, host);
 }
 
 static void retry_parsed(recache_change *c)

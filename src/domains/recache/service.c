@@ -23,10 +23,10 @@ static int check_options(const recache_options *o)
     return recache_hosts_check(o->hosts, o->n_hosts);
 }
 
-int config_new(const recache_options *o, config **ret_config)
+int settings_new(const recache_options *o, settings **ret_config)
 {
     int r = check_options(o);
-    config *c = r < 0 ? NULL : mem_new(config);
+    settings *c = r < 0 ? NULL : mem_new(settings);
 
     if (!c)
         return r < 0 ? r : -ENOMEM;
@@ -36,7 +36,7 @@ int config_new(const recache_options *o, config **ret_config)
     arena_init(&c->arena, 0);
     r = recache_hosts_copy(&c->arena, o->hosts, o->n_hosts, &c->hosts);
     if (r < 0) {
-        config_unref(c);
+        settings_unref(c);
         return r;
     }
     c->o.hosts = c->hosts;
@@ -44,7 +44,7 @@ int config_new(const recache_options *o, config **ret_config)
     return 0;
 }
 
-void config_unref(config *c)
+void settings_unref(settings *c)
 {
     if (!c || --c->refs > 0)
         return;
@@ -70,22 +70,22 @@ int recache_configure(recache *r, const recache_options *o)
 {
     recache_options merged = *o;
     const recache_options *old = &r->config->o;
-    config *c = NULL;
+    settings *c = NULL;
 
     merged.store = old->store;
     merged.loop = old->loop;
     merged.renderer = old->renderer;
     merged.pages_dir = old->pages_dir;
-    int err = config_new(&merged, &c);
+    int err = settings_new(&merged, &c);
     if (err == 0)
-        err = schedule_configure(r, c);
+        err = rota_configure(r, c);
     if (err < 0) {
-        config_unref(c);
+        settings_unref(c);
         return err;
     }
-    config_unref(r->config);
+    settings_unref(r->config);
     r->config = c;
-    schedule_wake_all(r);
+    rota_wake_all(r);
     return 0;
 }
 
@@ -122,13 +122,13 @@ static pumped begin_one(recache *r)
 
     if (r->in_flight >= o->max_in_flight || (!may_render && !may_fetch))
         return PUMPED_FULL;
-    int err = schedule_pick(r, may_render, may_fetch, &p);
+    int err = rota_pick(r, may_render, may_fetch, &p);
     if (err == -ENOENT)
         return PUMPED_NOTHING_DUE;
     if (err == 0)
         err = work_begin(r, &p);
     if (err < 0 && err != -ENOENT)
-        schedule_wake(r, p.site->id);
+        rota_wake(r, p.site->id);
     return err == 0 ? PUMPED_ONE : err == -EBUSY ? PUMPED_FULL : PUMPED_TROUBLE;
 }
 
@@ -153,7 +153,7 @@ static void on_pump(timer *t)
     } else if (p == PUMPED_ONE) {
         recache_pump(r);
     } else if (p == PUMPED_NOTHING_DUE) {
-        const int64_t delay = schedule_delay(r);
+        const int64_t delay = rota_delay(r);
         if (delay < r->config->o.tick_ms)
             pump_in(r, delay);
     }
@@ -193,11 +193,11 @@ int recache_new(const recache_options *o, recache **ret_recache)
     list_init(&r->changes);
     for (size_t i = 0; i < WORK_BUCKETS; i++)
         list_init(&r->buckets[i]);
-    int err = config_new(o, &r->config);
+    int err = settings_new(o, &r->config);
     if (err == 0)
         err = take_pages_dir(r, o->pages_dir);
     if (err == 0)
-        err = schedule_configure(r, r->config);
+        err = rota_configure(r, r->config);
     if (err < 0) {
         recache_free(r);
         return err;
@@ -251,8 +251,8 @@ void recache_free(recache *r)
 {
     if (!r)
         return;
-    schedule_free(r);
-    config_unref(r->config);
+    rota_done(r);
+    settings_unref(r->config);
     mem_free(r->pages_dir);
     mem_free(r);
 }

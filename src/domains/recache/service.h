@@ -3,7 +3,7 @@
  *   url.c hosts.c         pure: normalising, looking up
  *   queue.c queue_txn.c   the queue's records;  pages.c: the pages'
  *   service.c             its life, its configuration, its heartbeat
- *   schedule.c            which entry is next: windows into the queues, fairness, rates
+ *   rota.c                which entry is next: windows into the queues, fairness, rates
  *   work.c work_txn.c     one entry on its way: asked for, saved, acknowledged;  outcome.c: what an answer means
  *   page_file.c           the file that a page becomes
  *   change.c change_txn.c what clients ask for
@@ -21,17 +21,17 @@
 #include "larder/record.h"
 
 /* What recache_configure was given. Work under way keeps the one it began with. */
-typedef struct config {
+typedef struct settings {
     unsigned refs;
     arena arena;
     recache_options o;
     recache_host *hosts;
     size_t n_hosts;
-} config;
-int config_new(const recache_options *o, config **ret_config); /* -EINVAL, -ENOMEM */
-void config_unref(config *c); /* NULL is fine */
+} settings;
+int settings_new(const recache_options *o, settings **ret_config); /* -EINVAL, -ENOMEM */
+void settings_unref(settings *c); /* NULL is fine */
 
-/* ---- the schedule ---- */
+/* ---- the rota ---- */
 #define WINDOW 32
 typedef struct slot { /* an entry that is due */
     int64_t due;
@@ -45,7 +45,7 @@ typedef struct window {
     bool is_dry;      /* nothing more is due before next_due, unless something is queued */
     int64_t next_due; /* wall ms; INT64_MAX: nothing is queued */
 } window;
-typedef struct site { /* a host's part of the schedule */
+typedef struct site { /* a host's part of it */
     uint32_t id;
     const recache_host *host; /* in the present configuration; NULL: it is not there any more */
     window windows[RECACHE_PRIORITIES];
@@ -63,14 +63,14 @@ typedef struct pick {
     int64_t charged; /* to the site, beforehand */
 } pick;
 /* The next entry to work on, taken out of its window. -ENOENT: none now; -EIO, -ENOMEM. */
-int schedule_pick(recache *r, bool may_render, bool may_fetch, pick *ret_pick);
-void schedule_charge(site *s, int64_t charged, int64_t ms); /* what the page has really taken */
-void schedule_wake(recache *r, uint32_t host); /* something was queued */
-void schedule_wake_all(recache *r);
-int64_t schedule_delay(const recache *r); /* ms until something may be due by itself; INT64_MAX */
-int schedule_configure(recache *r, const config *c); /* -ENOMEM */
-void schedule_free(recache *r);
-site *schedule_site(const recache *r, uint32_t host);
+int rota_pick(recache *r, bool may_render, bool may_fetch, pick *ret_pick);
+void rota_charge(site *s, int64_t charged, int64_t ms); /* what the page has really taken */
+void rota_wake(recache *r, uint32_t host); /* something was queued */
+void rota_wake_all(recache *r);
+int64_t rota_delay(const recache *r); /* ms until something may be due by itself; INT64_MAX */
+int rota_configure(recache *r, const settings *c); /* -ENOMEM */
+void rota_done(recache *r);
+site *rota_site(const recache *r, uint32_t host);
 
 /* ---- work ---- */
 typedef enum verdict_kind { VERDICT_KEEP, VERDICT_AGAIN, VERDICT_DEAD, VERDICT_BACK } verdict_kind;
@@ -87,7 +87,7 @@ typedef struct work {
     list link;      /* recache.working */
     list in_bucket; /* recache.buckets */
     recache *owner;
-    config *config;
+    settings *config;
     const recache_host *host;
     const recache_dimension *dimension;
     site *site;
@@ -118,7 +118,7 @@ typedef struct recache_change {
     list link; /* recache.changes */
     recache *owner;
     recache_task *task;
-    config *config;
+    settings *config;
     const recache_host *host;
     void (*parsed)(struct recache_change *c); /* the URLs are there */
     job job;
@@ -167,7 +167,7 @@ bool keep_is_idle(const recache *r);
 #define WORK_BUCKETS 1024
 struct recache {
     store *store; /* never another one */
-    config *config;
+    settings *config;
     char *pages_dir;
     site **sites; /* by id */
     size_t n_sites;

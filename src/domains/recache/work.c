@@ -38,7 +38,7 @@ static void work_free(work *w)
     w->site->in_flight--;
     if (w->asked)
         w->config->o.renderer.op_done(&w->op);
-    config_unref(w->config);
+    settings_unref(w->config);
     arena_done(&w->arena);
     mem_free(w);
 }
@@ -49,12 +49,12 @@ static void work_end(work *w, bool queued)
     const uint32_t host = w->e.host;
 
     if (w->asked)
-        schedule_charge(w->site, w->charged, loop_now_mono_ms(r->config->o.loop) - w->begun);
+        rota_charge(w->site, w->charged, loop_now_mono_ms(r->config->o.loop) - w->begun);
     else
         w->site->used -= w->charged;
     work_free(w);
     if (queued)
-        schedule_wake(r, host);
+        rota_wake(r, host);
     else
         recache_pump(r);
     recache_check_stopped(r);

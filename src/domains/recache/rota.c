@@ -7,7 +7,7 @@
 #define FIRST_COST SECONDS(1)
 
 /* ---- sites ---- */
-site *schedule_site(const recache *r, uint32_t host)
+site *rota_site(const recache *r, uint32_t host)
 {
     for (size_t i = 0; i < r->n_sites; i++)
         if (r->sites[i]->id == host)
@@ -34,7 +34,7 @@ static site *site_new(recache *r, uint32_t id)
 }
 
 /* The sites of `c`'s hosts, old ones where there are, then those that are still at work though their host is gone. */
-int schedule_configure(recache *r, const config *c)
+int rota_configure(recache *r, const settings *c)
 {
     site **v = mem_alloc((c->n_hosts + r->n_sites + 1) * sizeof(*v));
     size_t n = 0;
@@ -42,14 +42,14 @@ int schedule_configure(recache *r, const config *c)
     if (!v)
         return -ENOMEM;
     for (; n < c->n_hosts; n++) {
-        site *old = schedule_site(r, c->hosts[n].id);
+        site *old = rota_site(r, c->hosts[n].id);
         v[n] = old ? old : site_new(r, c->hosts[n].id);
         if (!v[n])
             break;
     }
     if (n < c->n_hosts) {
         while (n-- > 0)
-            if (schedule_site(r, v[n]->id) != v[n])
+            if (rota_site(r, v[n]->id) != v[n])
                 mem_free(v[n]);
         mem_free(v);
         return -ENOMEM;
@@ -71,23 +71,23 @@ int schedule_configure(recache *r, const config *c)
     return 0;
 }
 
-void schedule_free(recache *r)
+void rota_done(recache *r)
 {
     for (size_t i = 0; i < r->n_sites; i++)
         mem_free(r->sites[i]);
     mem_free(r->sites);
 }
 
-void schedule_wake(recache *r, uint32_t host)
+void rota_wake(recache *r, uint32_t host)
 {
-    site *s = schedule_site(r, host);
+    site *s = rota_site(r, host);
 
     for (unsigned p = 0; s && p < RECACHE_PRIORITIES; p++)
         window_wake(&s->windows[p]);
     recache_pump(r);
 }
 
-void schedule_wake_all(recache *r)
+void rota_wake_all(recache *r)
 {
     for (size_t i = 0; i < r->n_sites; i++)
         for (unsigned p = 0; p < RECACHE_PRIORITIES; p++)
@@ -221,7 +221,7 @@ static int choose_aged(recache *r, bool may_render, bool may_fetch, int64_t now,
     return 0;
 }
 
-int schedule_pick(recache *r, bool may_render, bool may_fetch, pick *ret_pick)
+int rota_pick(recache *r, bool may_render, bool may_fetch, pick *ret_pick)
 {
     const int64_t now = recache_now(r);
     choice c = {0};
@@ -246,7 +246,7 @@ int schedule_pick(recache *r, bool may_render, bool may_fetch, pick *ret_pick)
     return 0;
 }
 
-void schedule_charge(site *s, int64_t charged, int64_t ms)
+void rota_charge(site *s, int64_t charged, int64_t ms)
 {
     s->used += ms - charged;
     s->cost += (ms - s->cost) / 8;
@@ -254,7 +254,7 @@ void schedule_charge(site *s, int64_t charged, int64_t ms)
         s->cost = 1;
 }
 
-int64_t schedule_delay(const recache *r)
+int64_t rota_delay(const recache *r)
 {
     const int64_t now = loop_now_wall_ms(r->config->o.loop);
     int64_t delay = INT64_MAX;
