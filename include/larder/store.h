@@ -118,6 +118,7 @@ int store_open(const store_options *o, loop *l, arena *a, store **ret_store, str
 /* Ops under way finish, their done callbacks run, then closed(arg) on the loop; without a loop it closes at
  * once. */
 void store_close(store *s, void (*closed)(void *arg), void *arg);
+bool store_is_served(const store *s); /* another process, a server, has it open */
 const char *store_err_text(int r); /* as err_text, for what this room returns */
 
 /* ---- reading ---- */

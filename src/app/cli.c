@@ -64,6 +64,8 @@ static const command COMMANDS[] = {
      "make a key; it is shown once, as the last word"},
     {"key", "list", 0, command_key_list, "", "list the keys, without their secrets"},
     {"key", "revoke", TAKES_OPERAND, command_key_revoke, " ID", "revoke a key; a running server refuses it at once"},
+    {NULL, "status", 0, command_status, "",
+     "show what is cached and how fresh it is; on a terminal also what goes on, until it is done"},
     {NULL, "check", 0, command_check, "", "check every index entry against its record and back"},
     {NULL, "backup", TAKES_OPERAND, command_backup, " DIR", "copy the store, consistently, also while serving"},
     {"config", "show", SHOWS_OPTIONS, command_config_show, "", "show all options and where their values come from"},

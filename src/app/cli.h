@@ -30,7 +30,8 @@ typedef int cli_command(cli *c);
 int cli_parse(cli *c, int argc, char **argv, cli_command **ret_run);
 int cli_fail(const char *fmt, ...) PRINTF_LIKE(1, 2); /* one line on standard error; EXIT_FAILED */
 
-cli_command command_serve, command_key_new, command_key_list, command_key_revoke, command_check, command_backup;
+cli_command command_serve, command_key_new, command_key_list, command_key_revoke, command_check, command_backup,
+    command_status;
 
 /* The store of the configuration's data_dir. `l` NULL: without a server. *why: in the arena or static. */
 int app_open_store(const config *c, loop *l, bool read_only, arena *a, store **ret_store, str *why);

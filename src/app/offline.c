@@ -7,11 +7,13 @@
 #include "larder/projects.h"
 #include "larder/recache.h"
 #include "larder/sources.h"
+#include "progress.h"
 
-static keyspace *const KEYSPACES[] = {&access_keys_ks,  &sources_ks,       &entries_ks,         &validators_ks,
-                                      &projects_ks,     &artifacts_ks,     &project_changes_ks, &refresh_state_ks,
-                                      &upstream_ks,     &recache_queue_ks, &recache_dead_ks,    &recache_pages_ks,
-                                      &recache_facts_ks};
+static keyspace *const KEYSPACES[] = {
+    &access_keys_ks, &sources_ks,         &entries_ks,       &validators_ks,    &projects_ks,
+    &artifacts_ks,   &project_changes_ks, &refresh_state_ks, &upstream_ks,      &recache_queue_ks,
+    &recache_dead_ks, &recache_pages_ks,  &recache_facts_ks, &progress_ks,
+};
 
 int app_open_store(const config *c, loop *l, bool read_only, arena *a, store **ret_store, str *why)
 {

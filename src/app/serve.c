@@ -134,6 +134,7 @@ static void begin_stop(server *s)
         return;
     s->ops.draining = true;
     watch_stop(&s->watch);
+    progress_stop(&s->progress);
     s->waits_for = "requests";
     if (s->http)
         http_server_drain(s->http, on_drained, s);
@@ -371,6 +372,8 @@ static int start(server *s)
         r = recaching_start(&s->recaching);
     if (r == 0)
         r = watch_start(&s->watch, s->loop, s->store, s->http);
+    if (r == 0)
+        r = progress_start(&s->progress, &s->api);
     if (r < 0)
         return r;
     server_raise_file_limit(s->config);

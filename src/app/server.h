@@ -6,6 +6,7 @@
 #include "feed.h"
 #include "larder/client.h"
 #include "larder/ops.h"
+#include "progress.h"
 #include "recaching.h"
 #include "watch.h"
 
@@ -26,6 +27,7 @@ typedef struct server {
     recaching recaching;
     ops ops;
     watch watch;
+    progress progress;
     bool all_local; /* every listener is */
     struct reload *reload; /* a configuration that is being read */
     bool reload_again;     /* there was another SIGHUP meanwhile */

@@ -7,6 +7,7 @@
  * grown the map past ours. */
 #include <fcntl.h>
 #include <limits.h>
+#include <poll.h>
 #include <stdio.h>
 #include <sys/file.h>
 #include <sys/stat.h>
@@ -193,7 +194,9 @@ int store_env_reopen(store *s)
 /* ---- the folder and its lock ---- */
 
 /* Held by a server as long as it runs, by a command-line process while it upgrades. The kernel lets go of
- * it with the process, whatever its end. */
+ * it with the process, whatever its end. Who only looks whether it is held (store_is_served) has it for a moment. */
+#define LOCK_TRIES 10
+#define LOCK_PAUSE_MS 5
 int store_lock_server(store *s)
 {
     char path[PATH_MAX];
@@ -203,13 +206,28 @@ int store_lock_server(store *s)
     int fd = open(path, O_RDWR | O_CREAT | O_CLOEXEC, 0600);
     if (fd < 0)
         return -errno;
-    if (flock(fd, LOCK_EX | LOCK_NB) < 0) {
-        int r = errno == EWOULDBLOCK ? -EBUSY : -errno;
-        close(fd);
-        return r;
+    for (int tries = 1; flock(fd, LOCK_EX | LOCK_NB) < 0; tries++) {
+        if (errno != EWOULDBLOCK || tries == LOCK_TRIES) {
+            int r = errno == EWOULDBLOCK ? -EBUSY : -errno;
+            close(fd);
+            return r;
+        }
+        (void)poll(NULL, 0, LOCK_PAUSE_MS);
     }
     s->server_lock = fd;
     return 0;
+}
+
+bool store_is_served(const store *s)
+{
+    char path[PATH_MAX];
+    int n = snprintf(path, sizeof(path), "%s/server.lock", s->dir);
+    int fd = n < 0 || (size_t)n >= sizeof(path) ? -1 : open(path, O_RDONLY | O_CLOEXEC);
+    if (fd < 0)
+        return false;
+    bool is_held = flock(fd, LOCK_SH | LOCK_NB) < 0 && errno == EWOULDBLOCK;
+    close(fd);
+    return is_held;
 }
 
 void store_unlock_server(store *s)

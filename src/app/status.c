@@ -1,0 +1,158 @@
+/* `larder status`: what GET /api/v1/cache/status knows, for people. It looks at the store, so that it needs neither key
+ * nor server; what a server is busy with comes from progress.h. Where standard output is no terminal, it looks once. */
+#include <inttypes.h>
+#include <poll.h>
+#include <stdio.h>
+#include <unistd.h>
+
+#include "cli.h"
+#include "progress.h"
+
+#define LOOK_MS 250
+#define BAR 24 /* characters */
+
+/* ---- figures ---- */
+typedef struct figures {
+    projects_totals projects;
+    sources_times times;
+    int64_t sources, entries, used_bytes;
+    bool is_served;
+} figures;
+
+static int read_figures(store *s, const config *c, figures *ret_figures)
+{
+    figures f = {.is_served = store_is_served(s)};
+    store_stats st;
+    store_view *v = store_read_begin(s);
+
+    store_stats_of(s, &st);
+    sources_times_of(v, &f.times);
+    f.sources = (int64_t)store_count(v, &sources_ks);
+    f.entries = entries_live(v, STR_NULL);
+    f.used_bytes = (int64_t)st.used_bytes;
+    const int r = projects_totals_of(v, clk_wall_ms(clk_real()), c->projects_ttl, &f.projects);
+    store_read_end(v);
+    if (r == 0)
+        *ret_figures = f;
+    return r;
+}
+
+static void print_time(const char *name, int64_t at)
+{
+    char text[RFC3339_LEN + 1];
+
+    if (at)
+        rfc3339_format(at, text);
+    printf("%-14s %s\n", name, at ? text : "never");
+}
+
+static int64_t earlier(int64_t a, int64_t b) /* 0: there is none */
+{
+    return a == 0 || (b != 0 && b < a) ? b : a;
+}
+
+static int64_t later(int64_t a, int64_t b)
+{
+    return a > b ? a : b;
+}
+
+static void print_figures(const figures *f)
+{
+    const projects_totals *p = &f->projects;
+
+    printf("%-14s %" PRId64 ", %" PRId64 " stale\n", "projects", p->projects, p->stale);
+    printf("%-14s %" PRId64 ", %" PRId64 " outdated\n", "artifacts", p->artifacts, p->outdated);
+    printf("%-14s %" PRId64 ", with %" PRId64 " entries\n", "sources", f->sources, f->entries);
+    printf("%-14s %.1f MB\n", "cache size", (double)f->used_bytes / 1e6);
+    print_time("oldest entry", earlier(p->oldest_entry, f->times.oldest_entry));
+    print_time("newest entry", later(p->newest_entry, f->times.newest_entry));
+    print_time("last refresh", later(p->last_fetched, f->times.last_sync));
+    print_time("last run", later(p->last_run, f->times.last_sync));
+    print_time("next run", earlier(p->next_refresh, f->times.next_scan));
+    printf("%-14s %s\n", "scheduler", f->is_served ? "running" : "not running: no server serves this store");
+}
+
+/* ---- what goes on ---- */
+static bool is_busy(const progress_note *n)
+{
+    return n->refreshing > 0 || n->scanning > 0;
+}
+
+/* "refreshing 7 of 12 projects, 1 failed; scanning 2 sources" */
+static void print_progress(const progress_note *n)
+{
+    const int64_t all = n->done + n->refreshing;
+
+    if (n->refreshing > 0)
+        printf("refreshing     %" PRId64 " of %" PRId64 " projects done, %" PRId64 " failed", n->done, all, n->failed);
+    if (n->scanning > 0)
+        printf("%s%" PRId64 " sources", n->refreshing > 0 ? "; scanning " : "scanning       ", n->scanning);
+}
+
+static void draw(const progress_note *n)
+{
+    const int64_t all = n->done + n->refreshing;
+    const int filled = all > 0 ? (int)(n->done * BAR / all) : 0;
+
+    fputs("\r\033[K", stdout); /* the line anew */
+    for (int i = 0; n->refreshing > 0 && i < BAR; i++)
+        putchar(i < filled ? '#' : '.');
+    putchar(' ');
+    print_progress(n);
+    (void)fflush(stdout);
+}
+
+static int follow(store *s, progress_note *n)
+{
+    int r = 0;
+
+    while (r == 0 && is_busy(n)) {
+        draw(n);
+        (void)poll(NULL, 0, LOOK_MS);
+        r = progress_read(s, clk_wall_ms(clk_real()), n);
+    }
+    fputs("\r\033[K", stdout);
+    return r;
+}
+
+static int show(store *s, const config *c)
+{
+    figures f;
+    progress_note n;
+
+    int r = read_figures(s, c, &f);
+    if (r == 0)
+        r = progress_read(s, clk_wall_ms(clk_real()), &n);
+    if (r < 0)
+        return r;
+    print_figures(&f);
+    if (!is_busy(&n))
+        return 0;
+    if (!isatty(STDOUT_FILENO)) {
+        print_progress(&n);
+        putchar('\n');
+        return 0;
+    }
+    putchar('\n');
+    r = follow(s, &n);
+    if (r == 0)
+        r = read_figures(s, c, &f);
+    if (r == 0)
+        print_figures(&f);
+    return r;
+}
+
+int command_status(cli *c)
+{
+    SCOPED(arena_done)
+    arena a;
+    store *s;
+    str why;
+
+    arena_init(&a, 0);
+    if (app_open_store(&c->config, NULL, true, &a, &s, &why) < 0)
+        return cli_fail(STR_FMT, STR_ARG(why));
+    const int r = show(s, &c->config);
+    store_close(s, NULL, NULL);
+    return r < 0 ? cli_fail("the store can't be read: %s", store_err_text(r)) : EXIT_DONE;
+}
