@@ -45,10 +45,12 @@ static void work_free(job *j)
  * slow turn, but only after a failure, a reload or a stop. */
 static void free_build(feed *f, bool ended)
 {
-    if (!ended || loop_job(f->app->loop, &f->job, work_free, on_freed) < 0) {
-        work_free(&f->job);
-        on_freed(&f->job, 0);
-    }
+    if (ended && loop_job(f->app->loop, &f->job, work_free, on_freed) == 0)
+        return;
+    work_free(&f->job);
+    search_free(f->fresh); /* one whose load was dropped */
+    f->fresh = NULL;
+    on_freed(&f->job, 0);
 }
 
 /* Those who waited see for themselves whether search is ready. */
@@ -90,6 +92,9 @@ static void end_build(timer *t)
     if (r == -EAGAIN)
         return;
     if (r == 0 && f->is_load) {
+        search_free(f->app->search);
+        f->app->search = f->fresh;
+        f->fresh = NULL;
         f->app->search_is_ready = true;
         f->app->search_version++;
         feed_release(f);
@@ -164,32 +169,27 @@ static void work_load(job *j)
         f->status = search_build_run(f->build);
 }
 
+/* Into an index of its own: until that is complete, what there is answers. */
 static void begin_load(feed *f)
 {
-    search *fresh;
-
     if (f->build) { /* when that one is freed */
         f->reload = true;
         return;
     }
     f->reload = false;
     loop_timer_cancel(f->app->loop, &f->again);
-    fresh = search_new();
-    int r = fresh ? search_load_begin(fresh, &f->build) : -ENOMEM;
+    f->fresh = search_new();
+    int r = f->fresh ? search_load_begin(f->fresh, &f->build) : -ENOMEM;
     if (r == 0) {
-        search_free(f->app->search);
-        f->app->search = fresh;
-        f->app->search_is_ready = false;
-        f->app->search_version++;
         f->is_load = true;
         r = loop_job(f->app->loop, &f->job, work_load, on_built);
-        if (r == 0)
-            return;
-        search_build_free(f->build);
-        f->build = NULL;
-    } else {
-        search_free(fresh);
     }
+    if (r == 0)
+        return;
+    search_build_free(f->build);
+    f->build = NULL;
+    search_free(f->fresh);
+    f->fresh = NULL;
     load_later(f, r);
 }
 
@@ -229,11 +229,19 @@ static void begin_merge(feed *f)
     }
 }
 
-static int change(feed *f, const search_doc *doc, bool live)
+static int change_in(search *s, const search_doc *doc, bool live)
 {
-    const int r = live ? search_put(f->app->search, doc) : search_remove(f->app->search, doc->id);
+    const int r = live ? search_put(s, doc) : search_remove(s, doc->id);
 
     return r == -EINVAL ? left_out(doc->id) : r == -ENOENT ? 0 : r;
+}
+
+/* In the index that answers, and in the one that is being loaded. */
+static int change(feed *f, const search_doc *doc, bool live)
+{
+    const int r = f->app->search_is_ready ? change_in(f->app->search, doc, live) : 0;
+
+    return r == 0 && f->fresh ? change_in(f->fresh, doc, live) : r;
 }
 
 static void changed(feed *f, int result)
@@ -293,6 +301,8 @@ void feed_stop(feed *f, void (*stopped)(void *arg), void *arg)
 
 void feed_done(feed *f)
 {
-    if (f->app)
-        search_free(f->app->search);
+    if (!f->app)
+        return;
+    search_free(f->fresh);
+    search_free(f->app->search);
 }

@@ -8,6 +8,7 @@
 
 typedef struct feed {
     api *app;
+    search *fresh;       /* being loaded, to take the place of app->search */
     search_build *build; /* under way, or ended and being freed */
     job job;
     timer end, again; /* to end a build in another turn; to load after a failure */

@@ -212,9 +212,14 @@ static void a_reload_learns_what_the_store_holds_now(void **state)
     settle(&w);
     assert_int_equal(do_op(&w.f, 0, put_entries, &more), 0);
     feed_reload(&w.feed);
-    assert_false(w.app.search_is_ready);
-    wait_for_search(&w);
+    assert_true(w.app.search_is_ready); /* as it was, until all is learnt */
+    assert_int_equal(found(&w, "skill"), 5);
+    const entry_change meanwhile = {STR("cat_m"), STR("meanwhile"), STR("skill"), 1, true};
+    feed_entries(&w.feed, &meanwhile, 1);
+    assert_int_equal(found(&w, "meanwhile"), 1);
+    settle(&w);
     assert_int_equal(found(&w, "skill"), 20);
+    assert_int_equal(found(&w, "meanwhile"), 1);
     end(&w);
 }
 
