@@ -1,6 +1,6 @@
 /* What tests of the projects' service share: a real store in a scratch folder, a loop on a fake clock, a GitHub and a
- * disk that live in the test, a catalogue, and what others were told. A test program includes it once, and must not link
- * the real rooms of GitHub and discovery otherwise. */
+ * disk that live in the test, a catalogue, and what others were told. A test program includes it once, and must not
+ * link the real rooms of GitHub and discovery otherwise. */
 #ifndef LARDER_TESTS_DEPOT_H
 #define LARDER_TESTS_DEPOT_H
 

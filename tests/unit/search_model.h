@@ -119,8 +119,9 @@ static inline void model_check_page(const model *m, const char *text, const sear
     size_t first = q->skip < n ? (size_t)q->skip : n;
     size_t wanted = n - first < q->limit ? n - first : q->limit;
     if (page->total != n || page->n != wanted)
-        fail_msg("\"%s\" order %d types %llx project %u: %llu found, %zu shown; should be %zu and %zu", text,
-                 q->order, (unsigned long long)q->types, q->project, (unsigned long long)page->total, page->n,
+        fail_msg("\"%s\" order %d types %llx project %llu: %llu found, %zu shown; should be %zu and %zu", text,
+                 q->order, (unsigned long long)q->types, (unsigned long long)q->project,
+                 (unsigned long long)page->total, page->n,
                  n, wanted);
     for (size_t i = 0; i < wanted; i++) {
         const model_hit *h = &hits[first + i];

@@ -1,6 +1,6 @@
 /* Which folders are projects: all roots are walked at the start and each interval, on a worker. New projects are stored
- * and due at once; those that were not found again are due too: their refresh finds out, and forgets them where the root
- * is there and the folder is none any more. */
+ * and due at once; those that were not found again are due too: their refresh finds out, and forgets them where the
+ * root is there and the folder is none any more. */
 #include <stdlib.h>
 
 #include "larder/hash.h"
