@@ -13,7 +13,7 @@ import resource
 import signal
 import subprocess
 import time
-from urllib.parse import urlencode
+from urllib.parse import quote, urlencode
 
 import openapi
 import yaml
@@ -277,6 +277,9 @@ class Larder:
     def post(self, path, json_body=None, **how):
         return self.request('POST', path, json_body, **how)
 
+    def put(self, path, json_body=None, **how):
+        return self.request('PUT', path, json_body, **how)
+
     def patch(self, path, json_body=None, **how):
         return self.request('PATCH', path, json_body, **how)
 
@@ -323,6 +326,29 @@ class Larder:
         """The present entries of a source as a set of (type, name, path)."""
         return {(row['artifact_type'], row['name'], row['path'])
                 for row in self.artifacts(source_id) if row['status'] != 'removed'}
+
+    # ---- projects ------------------------------------------------------------------------------
+    def report(self, project_id, artifacts=(), name=None, path=None, **how):
+        """Reports a project; artifacts are dicts, or (name, deployed[, upstream]) of skills."""
+        rows = [one if isinstance(one, dict) else
+                dict(zip(('name', 'deployed_version', 'upstream_version'), one), type='skill') for one in artifacts]
+        body = {'name': name or project_id, 'path': path or '/p/' + project_id, 'artifacts': rows}
+        reply = self.put('%s/projects/%s' % (CACHE, quote(project_id, safe='')), body, **how)
+        assert reply.status in (200, 201), (reply.status, reply.body)
+        return reply.json()
+
+    def listed(self, path, **params):
+        """All items of one of the cache's lists, by its cursors."""
+        items, params = [], dict({'limit': 500}, **params)
+        while True:
+            reply = self.get(CACHE + path, params=params)
+            assert reply.status == 200, (reply.status, reply.body)
+            page = reply.json()
+            items += page['items']
+            if page['next_cursor'] is None:
+                assert page['total'] == len(items), (page['total'], len(items))
+                return items
+            params['cursor'] = page['next_cursor']
 
     def search(self, query, **params):
         reply = self.get(CACHE + '/search', params=dict({'query': query}, **params))
