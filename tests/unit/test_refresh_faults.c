@@ -330,7 +330,7 @@ static void scene(depot *d)
 static void memory_that_is_missing_at_any_moment_is_made_up_for(void **state)
 {
     (void)state;
-    for (long n = 0; n < 400; n += n < 60 ? 1 : 7) {
+    for (long n = 0; n < 400; n += n < 30 ? 1 : 17) {
         depot d;
         wish w;
         depot_open(&d);
@@ -355,7 +355,7 @@ static void memory_that_is_missing_at_any_moment_is_made_up_for(void **state)
 static void a_stop_at_any_moment_leaves_what_the_next_start_goes_on_with(void **state)
 {
     (void)state;
-    for (unsigned turns = 0; turns < 60; turns++) {
+    for (unsigned turns = 0; turns < 60; turns += turns < 20 ? 1 : 4) {
         depot d;
         wish all, one;
         depot_open(&d);

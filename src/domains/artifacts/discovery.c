@@ -5,7 +5,7 @@
 
 #include "larder/hash.h"
 #include "larder/log.h"
-#include "project_write.h"
+#include "watch.h"
 
 typedef struct found_path {
     str id, path;
@@ -25,6 +25,13 @@ typedef struct discovery {
     str *lost; /* ids of those that were not found again */
     size_t n_lost, cap_lost;
     int64_t now;
+    bool lists; /* what can be watched: at the first time, for later each refresh does it */
+    struct to_watch {
+        str id;
+        strs folders;
+    } * watched;
+    size_t n_watched, next_watched;
+    timer turn;
 } discovery;
 
 #define HASHED_ID_MARK "~" /* no letter of base64url */
@@ -117,6 +124,25 @@ static int find_lost(discovery *d, store_view *v)
     return r;
 }
 
+/* Those that are stored already: new ones are read soon. */
+static int list_watched(discovery *d, store_view *v)
+{
+    const size_t most = d->n_found < WATCHED_PROJECTS_MAX ? d->n_found : WATCHED_PROJECTS_MAX;
+    int r = 0;
+
+    d->watched = arena_array(&d->arena, struct to_watch, most);
+    if (!d->watched)
+        return -ENOMEM;
+    for (size_t i = 0; r == 0 && i < d->n_found && d->n_watched < most; i++) {
+        if (!store_has(v, &projects_ks, d->found[i].id))
+            continue;
+        struct to_watch *w = &d->watched[d->n_watched++];
+        w->id = d->found[i].id;
+        r = watch_folders(&d->arena, d->found[i].path, &w->folders);
+    }
+    return r;
+}
+
 /* Only those that are not stored yet stay. */
 static void drop_stored(discovery *d, store_view *v)
 {
@@ -141,6 +167,8 @@ static int look(discovery *d)
         return r;
     qsort(d->found, d->n_found, d->n_found ? sizeof(*d->found) : 1, compare_found);
     r = find_lost(d, v);
+    if (r == 0 && d->lists)
+        r = list_watched(d, v);
     drop_stored(d, v);
     store_read_end(v);
     return r;
@@ -224,13 +252,30 @@ static void end(discovery *d)
     projects_check_stopped(p);
 }
 
+/* One project a turn: each watch asks the system. */
+static void watch_next(timer *t)
+{
+    discovery *d = CONTAINER_OF(t, discovery, turn);
+    projects *p = d->owner;
+
+    if (!p->stopping && d->next_watched < d->n_watched) {
+        const struct to_watch *w = &d->watched[d->next_watched++];
+        if (!watch_has(p, w->id))
+            watch_project(p, w->id, w->folders);
+        if (loop_timer_set(p->o.loop, &d->turn, 0, watch_next) == 0)
+            return;
+    }
+    end(d);
+}
+
 static void on_applied(store_op *op, int status)
 {
     discovery *d = CONTAINER_OF(op, discovery, op);
 
     if (status < 0 && status != -ECANCELED)
         log_warn("what was discovered could not be stored", LOG_ERR(status));
-    end(d);
+    d->owner->has_discovered |= status == 0;
+    watch_next(&d->turn);
 }
 
 static void on_looked(job *j, int status)
@@ -243,7 +288,7 @@ static void on_looked(job *j, int status)
             log_warn("not all of a root could be looked at", LOG_STR("root", d->roots[i]), LOG_STR("why", d->whys[i]));
     if (r < 0 && !d->owner->stopping)
         log_warn("projects could not be discovered", LOG_ERR(r));
-    if (r < 0 || d->owner->stopping || d->n_found + d->n_lost == 0) {
+    if (r < 0 || d->owner->stopping) {
         end(d);
         return;
     }
@@ -259,6 +304,7 @@ static discovery *discovery_new(projects *p)
         return NULL;
     d->owner = p;
     d->now = loop_now_wall_ms(p->o.loop);
+    d->lists = !p->has_discovered;
     arena_init(&d->arena, 0);
     d->n_roots = p->o.n_roots;
     d->roots = arena_array(&d->arena, str, d->n_roots);

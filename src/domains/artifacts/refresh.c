@@ -8,8 +8,7 @@
  * tried again after 5 s * 2^n. Without quota old versions stay, and the project is due when there is some again. A
  * folder that is no project any more is forgotten. */
 #include "refresh.h"
-
-#include "larder/log.h"
+#include "watch.h"
 
 #define AGAIN_MS SECONDS(1) /* until a project is refreshed that changed meanwhile */
 #define HOLD_MS MINUTES(1)  /* the scheduler rests when the store does not take what it learns */
@@ -77,6 +76,14 @@ static void on_noted(store_op *op, int status)
     end(r);
 }
 
+/* Those that wait for the same moment come one after the other. */
+static int64_t after_retry(const refresh *r, int64_t now)
+{
+    const int64_t wait = r->retry_at > now ? r->retry_at - now : 0;
+
+    return r->retry_at + (int64_t)random_below((uint64_t)wait / 4 + (uint64_t)SECONDS(1));
+}
+
 static void note_failure(refresh *r)
 {
     projects *p = r->owner;
@@ -90,7 +97,9 @@ static void note_failure(refresh *r)
         .id = r->id,
         .error_message = r->why,
         .failures = before + 1,
-        .next_refresh_at = now + upstream_backoff(failures, p->o.refresh_interval_ms),
+        /* What only upstream is in the way of need not wait longer than that. */
+        .next_refresh_at =
+            r->retry_at > now ? after_retry(r, now) : now + upstream_backoff(failures, p->o.refresh_interval_ms),
     };
     store_submit(p->o.store, &r->note.op);
 }
@@ -141,6 +150,8 @@ static void on_wrote(project_write *w, int status)
         w->log->project_name = arena_dup(&w->log->arena, w->name); /* null without memory: no harm */
         projects_deliver(p, w->log);
         w->log = NULL;
+        if (r->is_discovered)
+            watch_project(p, r->id, w->forgets ? (strs){0} : r->found.folders);
     }
     if (status == -ESTALE && !r->cancelled && r->makes < REFRESH_MAKES) {
         make(r);
@@ -170,8 +181,8 @@ static int64_t next_time(const refresh *r, int64_t now)
 
     if (is_other_than_was(r))
         return now + AGAIN_MS;
-    if (r->is_limited) /* those that wait for the same moment come one after the other */
-        return r->retry_at + (int64_t)random_below((uint64_t)tenth + 1);
+    if (r->is_limited)
+        return after_retry(r, now);
     return now + interval - tenth + (int64_t)random_below((uint64_t)tenth * 2 + 1);
 }
 
@@ -254,6 +265,7 @@ static void take_answer(refresh *r, upstream_wait *w)
         r->retry_at = w->retry_at > r->retry_at ? w->retry_at : r->retry_at;
         break;
     case UPSTREAM_FAILED:
+        r->retry_at = w->retry_at > r->retry_at ? w->retry_at : r->retry_at;
         if (!r->why.p)
             r->why = arena_dup(&r->arena, w->why.n ? w->why : STR("GitHub could not be asked"));
         if (!r->why.p)

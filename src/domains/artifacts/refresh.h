@@ -52,7 +52,7 @@ typedef struct refresh {
     place_ask *asks;
     size_t n_asks, next_ask, answered;
     bool is_limited;
-    int64_t retry_at; /* wall ms */
+    int64_t retry_at; /* wall ms: when upstream is worth asking again; 0: at any time */
     str remarks[REFRESH_REMARKS];
     size_t n_remarks;
 

@@ -1,6 +1,8 @@
 /* The service: its life, and telling others what changed. */
 #include "service.h"
 
+#include "watch.h"
+
 /* ---- what an op did to artifacts ---- */
 int artifact_log_new(artifact_log **ret_log)
 {
@@ -143,6 +145,7 @@ int projects_new(const projects_options *o, projects **ret_projects)
     list_init(&p->asked);
     list_init(&p->waiting);
     list_init(&p->dues);
+    list_init(&p->watches);
     list_init(&p->tasks);
     list_init(&p->outbox);
     list_init(&p->large);
@@ -173,7 +176,7 @@ int projects_start(projects *p)
 
 void projects_check_stopped(projects *p)
 {
-    if (!p->stopped || p->large_runs || !list_empty(&p->tasks) || !list_empty(&p->dues) || p->discovery ||
+    if (!p->stopped || p->large_runs || !list_empty(&p->tasks) || !list_empty(&p->dues) || p->discovery || p->n_watches > 0 ||
         !schedule_is_idle(p))
         return;
     void (*stopped)(void *) = p->stopped;
@@ -195,6 +198,7 @@ void projects_stop(projects *p, void (*stopped)(void *arg), void *arg)
     p->stopping = true;
     loop_timer_cancel(p->o.loop, &p->deliver);
     loop_timer_cancel(p->o.loop, &p->discover);
+    watch_close_all(p);
     schedule_stop(p);
     p->tell_stopped = stopped;
     p->stopped_arg = arg;

@@ -72,6 +72,10 @@ struct projects {
     struct discovery *discovery; /* under way, or NULL */
     timer discover;
     bool discovers_again; /* the roots are others now */
+    bool has_discovered;  /* since the start */
+
+    list watches; /* watch.c */
+    size_t n_watches;
 
     bool stopping;
     post stop;

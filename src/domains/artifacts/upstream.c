@@ -45,6 +45,11 @@ static upstream_memo *memo_of(upstream *u, str name, bool *ret_is_its)
     return m;
 }
 
+static int64_t retry_at(upstream *u, const upstream_memo *m)
+{
+    return loop_now_wall_ms(u->loop) + m->retry - loop_now_mono_ms(u->loop);
+}
+
 static void memo_set(question *q)
 {
     upstream *u = q->owner;
@@ -59,6 +64,7 @@ static void memo_set(question *q)
     if (q->outcome == UPSTREAM_FAILED) {
         m->failures = failures + 1;
         m->retry = loop_now_mono_ms(u->loop) + upstream_backoff(failures, u->retry_max_ms);
+        q->retry_at = retry_at(u, m);
     }
     const str why = utf8_head(q->why, sizeof(m->why) / 4);
     if (why.n)
@@ -371,6 +377,7 @@ static bool answer_from_memo(upstream *u, upstream_wait *w, bool *ret_is_new)
     if (is_its && m->outcome != UPSTREAM_TOLD && (is_new || (w->patient && m->failures > 0 && mono < m->retry))) {
         w->outcome = m->outcome;
         w->why = str_c(m->why);
+        w->retry_at = m->outcome == UPSTREAM_FAILED ? retry_at(u, m) : 0;
         return true;
     }
     github_fingerprint(u->github, STR_NULL, as);

@@ -54,7 +54,7 @@ int known_put(store_txn *t, str name, const known *k);
 typedef enum upstream_outcome {
     UPSTREAM_TOLD,    /* what is known is how it stands */
     UPSTREAM_MISSING, /* there is no such place, or none that may be read: the same, and `why` says so */
-    UPSTREAM_LIMITED, /* no quota until retry_at */
+    UPSTREAM_LIMITED, /* no quota */
     UPSTREAM_FAILED,
     UPSTREAM_CANCELLED,
 } upstream_outcome;
@@ -74,7 +74,7 @@ struct upstream_wait {
     /* out */
     upstream_outcome outcome;
     str why;          /* until on_answer returns */
-    int64_t retry_at; /* wall ms */
+    int64_t retry_at; /* wall ms, of LIMITED and FAILED: when it is worth asking again */
     /* the room's own */
     list link;
 };
