@@ -85,7 +85,17 @@ static store_op *next_op(store *s)
 {
     if (!s->taken.first)
         store_writer_take(s);
-    return s->batch_n < BATCH_OPS ? store_list_take(&s->taken) : NULL;
+    store_op *op = s->batch_n < BATCH_OPS ? store_list_take(&s->taken) : NULL;
+    if (op && !(op->flags & STORE_JOINS))
+        s->company_at = clk_mono_ms(clk_real());
+    return op;
+}
+
+/* A commit takes as long as it is large. One who comes while a large one is made waits for it; those who come soon
+ * after him don't. */
+static uint64_t writes_in_a_row(const store *s)
+{
+    return clk_mono_ms(clk_real()) - s->company_at > LONE_MS ? LONE_WRITES : BATCH_WRITES;
 }
 
 static bool may_go_on(store *s, const store_op *op)
@@ -94,7 +104,7 @@ static bool may_go_on(store *s, const store_op *op)
         return false;
     if (!s->taken.first)
         store_writer_take(s);
-    return !s->taken.first && s->txn->writes < BATCH_WRITES;
+    return !s->taken.first && s->txn->writes < writes_in_a_row(s);
 }
 
 /* False when the op's failure leaves traces: the transaction has to be dropped. */

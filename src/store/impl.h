@@ -27,6 +27,8 @@
 #define NO_TABLE 0 /* one that a read-only store doesn't have; LMDB's number for its list of free pages */
 #define BATCH_OPS 1024
 #define BATCH_WRITES (4 * STORE_STEP_WRITES)
+#define LONE_WRITES (32 * STORE_STEP_WRITES) /* by steps that share a commit, while nobody else has come for LONE_MS */
+#define LONE_MS 1000
 #define SMALL_STEP_WRITES 16 /* when there is little space left */
 #define PROBE_PAGES 64
 #define ENV_DEAD (-ENOTRECOVERABLE) /* the room's own: the environment must be opened anew */
@@ -167,6 +169,7 @@ struct store {
     op_list taken;
     store_op *batch[BATCH_OPS]; /* in order of application */
     size_t batch_n, last_batch;
+    int64_t company_at; /* mono ms: when an op last came that is not one of many steps */
     int trouble;                          /* 0, or why ops are refused: -ENOSPC, -EIO, .. */
     int64_t probe_at, readers_checked_at; /* mono ms */
     atomic_int refuses; /* what store_trouble tells */

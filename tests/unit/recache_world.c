@@ -258,27 +258,27 @@ bool world_drain(recache_world *w, int64_t ms)
 }
 
 /* ---- tasks ---- */
-static void on_task(recache_task *t)
+void world_task_ended(recache_task *t)
 {
-    ++*(int *)t->user;
+    *(bool *)t->user = true;
 }
 
 int world_task(recache_world *w, recache_task *t, world_task_fn fn)
 {
     arena own;
-    int done = 0;
+    bool done = false;
     const bool has_arena = t->arena != NULL;
 
     arena_init(&own, 0);
     if (!has_arena)
         t->arena = &own;
-    t->on_done = on_task;
+    t->on_done = world_task_ended;
     t->user = &done;
     fn(w->recache, t);
-    assert_int_equal(done, 0);
+    assert_false(done);
     for (int i = 0; i < 2000000 && !done; i++)
         loop_run_once(w->loop, false);
-    assert_int_equal(done, 1);
+    assert_true(done);
     if (!has_arena) {
         arena_done(&own);
         t->arena = NULL;

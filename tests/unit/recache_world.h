@@ -55,6 +55,7 @@ int64_t world_queued(recache_world *w);
 typedef void (*world_task_fn)(recache *r, recache_task *t);
 /* Runs the task to its end and returns its status. */
 int world_task(recache_world *w, recache_task *t, world_task_fn fn);
+void world_task_ended(recache_task *t); /* sets the bool that t->user points to */
 /* Queues `url` (1 of it) for all dimensions given. */
 int world_enqueue(recache_world *w, int64_t host, const char *url, uint16_t dimension, recache_priority p);
 int world_page(recache_world *w, int64_t host, const char *url, uint16_t dimension, arena *a, recache_page *ret_page);

@@ -76,16 +76,21 @@ static recache_change *change_new(recache *r, recache_task *t)
     return c;
 }
 
+void recache_task_clear(recache_task *t)
+{
+    t->status = 0;
+    t->accepted = t->deduplicated = t->changed = 0;
+    t->n_rejected = t->n_rejected_listed = t->n_dimensions_used = 0;
+    t->due_at = 0;
+}
+
 /* False: it ends later, with an error. */
 static bool change_begin(recache *r, recache_task *t, bool needs_host, recache_change **ret_change)
 {
     recache_change *c = change_new(r, t);
     int err = 0;
 
-    t->status = 0;
-    t->accepted = t->deduplicated = t->changed = 0;
-    t->n_rejected = t->n_rejected_listed = t->n_dimensions_used = 0;
-    t->due_at = 0;
+    recache_task_clear(t);
     if (!c) {
         t->late.fn = recache_task_late;
         loop_post(r->config->o.loop, &t->late);
@@ -125,23 +130,34 @@ static void reject(recache_change *c, recache_rejected *out, str url, str why)
     t->n_rejected++;
 }
 
+/* Of those that are repeated the one that is due first comes first. */
 static int cmp_urls(const void *a, const void *b)
 {
-    const recache_url *x = a, *y = b;
+    const wanted_url *x = a, *y = b;
 
-    return (x->hash > y->hash) - (x->hash < y->hash);
+    if (x->url.hash != y->url.hash)
+        return x->url.hash < y->url.hash ? -1 : 1;
+    return (x->due > y->due) - (x->due < y->due);
 }
 
-/* In hash order each comes beside its like; in the given order a table tells. */
-static size_t without_repetitions(recache_url *v, size_t n)
+static size_t without_repetitions(wanted_url *v, size_t n)
 {
     size_t kept = 0;
 
     qsort(v, n, sizeof(*v), cmp_urls);
     for (size_t i = 0; i < n; i++)
-        if (kept == 0 || v[kept - 1].hash != v[i].hash)
+        if (kept == 0 || v[kept - 1].url.hash != v[i].url.hash)
             v[kept++] = v[i];
     return kept;
+}
+
+/* The order of an ordered task is that of its times. */
+static int64_t due_of(const recache_change *c, size_t i)
+{
+    const recache_task *t = c->task;
+    const int64_t due = t->due ? t->due : c->now;
+
+    return c->dues ? c->dues[i] : t->ordered ? due - (int64_t)(t->urls.n - 1 - i) : due;
 }
 
 static void parse_work(job *j)
@@ -151,14 +167,16 @@ static void parse_work(job *j)
     const strs *urls = &t->urls;
     recache_rejected *rejected = arena_array(t->arena, recache_rejected, RECACHE_REJECTED_LISTED);
 
-    c->urls = arena_array(t->arena, recache_url, urls->n);
+    c->urls = arena_array(t->arena, wanted_url, urls->n);
     if (!rejected || !c->urls) {
         c->status = -ENOMEM;
         return;
     }
     for (size_t i = 0; i < urls->n; i++) {
         str why = STR_NULL;
-        const int r = recache_url_parse(t->arena, urls->v[i], c->host->tracking, &c->urls[c->n_urls], &why);
+        wanted_url *u = &c->urls[c->n_urls];
+        const int r = recache_url_parse(t->arena, urls->v[i], c->host->tracking, &u->url, &why);
+        u->due = due_of(c, i);
         if (r == -ENOMEM) {
             c->status = r;
             return;
@@ -171,8 +189,7 @@ static void parse_work(job *j)
     t->rejected = rejected;
     const size_t good = c->n_urls;
     t->accepted = good * (t->n_dimensions > 0 ? t->n_dimensions : c->n_dimensions);
-    if (!t->ordered)
-        c->n_urls = without_repetitions(c->urls, good);
+    c->n_urls = without_repetitions(c->urls, good);
     t->deduplicated = t->accepted - c->n_urls * c->n_dimensions;
 }
 
@@ -206,24 +223,18 @@ static void submit(recache_change *c, int (*apply)(store_txn *, store_op *), voi
 }
 
 /* ---- enqueue ---- */
-static const recache_url *find_url(const recache_change *c, uint64_t hash)
+static bool is_wanted(const recache_change *c, uint64_t hash)
 {
     size_t lo = 0, hi = c->n_urls;
 
-    if (c->task->ordered) {
-        for (size_t i = 0; i < c->n_urls; i++)
-            if (c->urls[i].hash == hash)
-                return &c->urls[i];
-        return NULL;
-    }
     while (lo < hi) {
         const size_t mid = lo + (hi - lo) / 2;
-        if (c->urls[mid].hash < hash)
+        if (c->urls[mid].url.hash < hash)
             lo = mid + 1;
         else
             hi = mid;
     }
-    return lo < c->n_urls && c->urls[lo].hash == hash ? &c->urls[lo] : NULL;
+    return lo < c->n_urls && c->urls[lo].url.hash == hash;
 }
 
 /* What is being rendered shows the page as it was before this request: it is to be rendered once more. */
@@ -231,7 +242,7 @@ static void mark_under_way(recache_change *c)
 {
     for (list *l = c->owner->working.next; l != &c->owner->working; l = l->next) {
         work *w = CONTAINER_OF(l, work, link);
-        if (w->e.host != c->host->id || !find_url(c, w->e.hash))
+        if (w->e.host != c->host->id || !is_wanted(c, w->e.hash))
             continue;
         for (size_t i = 0; i < c->n_dimensions; i++)
             w->is_again |= c->dimensions[i] == w->e.dimension;
@@ -256,12 +267,19 @@ static void enqueue_parsed(recache_change *c)
     submit(c, change_enqueue_apply, on_enqueued, STORE_JOINS);
 }
 
-void recache_enqueue(recache *r, recache_task *t)
+void change_enqueue(recache *r, recache_task *t, const int64_t *dues)
 {
     recache_change *c;
 
-    if (change_begin(r, t, true, &c))
-        parse_urls(c, enqueue_parsed);
+    if (!change_begin(r, t, true, &c))
+        return;
+    c->dues = dues;
+    parse_urls(c, enqueue_parsed);
+}
+
+void recache_enqueue(recache *r, recache_task *t)
+{
+    change_enqueue(r, t, NULL);
 }
 
 /* ---- the others ---- */

@@ -13,7 +13,6 @@ int change_enqueue_apply(store_txn *t, store_op *op)
     const recache_task *task = c->task;
     const uint64_t end = (uint64_t)c->n_urls * c->n_dimensions;
     uint64_t at = AT_PLACE(op->at), there = AT_COUNT(op->at);
-    const int64_t due = task->due ? task->due : c->now;
     int r = 0;
 
     for (; r == 0 && at < end && !store_txn_is_full(t); at++) {
@@ -22,11 +21,11 @@ int change_enqueue_apply(store_txn *t, store_op *op)
         const recache_entry e = {
             .host = c->host->id,
             .priority = task->priority,
-            .due = task->ordered ? due - (int64_t)(c->n_urls - 1 - i) : due, /* their order is that of their times */
-            .hash = c->urls[i].hash,
+            .due = c->urls[i].due,
+            .hash = c->urls[i].url.hash,
             .dimension = c->dimensions[at % c->n_dimensions],
             .queued_at = c->now,
-            .url = c->urls[i].text,
+            .url = c->urls[i].url.text,
         };
         r = queue_want(t, &e, &was_there);
         there += was_there;
@@ -45,7 +44,7 @@ int change_invalidate_apply(store_txn *t, store_op *op)
 
     for (; at < end && !store_txn_is_full(t); at++) {
         const int r =
-            page_del(t, c->host->id, c->dimensions[at % c->n_dimensions], c->urls[at / c->n_dimensions].hash);
+            page_del(t, c->host->id, c->dimensions[at % c->n_dimensions], c->urls[at / c->n_dimensions].url.hash);
         if (r < 0 && r != -ENOENT)
             return r;
         gone += r == 0;
@@ -100,10 +99,10 @@ int change_hit_apply(store_txn *t, store_op *op)
     arena a;
 
     arena_init(&a, 0);
-    int r = recache_page_load(store_txn_view(t), &a, c->host->id, dimension, c->urls[0].hash, &page);
+    int r = recache_page_load(store_txn_view(t), &a, c->host->id, dimension, c->urls[0].url.hash, &page);
     if (r == 0) {
         page.last_bot_hit = c->now;
-        r = page_put(t, c->urls[0].hash, &page);
+        r = page_put(t, c->urls[0].url.hash, &page);
     }
     arena_done(&a);
     if ((r < 0 && r != -ENOENT) || c->host->hit_interval_ms <= 0)
@@ -111,10 +110,10 @@ int change_hit_apply(store_txn *t, store_op *op)
     const recache_entry e = {.host = c->host->id,
                              .priority = RECACHE_AUTO,
                              .due = c->now + c->host->hit_interval_ms,
-                             .hash = c->urls[0].hash,
+                             .hash = c->urls[0].url.hash,
                              .dimension = dimension,
                              .queued_at = c->now,
-                             .url = c->urls[0].text};
+                             .url = c->urls[0].url.text};
     return queue_want(t, &e, &was_there);
 }
 
@@ -188,7 +187,7 @@ int change_retry_urls_apply(store_txn *t, store_op *op)
     str value;
 
     for (; at < end && !store_txn_is_full(t); at++) {
-        url_key(c->host->id, c->urls[at / c->n_dimensions].hash, c->dimensions[at % c->n_dimensions], key);
+        url_key(c->host->id, c->urls[at / c->n_dimensions].url.hash, c->dimensions[at % c->n_dimensions], key);
         int r = store_get(store_txn_view(t), &recache_dead_ks, str_of(key, sizeof(key)), &value);
         if (r == 0)
             r = retry_one(t, c, str_of(key, sizeof(key)), value);

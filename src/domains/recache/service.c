@@ -191,6 +191,7 @@ int recache_new(const recache_options *o, recache **ret_recache)
     r->store = o->store;
     list_init(&r->working);
     list_init(&r->changes);
+    list_init(&r->sitemaps);
     for (size_t i = 0; i < WORK_BUCKETS; i++)
         list_init(&r->buckets[i]);
     int err = settings_new(o, &r->config);
@@ -228,7 +229,10 @@ static void on_stopped(post *p)
 
 void recache_check_stopped(recache *r)
 {
-    if (!r->stopping || r->told_stopped || r->in_flight > 0 || !list_empty(&r->changes) || !keep_is_idle(r))
+    const bool idle =
+        r->in_flight == 0 && list_empty(&r->changes) && list_empty(&r->sitemaps) && keep_is_idle(r);
+
+    if (!r->stopping || r->told_stopped || !idle)
         return;
     r->told_stopped = true;
     r->stop.fn = on_stopped;
@@ -244,6 +248,7 @@ void recache_stop(recache *r, void (*stopped)(void *arg), void *arg)
     loop_timer_cancel(r->config->o.loop, &r->pump);
     for (list *l = r->working.next; l != &r->working; l = l->next)
         work_cancel(CONTAINER_OF(l, work, link));
+    sitemaps_cancel(r);
     recache_check_stopped(r);
 }
 

@@ -114,6 +114,10 @@ work *work_find(const recache *r, uint32_t host, uint64_t hash, uint16_t dimensi
 int work_ack_apply(store_txn *t, store_op *op);
 
 /* ---- changes ---- */
+typedef struct wanted_url {
+    recache_url url;
+    int64_t due;
+} wanted_url;
 typedef struct recache_change {
     list link; /* recache.changes */
     recache *owner;
@@ -126,8 +130,9 @@ typedef struct recache_change {
     store_op op;
     int status;
     int64_t now;
-    recache_url *urls; /* by hash and without repetitions, unless the task is ordered */
+    wanted_url *urls; /* by hash, without repetitions */
     size_t n_urls;
+    const int64_t *dues; /* of task->urls, in place of task->due; or NULL */
     uint16_t dimensions[RECACHE_DIMENSIONS_MAX];
     size_t n_dimensions;
     bool paused;
@@ -135,7 +140,9 @@ typedef struct recache_change {
 /* op->at of the stepped ones: how far, and how many counted. */
 #define AT_PLACE(at) ((at) & UINT32_MAX)
 #define AT_COUNT(at) ((at) >> 32)
-void recache_task_late(post *p);
+void recache_task_late(post *p); /* ends it with -ENOMEM */
+void recache_task_clear(recache_task *t); /* its out part */
+void change_enqueue(recache *r, recache_task *t, const int64_t *dues); /* recache_enqueue with times of their own */
 int change_enqueue_apply(store_txn *t, store_op *op);
 int change_invalidate_apply(store_txn *t, store_op *op);
 int change_invalidate_all_apply(store_txn *t, store_op *op);
@@ -143,6 +150,7 @@ int change_hit_apply(store_txn *t, store_op *op);
 int change_retry_all_apply(store_txn *t, store_op *op);
 int change_retry_urls_apply(store_txn *t, store_op *op);
 int change_pause_apply(store_txn *t, store_op *op);
+void sitemaps_cancel(recache *r);
 bool facts_paused(store_view *v);
 
 /* ---- keeping ---- */
@@ -176,7 +184,7 @@ struct recache {
     list working, buckets[WORK_BUCKETS];
     unsigned in_flight, fetching;
     uint64_t last_number; /* of files */
-    list changes;
+    list changes, sitemaps;
     keeper keeper;
     timer tick, pump;
     int64_t hold_until; /* mono ms: the store or the disk fails */
