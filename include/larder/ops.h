@@ -7,6 +7,7 @@
 
 #include "larder/client.h"
 #include "larder/github.h"
+#include "larder/projects.h"
 #include "larder/route.h"
 #include "larder/sources.h"
 
@@ -18,6 +19,7 @@ typedef struct ops_taps {
     client *client;
     github *github;
     sources *sources;
+    projects *projects;
 } ops_taps;
 typedef struct ops {
     ops_taps taps;

@@ -142,6 +142,16 @@ enum {
 };
 
 /* ---- reading (any view; texts live as long as the view, lists in the arena) ---- */
+/* What the catalogue says of what was deployed from OWNER/REPO[/PATH][@REF], for who compares versions. */
+typedef struct entry_upstream {
+    bool is_registered; /* the repository is a source, scanned, and at that ref; else ask GitHub */
+    str version;        /* its manifest's, else the first digits of the commit of its content; null: no such entry */
+    str content_hash;   /* null: not known */
+} entry_upstream;
+/* Null path: the repository itself; null ref, or "latest": whatever is scanned. Letter case doesn't matter in owner and
+ * repo. Texts lie in the view or in `a`. -ENOMEM, -EIO. */
+int entry_upstream_of(store_view *v, arena *a, str owner, str repo, str path, str ref, entry_upstream *ret_upstream);
+
 int source_load(store_view *v, arena *a, str id, source *ret_source); /* -ENOENT, -EPROTO */
 int entry_load(store_view *v, arena *a, str id, entry *ret_entry);
 

@@ -33,9 +33,40 @@ static void on_reindex(void *arg)
     feed_reload(&((server *)arg)->feed);
 }
 
+/* What is deployed from there may have another version upstream now. */
+static void tell_projects(server *s, str source_id)
+{
+    SCOPED(arena_done)
+    arena a;
+    source src = {0};
+    store_view *v = store_read_begin(s->store);
+
+    arena_init(&a, 0);
+    if (s->api.projects && source_load(v, &a, source_id, &src) == 0)
+        projects_upstream_changed(s->api.projects, src.owner, src.repo_name);
+    store_read_end(v);
+}
+
 static void on_scan_end(void *arg, str source_id, const scan_result *result)
 {
-    api_tell_scan(&((server *)arg)->api, source_id, result);
+    server *s = arg;
+
+    api_tell_scan(&s->api, source_id, result);
+    if (str_eq(result->status, STR("success")) && !result->not_modified)
+        tell_projects(s, source_id);
+}
+
+/* On a worker. */
+static int catalogue(void *arg, store_view *v, arena *a, str owner, str repo, str path, str ref,
+                     upstream_answer *ret_answer)
+{
+    entry_upstream u;
+
+    (void)arg;
+    const int r = entry_upstream_of(v, a, owner, repo, path, ref, &u);
+    if (r == 0)
+        *ret_answer = (upstream_answer){u.is_registered, u.version, u.content_hash};
+    return r;
 }
 
 static void on_artifacts(void *arg, const artifact_change *changes, size_t n)
@@ -251,6 +282,7 @@ static int make_projects(server *s)
 {
     projects_options o = server_projects_options(s, s->config);
 
+    o.catalogue = catalogue;
     o.on_artifacts = on_artifacts;
     o.on_event = on_project_event;
     o.arg = s;
@@ -311,6 +343,7 @@ static int make_serving(server *s)
         .client = s->client,
         .github = s->github,
         .sources = s->api.sources,
+        .projects = s->api.projects,
     };
     return r;
 }

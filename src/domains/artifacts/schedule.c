@@ -162,7 +162,9 @@ void refresh_over(refresh *r)
 
     if (r->why.p)
         p->stats.failed++;
-    else if (!r->cancelled && !r->is_limited)
+    else if (r->is_limited)
+        p->stats.limited++;
+    else if (!r->cancelled)
         p->stats.refreshed++;
     p->stats.changed += r->changed;
     if (!r->begun_by_all)

@@ -176,8 +176,10 @@ int projects_start(projects *p)
 
 void projects_check_stopped(projects *p)
 {
-    if (!p->stopped || p->large_runs || !list_empty(&p->tasks) || !list_empty(&p->dues) || p->discovery || p->n_watches > 0 ||
-        !schedule_is_idle(p))
+    const bool is_idle = !p->large_runs && list_empty(&p->tasks) && list_empty(&p->dues) && !p->discovery &&
+                         p->n_watches == 0 && schedule_is_idle(p);
+
+    if (!p->stopped || !is_idle)
         return;
     void (*stopped)(void *) = p->stopped;
     p->stopped = NULL;
@@ -224,7 +226,19 @@ int64_t projects_ttl(const projects *p)
     return p->o.ttl_ms;
 }
 
-const projects_stats *projects_stats_of(const projects *p)
+const projects_stats *projects_stats_of(projects *p)
 {
+    uint64_t queued = 0;
+
+    for (const list *l = p->waiting.next; l != &p->waiting; l = l->next)
+        queued++;
+    for (unsigned force = 0; force < 2; force++) {
+        const all_run *run = &p->all[force];
+        const int64_t left = run->is_on ? run->total - run->done - run->under_way : 0;
+        queued += left > 0 ? (uint64_t)left : 0; /* projects may have gone meanwhile */
+    }
+    p->stats.refreshing = p->running;
+    p->stats.queued = queued;
+    p->stats.watched = p->n_watches;
     return &p->stats;
 }

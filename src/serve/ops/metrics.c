@@ -243,6 +243,28 @@ static void scans_now(const scrape *in, const char *name, buf *out)
     put_labelled(out, name, "state", STR("waiting"), s->waiting);
 }
 
+static void refreshes_ended(const scrape *in, const char *name, buf *out)
+{
+    const projects_stats *s = projects_stats_of(in->taps->projects);
+
+    put_labelled(out, name, "result", STR("success"), s->refreshed);
+    put_labelled(out, name, "result", STR("error"), s->failed);
+    put_labelled(out, name, "result", STR("limited"), s->limited);
+}
+
+static void refreshes_now(const scrape *in, const char *name, buf *out)
+{
+    const projects_stats *s = projects_stats_of(in->taps->projects);
+
+    put_labelled(out, name, "state", STR("running"), s->refreshing);
+    put_labelled(out, name, "state", STR("queued"), s->queued);
+}
+
+static void watched_projects(const scrape *in, const char *name, buf *out)
+{
+    put_sample(out, name, projects_stats_of(in->taps->projects)->watched);
+}
+
 /* ---- the process ---- */
 static void failed_expectations(const scrape *in, const char *name, buf *out)
 {
@@ -305,6 +327,9 @@ static const metric METRICS[] = {
     {"larder_github_quota_remaining", "gauge", "Requests GitHub allows until its reset, by credential.", quota_left},
     {"larder_scans_total", "counter", "Scans that ended, by result.", scans_ended},
     {"larder_scans", "gauge", "Scans now, by state.", scans_now},
+    {"larder_refreshes_total", "counter", "Refreshes of projects that ended, by result.", refreshes_ended},
+    {"larder_refreshes", "gauge", "Refreshes of projects now, by state.", refreshes_now},
+    {"larder_watched_projects", "gauge", "Discovered projects whose folders are watched.", watched_projects},
     {"larder_failed_expectations_total", "counter", "Assumptions of the program that failed; a bug when not 0.",
      failed_expectations},
     {"process_cpu_seconds_total", "counter", "User and system time.", cpu},
