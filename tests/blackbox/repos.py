@@ -153,6 +153,8 @@ class Repo:
         for prefix in ('refs/heads/', 'heads/', 'refs/tags/', 'tags/'):
             if ref.startswith(prefix):
                 ref = ref[len(prefix):]
+        if ref == 'HEAD':
+            return self.head
         if ref in self.refs:
             return self.refs[ref]
         for commit in self.commits:
