@@ -144,7 +144,9 @@ static void run_join(projects *p, refresh_task *t)
 
     if (!run->is_on) {
         store_view *v = store_read_begin(p->o.store);
-        *run = (all_run){.is_on = true, .total = (int64_t)store_count(v, &projects_ks)};
+        *run = (all_run){.is_on = true,
+                         .begun = loop_now_mono_ms(p->o.loop),
+                         .total = (int64_t)store_count(v, &projects_ks)};
         store_read_end(v);
         arena_init(&run->arena, 0);
         list_init(&run->tasks);
@@ -288,6 +290,8 @@ static bool run_take(projects *p, all_run *run, const project *of)
         run_add_error(run, STR("out of memory"));
         return false;
     }
+    if (is_new)
+        r->since = run->begun; /* one answer of upstream's is good for all of the run */
     r->for_all[force] = true;
     run->under_way++;
     return is_new;

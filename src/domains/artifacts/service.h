@@ -38,6 +38,7 @@ typedef struct all_run {
     char behind[PROJECT_ID_MAX]; /* the walk goes on behind this id */
     size_t behind_n;
     unsigned under_way; /* refreshes that count in it */
+    int64_t begun; /* mono ms */
     int64_t total, done, refreshed, limited, retry_at;
     bool changed;
 } all_run;
