@@ -31,6 +31,7 @@ typedef struct fake_repo {
     bool is_private;     /* only with a token */
     const char *renamed; /* the name it goes by today */
     const char *tag;     /* of the newest commit */
+    bool has_no_head;    /* as if it were another server */
     unsigned commits, under_way, most_under_way;
     unsigned asked[ASK_KINDS];
     int64_t last_asked; /* for the commit: wall ms */
@@ -258,8 +259,8 @@ static inline github_result fake_answer_commit(fake_ask *a)
 {
     github_op *op = a->op;
     const fake_repo *r = a->repo;
-    if (strcmp(a->ref, r->branch) != 0 && strcmp(a->ref, r->sha) != 0 && strcmp(a->ref, "HEAD") != 0 &&
-        (!r->tag || strcmp(a->ref, r->tag) != 0))
+    if (strcmp(a->ref, r->branch) != 0 && strcmp(a->ref, r->sha) != 0 &&
+        (r->has_no_head || strcmp(a->ref, "HEAD") != 0) && (!r->tag || strcmp(a->ref, r->tag) != 0))
         return GITHUB_NOT_FOUND;
     if (op->etag.p && str_eq(op->etag, str_c(a->repo->sha))) { /* its tags are the commits' names */
         a->owner->not_modified++;

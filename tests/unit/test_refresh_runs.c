@@ -145,6 +145,33 @@ static void versions_without_a_manifest_s_are_the_tag_or_the_commit_of_the_conte
     depot_close(&d);
 }
 
+static void where_head_is_unknown_the_default_branch_is_asked_for_once(void **state)
+{
+    (void)state;
+    depot d;
+    depot_open(&d);
+    fake_repo *r = stock(&d, "tools", "1.2.0");
+    r->has_no_head = true;
+    assert_int_equal(depot_report(&d, "ci", ONE, 1), 0);
+    depot_live(&d, SECONDS(5));
+    assert_artifacts(&d, "ci", "pdf 1.0.0 1.2.0 outdated;");
+    assert_int_equal(r->asked[ASK_REPOSITORY], 1);
+    assert_int_equal(r->asked[ASK_COMMIT], 2);
+    depot_pass(&d, SECONDS(1));
+    assert_int_equal(depot_refresh(&d, "ci", true), 1);
+    assert_int_equal(r->asked[ASK_REPOSITORY], 1);
+    assert_int_equal(r->asked[ASK_COMMIT], 3);
+    assert_int_equal(d.github.not_modified, 1);
+    snprintf(r->branch, sizeof(r->branch), "trunk"); /* renamed */
+    fake_put(r, "skills/pdf/SKILL.md", SKILL("2.0.0"));
+    fake_commit(r);
+    depot_pass(&d, SECONDS(1));
+    assert_int_equal(depot_refresh(&d, "ci", true), 1);
+    assert_artifacts(&d, "ci", "pdf 1.0.0 2.0.0 outdated;");
+    assert_int_equal(r->asked[ASK_REPOSITORY], 2);
+    depot_close(&d);
+}
+
 static void a_registered_repository_is_not_asked_for(void **state)
 {
     static const deployed listed[] = {{"pdf", "github:acme/listed/skills/pdf", "1.0.0", NULL, NULL}};
@@ -275,6 +302,7 @@ int main(void)
         cmocka_unit_test(another_commit_costs_the_archive_only_where_deployed_content_changed),
         cmocka_unit_test(all_artifacts_and_projects_of_a_run_share_one_question),
         cmocka_unit_test(versions_without_a_manifest_s_are_the_tag_or_the_commit_of_the_content),
+        cmocka_unit_test(where_head_is_unknown_the_default_branch_is_asked_for_once),
         cmocka_unit_test(a_registered_repository_is_not_asked_for),
         cmocka_unit_test(a_refresh_that_need_not_be_is_none),
         cmocka_unit_test(two_who_ask_at_once_share_one_run),

@@ -11,6 +11,7 @@
 enum {
     QUESTION_LOOK,
     QUESTION_COMMIT,
+    QUESTION_REPOSITORY,
     QUESTION_TREE,
     QUESTION_COMPARE,
     QUESTION_ARCHIVE,
@@ -39,10 +40,11 @@ typedef struct question {
     int64_t begun;                /* mono ms */
     char asked_as[GITHUB_FINGERPRINT_LEN + 1];
     place place; /* name null: nothing is stored */
-    bool place_changed;
+    bool place_changed, has_asked_repository;
     asked_path *paths; /* by path */
     size_t n_paths;
-    github_op commit, tree, archive;
+    str branch; /* asked for instead of HEAD; null: HEAD is */
+    github_op commit, repository, tree, archive;
     github_op *asking; /* one of them, or NULL */
     job job;
     int work_status; /* of the last job */

@@ -12,10 +12,13 @@
 
 #define RETRY_MS SECONDS(5)
 #define DAY_MS HOURS(24)
+#define BRANCH_MAX 250 /* bytes */
 
 static const flow_state FLOW[] = {
     [QUESTION_LOOK] = {"look", TO(QUESTION_COMMIT) | TO(QUESTION_TREE) | TO(QUESTION_WRITE) | TO(QUESTION_ENDED)},
-    [QUESTION_COMMIT] = {"commit", TO(QUESTION_TREE) | TO(QUESTION_WRITE) | TO(QUESTION_ENDED)},
+    [QUESTION_REPOSITORY] = {"repository", TO(QUESTION_COMMIT) | TO(QUESTION_WRITE) | TO(QUESTION_ENDED)},
+    [QUESTION_COMMIT] = {"commit",
+                         TO(QUESTION_REPOSITORY) | TO(QUESTION_TREE) | TO(QUESTION_WRITE) | TO(QUESTION_ENDED)},
     [QUESTION_TREE] = {"tree", TO(QUESTION_COMPARE) | TO(QUESTION_ENDED)},
     [QUESTION_COMPARE] = {"compare", TO(QUESTION_ARCHIVE) | TO(QUESTION_WRITE) | TO(QUESTION_ENDED)},
     [QUESTION_ARCHIVE] = {"archive", TO(QUESTION_WRITE) | TO(QUESTION_ENDED)},
@@ -76,6 +79,7 @@ static void memo_set(question *q)
 static void question_free(question *q)
 {
     github_op_done(&q->commit);
+    github_op_done(&q->repository);
     github_op_done(&q->tree);
     github_op_done(&q->archive);
     archive_free(q->reader);
@@ -291,6 +295,7 @@ static bool keep_commit(question *q, const github_op *op)
         .sha = arena_dup(&q->arena, op->commit.sha),
         .tree_sha = arena_dup(&q->arena, op->commit.tree_sha),
         .asked_at = loop_now_wall_ms(q->owner->loop),
+        .branch = q->branch,
     };
 
     if (!p.asked_as.p || !p.sha.p || !p.tree_sha.p || (op->new_etag.p && !p.etag.p))
@@ -315,6 +320,38 @@ static void no_place(question *q)
     question_write(q);
 }
 
+static void ask_commit(question *q);
+
+static void on_repository(github_op *op)
+{
+    question *q = op->user;
+
+    if (!question_answered(q, op))
+        return;
+    const str branch = op->repository.default_branch;
+    if (op->result != GITHUB_OK || !branch.n || branch.n > BRANCH_MAX || str_eq(branch, q->branch)) {
+        no_place(q);
+        return;
+    }
+    q->branch = arena_dup(&q->arena, branch);
+    if (q->branch.p)
+        ask_commit(q);
+    else
+        question_fail(q, STR("out of memory"));
+}
+
+/* Not every server in GitHub's place knows HEAD, and default branches are renamed: it is asked how the branch is
+ * called, and that is remembered. */
+static void no_commit(question *q)
+{
+    if (!str_eq(q->ref, STR("HEAD")) || q->has_asked_repository) {
+        no_place(q);
+        return;
+    }
+    q->has_asked_repository = true;
+    question_ask(q, QUESTION_REPOSITORY, &q->repository, github_get_repository, on_repository);
+}
+
 static void on_commit(github_op *op)
 {
     question *q = op->user;
@@ -323,7 +360,7 @@ static void on_commit(github_op *op)
     if (!question_answered(q, op))
         return;
     if (op->result == GITHUB_NOT_FOUND) {
-        no_place(q);
+        no_commit(q);
         return;
     }
     if (op->result == GITHUB_OK && !keep_commit(q, op)) {
@@ -339,6 +376,17 @@ static void on_commit(github_op *op)
         q->place_changed = true;
     }
     go_on_from_commit(q);
+}
+
+static void ask_commit(question *q)
+{
+    const place *p = &q->place;
+
+    github_op_done(&q->commit);
+    q->commit = (github_op){.ref = q->branch.n ? q->branch : q->ref};
+    if (p->name.p && str_eq(p->asked_as, str_c(q->asked_as)) && str_eq(p->branch, q->branch))
+        q->commit.etag = p->etag;
+    question_ask(q, QUESTION_COMMIT, &q->commit, github_get_commit, on_commit);
 }
 
 static void on_looked(job *j, int status)
@@ -357,10 +405,8 @@ static void on_looked(job *j, int status)
         go_on_from_commit(q);
         return;
     }
-    q->commit = (github_op){.ref = q->ref};
-    if (q->place.name.p && str_eq(q->place.asked_as, str_c(q->asked_as)))
-        q->commit.etag = q->place.etag;
-    question_ask(q, QUESTION_COMMIT, &q->commit, github_get_commit, on_commit);
+    q->branch = q->place.branch;
+    ask_commit(q);
 }
 
 /* ---- who asks ---- */

@@ -18,13 +18,14 @@
 #include "larder/store.h"
 
 /* The fingerprint of who asked stands by the etag: it is of use only to the same credential. */
-#define PLACE_FIELDS(X, S)                                                \
-    X(S, str, name, REQUIRED, 0, 0, NONE, "owner/repo@ref")               \
-    X(S, str, asked_as, REQUIRED, 0, 0, NONE, "credential's fingerprint") \
-    X(S, str, etag, NULLABLE, 0, 0, NONE, "what GitHub gave")             \
-    X(S, str, sha, REQUIRED, 0, 0, NONE, "the commit it named")           \
-    X(S, str, tree_sha, REQUIRED, 0, 0, NONE, "its tree")                 \
-    X(S, time, asked_at, REQUIRED, 0, 0, NONE, "to the day: for forgetting")
+#define PLACE_FIELDS(X, S)                                                   \
+    X(S, str, name, REQUIRED, 0, 0, NONE, "owner/repo@ref")                  \
+    X(S, str, asked_as, REQUIRED, 0, 0, NONE, "credential's fingerprint")    \
+    X(S, str, etag, NULLABLE, 0, 0, NONE, "what GitHub gave")                \
+    X(S, str, sha, REQUIRED, 0, 0, NONE, "the commit it named")              \
+    X(S, str, tree_sha, REQUIRED, 0, 0, NONE, "its tree")                    \
+    X(S, time, asked_at, REQUIRED, 0, 0, NONE, "to the day: for forgetting") \
+    X(S, str, branch, NULLABLE, 0, 0, NONE, "the default one, where HEAD is nothing it knows")
 SCHEMA_STRUCT(place, PLACE_FIELDS);
 #define KNOWN_FIELDS(X, S)                                                                               \
     X(S, str, path, REQUIRED, 0, 0, NONE, "in the repository; empty: all of it")                         \

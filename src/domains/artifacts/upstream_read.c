@@ -80,7 +80,7 @@ static int copy_place(question *q, const place *p)
     place c = *p;
 
     if (!copy(&q->arena, &c.name) || !copy(&q->arena, &c.asked_as) || !copy(&q->arena, &c.etag) ||
-        !copy(&q->arena, &c.sha) || !copy(&q->arena, &c.tree_sha))
+        !copy(&q->arena, &c.sha) || !copy(&q->arena, &c.tree_sha) || !copy(&q->arena, &c.branch))
         return -ENOMEM;
     q->place = c;
     return 0;
