@@ -269,13 +269,19 @@ static int begin(work *w, void (*start)(recache *, recache_task *))
     return r;
 }
 
+/* Dimensions that were named twice count twice, as clients of the family know it. */
+static int64_t dimensions_count(const recache_task *t)
+{
+    return (int64_t)(t->n_dimensions ? t->n_dimensions : t->n_dimensions_used);
+}
+
 /* ---- recache ---- */
 static int reply_enqueued(call *c, const recache_task *t)
 {
     recache_rejected_url *rejected = arena_array(c->arena, recache_rejected_url, t->n_rejected_listed + 1);
     recache_enqueued out = {.host_id = t->host_id,
                             .urls_count = (int64_t)t->urls.n,
-                            .dimension_ids_count = (int64_t)t->n_dimensions_used,
+                            .dimension_ids_count = dimensions_count(t),
                             .entries_enqueued = (int64_t)t->accepted,
                             .priority = recache_priority_name(t->priority),
                             .entries_deduplicated = (int64_t)t->deduplicated,
@@ -312,7 +318,7 @@ static int reply_invalidated(call *c, const recache_task *t)
 {
     const recache_invalidated out = {.host_id = t->host_id,
                                      .urls_count = (int64_t)t->urls.n,
-                                     .dimension_ids_count = (int64_t)t->n_dimensions_used,
+                                     .dimension_ids_count = dimensions_count(t),
                                      .entries_invalidated = (int64_t)t->changed};
 
     return recache_reply_data(c, &recache_invalidated_schema, &out);
@@ -337,7 +343,7 @@ static int post_invalidate(call *c)
 static int reply_all_invalidated(call *c, const recache_task *t)
 {
     const recache_all_invalidated out = {.host_id = t->host_id,
-                                         .dimension_ids_count = (int64_t)t->n_dimensions_used,
+                                         .dimension_ids_count = dimensions_count(t),
                                          .entries_invalidated = (int64_t)t->changed};
 
     return recache_reply_data(c, &recache_all_invalidated_schema, &out);
