@@ -123,6 +123,7 @@ int http_stream_begin(http_request *req, const http_reply *r);
 int http_stream_send(http_request *req, str bytes);
 void http_stream_end(http_request *req); /* exactly once after http_stream_begin, whatever that returned */
 
+bool http_accepts_gzip(str accept_encoding); /* null: no */
 /* If-None-Match names this etag, or its compressed sister, or is "*" (RFC 9110 section 13.1.2). */
 bool http_etag_matches(const http_request *req, str etag);
 /* The standard's text for a status, e.g. "Not Found". */

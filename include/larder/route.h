@@ -110,6 +110,7 @@ struct call {
     void *app;           /* what router_new was given: the rooms the handlers use */
     router *router;
     str etag;
+    str long_headers;    /* and more, by reply_long_header */
     char headers[512];   /* further reply headers, by reply_header */
     size_t headers_n;
     bool deferred, replied;
@@ -133,6 +134,9 @@ int reply_tagged(call *c, int status, str etag);
 int reply_document(call *c); /* the OpenAPI 3.1 document of all rows, with an ETag */
 /* before the reply; few, short, and ours: never raw input */
 void reply_header(call *c, str name, str value);
+/* Where that is not so: as long as it likes. A value that is no header's is left out. -ENOMEM */
+int reply_long_header(call *c, str name, str value);
+void reply_forget_headers(call *c); /* those given so far: it is another reply that is due */
 /* -ENOENT 404, -EEXIST 409, -EBUSY 409, -EINVAL 422, -ENOSPC 507, -ENOMEM 503, -ECANCELED 503, else 500 */
 int reply_errno(call *c, int err);
 /* The reply comes later, on the loop: c stays valid until then. -ENOMEM. */

@@ -10,7 +10,7 @@ from program import Larder, until
 from recaching import BLOCKED, BYPASS, DESKTOP, HOSTS, KEY, MOBILE, Recache, options
 
 CACHE = '/internal/cache/'
-POSTS = [CACHE + name for name in ('recache', 'invalidate', 'invalidate-all', 'hit', 'dead-letters/retry')]
+POSTS = [CACHE + name for name in ('recache', 'invalidate', 'invalidate-all', 'hit', 'dead-letters/retry', 'sitemap')]
 LISTS = [CACHE + name for name in ('urls', 'summary', 'queue', 'queue/summary', 'dead-letters')]
 OTHERS = ['/internal/scheduler/pause', '/internal/scheduler/resume', '/internal/render/register',
           '/internal/render/heartbeat']
@@ -152,10 +152,17 @@ RETRY = with_all(HOST_MISSING, priority='low', dimension_ids=[9]) + \
     [({'host_id': 1, 'dimension_ids': ids}, message) for ids, message in DIMENSIONS]
 
 
+SITEMAP = with_all(HOST_MISSING, url='', priority='low') + with_all(URL_MISSING, host_id=9, priority='low') + \
+    [({'host_id': 9, 'url': 'x', 'priority': 'autorecache'}, "priority must be 'high' or 'normal'")] + \
+    with_all(HOST_UNKNOWN, url='x', dimension_ids=[9]) + \
+    [({'host_id': 1, 'url': 'x', 'dimension_ids': ids}, message) for ids, message in DIMENSIONS] + \
+    [({'host_id': 1, 'url': url}, 'url: ...') for url in ('x', 'http://127.0.0.2/sitemap.xml')]
+
+
 def test_bodies_are_refused_in_the_known_order_with_the_known_texts(api, running):
     """One connection for all: whatever is refused, the next request is answered."""
     with running.wire() as wire:
-        for path, cases in zip(POSTS, (RECACHE, INVALIDATE, INVALIDATE_ALL, HIT, RETRY)):
+        for path, cases in zip(POSTS, (RECACHE, INVALIDATE, INVALIDATE_ALL, HIT, RETRY, SITEMAP)):
             for broken in NOT_JSON:
                 refused(api.ask('POST', path, broken, wire=wire), 400, 'invalid json: ...')
             for body, message in cases:

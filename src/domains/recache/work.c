@@ -237,7 +237,7 @@ static void on_done(render_op *op)
 
     w->verdict = w->broke ? (verdict){VERDICT_AGAIN, STR("disk_error")} : outcome_of(op, w->host, good);
     w->owner->figures.kept_good_copy += good;
-    w->detail = op->why;
+    w->detail = op->why.p || !op->status ? op->why : arena_printf(&w->arena, "the page's status is %d", op->status);
     page_file_end(&w->file, w->verdict.kind == VERDICT_KEEP && op->html_bytes > 0);
 }
 

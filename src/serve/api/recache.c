@@ -404,6 +404,53 @@ static int post_hit(call *c)
     return r < 0 || c->replied ? r : begin(w, recache_hit);
 }
 
+/* ---- sitemaps ---- */
+static void on_sitemap(recache_task *t)
+{
+    call *c = ((work *)t->user)->c;
+
+    if (t->status != -EREMOTEIO)
+        on_done(t);
+    else
+        (void)reply_error(c, 502, "sitemap: " STR_FMT,
+                          STR_ARG(t->n_rejected_listed ? t->rejected[0].reason : STR("it cannot be fetched")));
+}
+
+/* It must lie on the host. */
+static int check_sitemap_url(call *c, const recache_task *t)
+{
+    const recache_host *h = recache_host_by_id(recache_of(c), t->host_id);
+    recache_url u;
+    str why = STR_NULL;
+    const int r = recache_url_parse(c->arena, t->urls.v[0], h->tracking, &u, &why);
+
+    if (r == -ENOMEM)
+        return r;
+    if (r < 0)
+        return reply_error(c, 400, "url: " STR_FMT, STR_ARG(why));
+    return recache_host_has_domain(h, u.host) ? 0 : reply_error(c, 400, "url: its host is not the host's domain");
+}
+
+static int post_sitemap(call *c)
+{
+    work *w = work_new(c, reply_enqueued);
+    asked in;
+    int r = w ? read_asked(c, &in) : -ENOMEM;
+
+    if (r == 0 && !c->replied)
+        r = check_url(c, &in, &w->task);
+    if (r == 0 && !c->replied)
+        r = check_priority(c, in.priority.n ? in.priority : STR("normal"), &w->task.priority);
+    if (r == 0 && !c->replied)
+        r = check_host(c, &in, &w->task);
+    if (r == 0 && !c->replied)
+        r = check_sitemap_url(c, &w->task);
+    if (r < 0 || c->replied)
+        return r;
+    w->task.on_done = on_sitemap;
+    return begin(w, recache_sitemap);
+}
+
 /* ---- dead letters ---- */
 static int reply_retried(call *c, const recache_task *t)
 {
@@ -495,6 +542,9 @@ static const route rows_of_recache[] = {
     {HTTP_M_POST, "/internal/cache/hit", &family_recache, SCOPE_PUBLIC, LIMIT_NONE, .body = &recache_url_request_schema,
      .reply = &recache_hit_reply_schema, .flags = BODY_BY_HAND, .errors = "507", .handle = post_hit,
      .summary = "A bot was served a page: schedule a new copy"},
+    {HTTP_M_POST, "/internal/cache/sitemap", &family_recache, SCOPE_PUBLIC, LIMIT_NONE,
+     .body = &recache_url_request_schema, .reply = &recache_enqueued_reply_schema, .flags = BODY_BY_HAND,
+     .errors = "502 507", .handle = post_sitemap, .summary = "Queue the URLs of a sitemap"},
     {HTTP_M_POST, "/internal/cache/dead-letters/retry", &family_recache, SCOPE_PUBLIC, LIMIT_NONE,
      .body = &recache_pages_request_schema, .reply = &recache_retried_reply_schema, .flags = BODY_BY_HAND,
      .max_body = URLS_BODY_MAX, .errors = "507", .handle = post_dead_retry, .summary = "Queue dead letters again"},

@@ -26,12 +26,7 @@ typedef struct page_job {
     buf body;
 } page_job;
 
-static bool takes_gzip(const call *c)
-{
-    return str_find(http_header_of(c->req, HTTP_H_ACCEPT_ENCODING), STR("gzip")) >= 0;
-}
-
-static void put_headers(call *c, const recache_page *p, recache_page_state state, int64_t now)
+static int put_headers(call *c, const recache_page *p, recache_page_state state, int64_t now)
 {
     char age[24];
     const int n =
@@ -39,8 +34,10 @@ static void put_headers(call *c, const recache_page *p, recache_page_state state
 
     reply_header(c, STR("X-Cache"), recache_page_state_name(state));
     reply_header(c, STR("Age"), str_of(age, (size_t)n));
-    if (p->location.p && p->location.n < 200)
-        reply_header(c, STR("Location"), p->location);
+    int r = p->location.p ? reply_long_header(c, STR("Location"), p->location) : 0;
+    for (size_t i = 0; r == 0 && i < p->headers.n; i++)
+        r = reply_long_header(c, p->headers.v[i].key, p->headers.v[i].value);
+    return r;
 }
 
 static str type_of(const recache_page *p)
@@ -65,8 +62,8 @@ static int then_page(call *c)
 {
     page_job *j = c->user;
 
-    if (j->status == -ENOENT) { /* it went meanwhile */
-        c->headers_n = 0;
+    if (j->status == -ENOENT || j->status == -EPROTO) { /* it went meanwhile, or somebody damaged it */
+        reply_forget_headers(c);
         return miss(c);
     }
     if (j->status < 0)
@@ -82,15 +79,14 @@ static int then_page(call *c)
     return r;
 }
 
-/* nginx sends the file: the path only has to be told. */
+/* nginx sends the file, as a 200: the path only has to be told. */
 static int send_by_proxy(call *c, const recache_page *p)
 {
     const str prefix = ((const api *)c->app)->recache->accel_prefix;
     const str path = recache_page_path(c->arena, prefix, p, false);
 
-    if (!path.p)
+    if (!path.p || reply_long_header(c, STR("X-Accel-Redirect"), path) < 0)
         return -ENOMEM;
-    reply_header(c, STR("X-Accel-Redirect"), path);
     return reply_bytes(c, (int)p->status_code, type_of(p), STR(""), p->etag, true);
 }
 
@@ -100,7 +96,9 @@ static int send_file(call *c, const recache_page *p)
 
     if (!j)
         return -ENOMEM;
-    *j = (page_job){.dir = ((const api *)c->app)->recache->pages_dir, .page = *p, .plain = !takes_gzip(c)};
+    *j = (page_job){.dir = ((const api *)c->app)->recache->pages_dir,
+                    .page = *p,
+                    .plain = !http_accepts_gzip(http_header_of(c->req, HTTP_H_ACCEPT_ENCODING))};
     j->page.file = arena_dup(c->arena, p->file); /* out of the view */
     j->page.etag = p->etag.p ? arena_dup(c->arena, p->etag) : STR_NULL;
     j->page.content_type = p->content_type.p ? arena_dup(c->arena, p->content_type) : STR_NULL;
@@ -113,15 +111,18 @@ static int send_file(call *c, const recache_page *p)
 static int send_page(call *c, const recache_page *p, int64_t now)
 {
     const recache_page_state state = recache_page_state_at(p, now);
+    const bool by_proxy = ((const api *)c->app)->recache->accel_prefix.n > 0 && p->status_code == 200;
 
     if (state == RECACHE_PAGE_MISS)
         return miss(c);
-    put_headers(c, p, state, now);
+    const int r = put_headers(c, p, state, now);
+    if (r < 0)
+        return r;
     if (p->status_code == 200 && p->etag.p && http_etag_matches(c->req, p->etag))
         return reply_bytes(c, 200, type_of(p), STR(""), p->etag, true);
     if (!p->file.p)
         return reply_bytes(c, (int)p->status_code, STR_NULL, STR(""), p->etag, true);
-    return ((const api *)c->app)->recache->accel_prefix.n ? send_by_proxy(c, p) : send_file(c, p);
+    return by_proxy ? send_by_proxy(c, p) : send_file(c, p);
 }
 
 static int get_page(call *c)

@@ -39,6 +39,25 @@ void reply_header(call *c, str name, str value)
     put(c, STR("\r\n"));
 }
 
+int reply_long_header(call *c, str name, str value)
+{
+    for (size_t i = 0; i < value.n; i++)
+        if (((uint8_t)value.p[i] < ' ' && value.p[i] != '\t') || value.p[i] == 127)
+            return 0;
+    const str all = arena_printf(c->arena, STR_FMT STR_FMT ": " STR_FMT "\r\n", STR_ARG(c->long_headers),
+                                 STR_ARG(name), STR_ARG(value));
+    if (!all.p)
+        return -ENOMEM;
+    c->long_headers = all;
+    return 0;
+}
+
+void reply_forget_headers(call *c)
+{
+    c->headers_n = 0;
+    c->long_headers = STR_NULL;
+}
+
 void route_header_number(call *c, str name, int64_t value)
 {
     char digits[DECIMAL_MAX];
@@ -66,6 +85,11 @@ void route_open(call *c, http_reply *rep)
     c->replied = true;
     put_limits(c);
     rep->headers = str_of(c->headers, c->headers_n);
+    if (c->long_headers.n) {
+        const str all = arena_printf(c->arena, STR_FMT STR_FMT, STR_ARG(rep->headers), STR_ARG(c->long_headers));
+        if (all.p) /* without memory the reply goes without them */
+            rep->headers = all;
+    }
     access_leave(c->router->o.access, &c->grant);
 }
 

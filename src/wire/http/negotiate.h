@@ -2,9 +2,8 @@
 #ifndef LARDER_HTTP_NEGOTIATE_H
 #define LARDER_HTTP_NEGOTIATE_H
 
-#include "larder/base.h"
+#include "larder/http.h"
 
-bool http_accepts_gzip(str accept_encoding); /* null: no */
 bool http_is_compressible(str content_type); /* text, JSON, YAML, XML */
 
 typedef enum http_etag_match { HTTP_ETAG_NONE, HTTP_ETAG_PLAIN, HTTP_ETAG_GZIP } http_etag_match;
