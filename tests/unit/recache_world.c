@@ -71,7 +71,6 @@ static void finish(recache_world *w, struct world_tab tab)
     const str html = str_c(tab.answer.html ? tab.answer.html : "");
     int r = 0;
 
-    (void)w;
     op->result = tab.cancelled ? RENDER_CANCELLED : tab.answer.result;
     op->status = tab.answer.status;
     op->error_type = str_c(tab.answer.error_type);
@@ -86,6 +85,8 @@ static void finish(recache_world *w, struct world_tab tab)
     }
     if (r < 0)
         op->result = RENDER_CANCELLED;
+    if (w->on_finish)
+        w->on_finish(w, op);
     op->on_done(op);
 }
 
@@ -117,16 +118,25 @@ static const int64_t STATUSES[] = {200, 301, 302, 307, 308, 404};
 
 void world_begin(recache_world *w, size_t n_hosts)
 {
+    char dir[64];
+
+    scratch_folder(dir);
+    world_begin_in(w, n_hosts, dir);
+}
+
+void world_begin_in(recache_world *w, size_t n_hosts, const char *dir)
+{
     static char names[64][32];
     static str domains[64];
 
     memset(w, 0, sizeof(*w));
     the_world = w;
-    scratch_folder(w->dir);
+    snprintf(w->dir, sizeof(w->dir), "%s", dir);
     snprintf(w->pages, sizeof(w->pages), "%s/pages", w->dir);
     fake_clk_init(&w->clock, WORLD_NOW);
     w->n_hosts = n_hosts;
     w->tabs = 10;
+    w->step_ms = 20;
     w->answer = (world_answer){.result = RENDER_OK, .status = 200, .html = "<html>hello</html>", .takes_ms = 100};
     for (size_t i = 0; i < n_hosts; i++) {
         snprintf(names[i], sizeof(names[i]), "www.%zu.example", i + 1);
@@ -207,13 +217,18 @@ void world_stop(recache_world *w)
     close_store(w);
 }
 
-void world_end(recache_world *w)
+void world_leave(recache_world *w)
 {
     if (w->recache)
         world_stop(w);
     loop_close_idle(w->loop);
     while (loop_run_once(w->loop, false) > 0) {}
     loop_free(w->loop);
+}
+
+void world_end(recache_world *w)
+{
+    world_leave(w);
     remove_folder(w->dir);
 }
 
@@ -223,13 +238,13 @@ static void let_settle(recache_world *w)
     for (int i = 0; i < 3; i++)
         loop_run_once(w->loop, false);
     while (w->recache && recache_figures_of(w->recache).in_flight > w->n_under_way)
-        loop_run_once(w->loop, false);
+        loop_run_once(w->loop, true);
 }
 
 void world_turn(recache_world *w, int64_t ms)
 {
     do {
-        const int64_t step = ms < 20 ? ms : 20;
+        const int64_t step = ms < w->step_ms ? ms : w->step_ms;
         let_settle(w);
         let_end(w);
         let_settle(w);
@@ -249,10 +264,10 @@ int64_t world_queued(recache_world *w)
 
 bool world_drain(recache_world *w, int64_t ms)
 {
-    for (int64_t t = 0; t < ms; t += 20) {
+    for (int64_t t = 0; t < ms; t += w->step_ms) {
         if (world_queued(w) == 0 && recache_figures_of(w->recache).in_flight == 0)
             return true;
-        world_turn(w, 20);
+        world_turn(w, w->step_ms);
     }
     return false;
 }

@@ -31,7 +31,8 @@ typedef struct recache_world {
     unsigned tabs; /* that may be used */
     world_answer answer; /* of all operations, unless there is `decide` */
     world_answer (*decide)(struct recache_world *w, const render_op *op);
-    void *user;
+    void (*on_finish)(struct recache_world *w, const render_op *op); /* just before on_done; may be NULL */
+    int64_t step_ms; /* the clock moves by so much at once; 20 */
     struct world_tab {
         render_op *op;
         world_answer answer;
@@ -43,6 +44,8 @@ typedef struct recache_world {
 } recache_world;
 
 void world_begin(recache_world *w, size_t n_hosts); /* hosts 1 to n: www.<id>.example, dimensions 0, 1 and 2 */
+void world_begin_in(recache_world *w, size_t n_hosts, const char *dir); /* in a folder that is there */
+void world_leave(recache_world *w);                 /* stops; the folder stays */
 void world_end(recache_world *w);                   /* stops and removes all */
 void world_start(recache_world *w);                 /* opens store and service, starts it */
 void world_stop(recache_world *w);                  /* in good order */
