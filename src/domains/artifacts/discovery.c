@@ -165,7 +165,8 @@ static int look(discovery *d)
         r = store_read_begin_job(d->owner->o.store, &v);
     if (r < 0)
         return r;
-    qsort(d->found, d->n_found, d->n_found ? sizeof(*d->found) : 1, compare_found);
+    if (d->n_found > 0)
+        qsort(d->found, d->n_found, sizeof(*d->found), compare_found);
     r = find_lost(d, v);
     if (r == 0 && d->lists)
         r = list_watched(d, v);
