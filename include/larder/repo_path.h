@@ -20,6 +20,9 @@ typedef enum repo_path_fault { REPO_PATH_FAULTS(REPO_PATH_ENUM) REPO_PATH_FAULT_
 
 repo_path_fault repo_path_check(str path);
 bool repo_path_is_below(str path, str folder); /* below the folder, at any depth; all is below an empty one */
+/* As if each were followed by its end character. With ':' for both: the order of the lines "path:blob" that a content's
+ * hash is made of, which is not that of the paths ("run.sh" comes before "run"). */
+int repo_path_cmp_ended(str a, char end_a, str b, char end_b);
 const char *repo_path_fault_text(repo_path_fault fault);
 
 #endif

@@ -294,6 +294,63 @@ static void content_decides_where_a_version_says_nothing(void **state)
     depot_close(&d);
 }
 
+/* A line "path:blob" for each, in the order given: the hash of a content. */
+static str hash_of(arena *a, fake_repo *r, const char *folder, const char *const *names, size_t n)
+{
+    uint8_t blob[SHA1_LEN], digest[SHA256_LEN];
+    char hex[HEX_LEN(SHA1_LEN)], hash[HEX_LEN(SHA256_LEN)];
+    str text = STR("");
+
+    for (size_t i = 0; i < n; i++) {
+        const str path = arena_printf(a, "%s/%s", folder, names[i]);
+        fake_blob_sha(fake_find(r, path.p), blob);
+        hex_encode(blob, sizeof(blob), hex);
+        text = arena_printf(a, STR_FMT "%s%s:%.40s", STR_ARG(text), i ? "\n" : "", names[i], hex);
+    }
+    sha256(text.p, text.n, digest);
+    hex_encode(digest, sizeof(digest), hash);
+    return arena_dup(a, str_of(hash, sizeof(hash)));
+}
+
+static void content_is_hashed_by_lines_not_by_paths(void **state)
+{
+    static const char *const NAMES[] = {"SKILL.md", "bin/go-fast", "bin/go", "run.sh", "run"};
+    (void)state;
+    depot d;
+    arena a;
+    depot_open(&d);
+    arena_init(&a, 0);
+    fake_repo *r = fake_repo_new(&d.github, "acme", "tools");
+    for (size_t i = 0; i < COUNT_OF(NAMES); i++)
+        fake_put(r, arena_printf(&a, "skills/pdf/%s", NAMES[i]).p, NAMES[i]);
+    fake_put(r, "skills/pdf-old/SKILL.md", "of another one\n"); /* its path sorts before those of the folder */
+    fake_commit(r);
+    const str hash = hash_of(&a, r, "skills/pdf", NAMES, COUNT_OF(NAMES));
+    const deployed same[] = {{"pdf", "github:acme/tools/skills/pdf", "abc1234", hash.p, NULL}};
+    assert_int_equal(depot_report(&d, "ci", same, 1), 0);
+    depot_live(&d, SECONDS(5));
+    assert_true(str_find(depot_artifacts(&d, &a, "ci"), arena_printf(&a, " %.7s;", r->sha)) > 0);
+    arena_done(&a);
+    depot_close(&d);
+}
+
+static void what_upstream_no_longer_has_is_not_outdated(void **state)
+{
+    (void)state;
+    depot d;
+    depot_open(&d);
+    fake_repo *r = stock(&d, "tools", "1.2.0");
+    assert_int_equal(depot_report(&d, "ci", ONE, 1), 0);
+    depot_live(&d, SECONDS(5));
+    assert_artifacts(&d, "ci", "pdf 1.0.0 1.2.0 outdated;");
+    fake_remove(r, "skills/pdf/SKILL.md");
+    fake_commit(r);
+    depot_pass(&d, SECONDS(1));
+    assert_int_equal(depot_refresh(&d, "ci", true), 1);
+    assert_artifacts(&d, "ci", "pdf 1.0.0 -;");
+    depot_close(&d);
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
@@ -308,6 +365,8 @@ int main(void)
         cmocka_unit_test(two_who_ask_at_once_share_one_run),
         cmocka_unit_test(what_is_reported_meanwhile_is_not_written_over),
         cmocka_unit_test(content_decides_where_a_version_says_nothing),
+        cmocka_unit_test(content_is_hashed_by_lines_not_by_paths),
+        cmocka_unit_test(what_upstream_no_longer_has_is_not_outdated),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }

@@ -13,6 +13,17 @@ bool repo_path_is_below(str path, str folder)
     return folder.n == 0 || (path.n > folder.n && path.p[folder.n] == '/' && str_starts(path, folder));
 }
 
+int repo_path_cmp_ended(str a, char end_a, str b, char end_b)
+{
+    const size_t n = a.n < b.n ? a.n : b.n;
+    const int order = n > 0 ? memcmp(a.p, b.p, n) : 0;
+    if (order != 0)
+        return order;
+    const int at_a = (unsigned char)(a.n > n ? a.p[n] : end_a);
+    const int at_b = (unsigned char)(b.n > n ? b.p[n] : end_b);
+    return at_a != at_b ? at_a - at_b : (a.n > b.n) - (a.n < b.n);
+}
+
 repo_path_fault repo_path_check(str path)
 {
     if (path.n == 0)

@@ -6,6 +6,7 @@
 #include "larder/archive.h"
 #include "upstream.h"
 
+#define QUESTION_COMPLETE (-EALREADY) /* question_feed_work: all manifests have passed */
 #define QUESTION_PATHS_MAX 20000 /* known ones that are looked at besides those asked for */
 
 enum {

@@ -260,6 +260,7 @@ static int add_upstream(refresh *r, store_view *v, const origin *g, artifact_con
     known k = {0};
 
     c->upstream = UPSTREAM_LEARNT;
+    c->upstream_version = c->upstream_hash = STR_NULL; /* of a reported one there is what was known before */
     if (!g->place.p)
         return 0;
     if (g->catalogue.is_registered) {

@@ -11,7 +11,8 @@ static void on_fed(job *j, int status)
     question *q = CONTAINER_OF(j, question, job);
 
     q->feeds = false;
-    if (q->feed_error == 0)
+    q->complete = status == 0 && q->work_status == QUESTION_COMPLETE;
+    if (q->feed_error == 0 && !q->complete)
         q->feed_error = status < 0 ? status : q->work_status;
     feed_on(q);
 }

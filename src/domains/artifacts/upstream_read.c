@@ -6,6 +6,7 @@
 #include "larder/hash.h"
 #include "larder/projects.h"
 #include "larder/record.h"
+#include "larder/repo_path.h"
 #include "question.h"
 
 #define CONTENT_MAX (FRONTMATTER_MAX + 1024) /* of a manifest: its beginning */
@@ -46,8 +47,8 @@ static int decode_known(question *q, str value, known *ret)
     return 0;
 }
 
-/* Those asked for are in q->paths; those that are only known come behind them, then all are sorted. */
-static int look_at_known(question *q, store_view *v)
+/* Those asked for are in q->paths, with room for `room`; those that are only known come behind them. */
+static int look_at_known(question *q, store_view *v, size_t room)
 {
     const upstream_key prefix = known_prefix(q->name);
     const size_t wanted = q->n_paths;
@@ -57,7 +58,7 @@ static int look_at_known(question *q, store_view *v)
 
     if (r < 0)
         return r;
-    while (r == 0 && q->n_paths < wanted + QUESTION_PATHS_MAX && store_next(c, &item)) {
+    while (r == 0 && q->n_paths < room && store_next(c, &item)) {
         known k = {0};
         r = decode_known(q, item.value, &k);
         asked_path *p = r == 0 ? find_path(q, wanted, k.path) : NULL;
@@ -86,12 +87,12 @@ static int copy_place(question *q, const place *p)
     return 0;
 }
 
-static uint64_t count_known(store_view *v, const question *q)
+static size_t count_known(store_view *v, const question *q)
 {
     const upstream_key prefix = known_prefix(q->name);
     store_cursor *c;
     store_item item;
-    uint64_t n = 0;
+    size_t n = 0;
 
     if (store_walk(v, &upstream_ks, STORE_BY_KEY, str_of(prefix.bytes, prefix.n), STR_NULL, false, &c) < 0)
         return 0;
@@ -112,7 +113,8 @@ static int look(question *q, store_view *v)
         r = 0;
     if (r < 0)
         return r;
-    asked_path *all = arena_array(&q->arena, asked_path, q->n_paths + count_known(v, q));
+    const size_t room = q->n_paths + count_known(v, q);
+    asked_path *all = arena_array(&q->arena, asked_path, room);
     if (!all)
         return -ENOMEM;
     size_t n = 0;
@@ -122,7 +124,7 @@ static int look(question *q, store_view *v)
             all[n++] = q->paths[i];
     q->paths = all;
     q->n_paths = n;
-    r = look_at_known(q, v);
+    r = look_at_known(q, v, room);
     qsort(q->paths, q->n_paths, sizeof(*q->paths), compare_asked);
     return r;
 }
@@ -160,13 +162,15 @@ void question_fall_back(question *q)
 
 /* ---- the tree ---- */
 typedef struct listing {
-    const github_file **files; /* blobs and links, by path */
+    const github_file **files; /* blobs and links, in the order of the lines "path:blob" */
     size_t n;
 } listing;
 
 static int compare_files(const void *x, const void *y)
 {
-    return str_cmp((*(const github_file *const *)x)->path, (*(const github_file *const *)y)->path);
+    const github_file *const *a = x, *const *b = y;
+
+    return repo_path_cmp_ended((*a)->path, ':', (*b)->path, ':');
 }
 
 static int make_listing(arena *a, const github_tree *tree, listing *ret)
@@ -181,14 +185,15 @@ static int make_listing(arena *a, const github_tree *tree, listing *ret)
     return 0;
 }
 
-/* The first file at or behind `path`. */
-static size_t lower_bound(const listing *l, str path)
+/* The first file that does not come before `path` with that character behind it: ':' for a file's own, '/' for those of
+ * a folder. */
+static size_t lower_bound(const listing *l, str path, char end)
 {
     size_t lo = 0, hi = l->n;
 
     while (lo < hi) {
         const size_t mid = lo + (hi - lo) / 2;
-        if (str_cmp(l->files[mid]->path, path) < 0)
+        if (repo_path_cmp_ended(l->files[mid]->path, ':', path, end) < 0)
             lo = mid + 1;
         else
             hi = mid;
@@ -244,18 +249,19 @@ static int describe_file(question *q, asked_path *p, const github_file *f)
     return end_hash(&q->arena, &s, &p->now.content_hash);
 }
 
-/* Files whose paths begin with `folder`, which ends with a slash or is empty. */
-static int describe_folder(question *q, asked_path *p, const listing *l, str folder)
+static int describe_folder(question *q, asked_path *p, const listing *l)
 {
+    const str folder = p->path;
+    const size_t within = folder.n ? folder.n + 1 : 0; /* where paths go on in it */
+    const size_t first = folder.n ? lower_bound(l, folder, '/') : 0;
     unsigned best = 0;
     sha s;
-    const size_t first = lower_bound(l, folder);
     size_t i = first;
 
     sha256_init(&s);
-    for (; i < l->n && str_starts(l->files[i]->path, folder); i++) {
-        const unsigned rank = manifest_rank(str_from(l->files[i]->path, folder.n));
-        add_line(&s, l->files[i], folder.n, i == first);
+    for (; i < l->n && repo_path_is_below(l->files[i]->path, folder); i++) {
+        const unsigned rank = manifest_rank(str_from(l->files[i]->path, within));
+        add_line(&s, l->files[i], within, i == first);
         if (rank > best) {
             best = rank;
             p->manifest = l->files[i]->path;
@@ -269,17 +275,16 @@ static int describe_folder(question *q, asked_path *p, const listing *l, str fol
 static int describe(question *q, asked_path *p, const listing *l)
 {
     const str with_md = arena_printf(&q->arena, STR_FMT ".md", STR_ARG(p->path));
-    const str folder = p->path.n ? arena_printf(&q->arena, STR_FMT "/", STR_ARG(p->path)) : STR("");
     const str files[] = {p->path, with_md};
 
-    if (!with_md.p || !folder.p)
+    if (!with_md.p)
         return -ENOMEM;
     for (size_t i = 0; p->path.n && i < COUNT_OF(files); i++) {
-        const size_t at = lower_bound(l, files[i]);
+        const size_t at = lower_bound(l, files[i], ':');
         if (at < l->n && str_eq(l->files[at]->path, files[i]))
             return describe_file(q, p, l->files[at]);
     }
-    return describe_folder(q, p, l, folder);
+    return describe_folder(q, p, l);
 }
 
 static int compare_manifests(const void *x, const void *y)
@@ -393,8 +398,6 @@ static int read_version(question *q, str path, str *ret_version)
     return ret_version->p ? 0 : -ENOMEM;
 }
 
-#define READ_ENOUGH (-EALREADY)
-
 static int on_end(void *ctx, const archive_entry *e)
 {
     question *q = ctx;
@@ -410,7 +413,7 @@ static int on_end(void *ctx, const archive_entry *e)
         q->by_manifest[at]->now.version = version;
         q->n_read++;
     }
-    return q->n_read == q->n_manifests ? READ_ENOUGH : 0;
+    return q->n_read == q->n_manifests ? QUESTION_COMPLETE : 0;
 }
 
 int question_reader_open(question *q)
@@ -432,8 +435,4 @@ void question_feed_work(job *j)
     question *q = CONTAINER_OF(j, question, job);
 
     q->work_status = archive_feed(q->reader, q->feeding.p, q->feeding.n);
-    if (q->work_status == READ_ENOUGH) {
-        q->complete = true;
-        q->work_status = 0;
-    }
 }

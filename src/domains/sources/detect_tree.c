@@ -6,23 +6,11 @@
 
 /* ---- the listing, filtered and sorted ---- */
 
-/* Compares two texts as if each were followed by its end character. */
-static int compare_ended(str a, char end_a, str b, char end_b)
-{
-    size_t n = a.n < b.n ? a.n : b.n;
-    int order = memcmp(a.p, b.p, n);
-    if (order != 0)
-        return order;
-    int at_a = (unsigned char)(a.n > n ? a.p[n] : end_a);
-    int at_b = (unsigned char)(b.n > n ? b.p[n] : end_b);
-    return at_a != at_b ? at_a - at_b : (a.n > b.n) - (a.n < b.n);
-}
-
 /* The order in which the lines "path:sha" sort; equal paths in the order of the listing. */
 static int compare_lines(const void *x, const void *y)
 {
     const detect_file *a = ((const tree_file *)x)->file, *b = ((const tree_file *)y)->file;
-    int order = compare_ended(a->path, ':', b->path, ':');
+    int order = repo_path_cmp_ended(a->path, ':', b->path, ':');
     return order != 0 ? order : (a > b) - (a < b);
 }
 
@@ -174,7 +162,7 @@ static uint32_t find_dir(const tree *t, str path)
     uint32_t low = 0, high = t->n_files;
     while (low < high) { /* the first file that does not sort before "path/" */
         uint32_t middle = low + (high - low) / 2;
-        if (compare_ended(t->files[middle].file->path, ':', path, '/') < 0)
+        if (repo_path_cmp_ended(t->files[middle].file->path, ':', path, '/') < 0)
             low = middle + 1;
         else
             high = middle;
