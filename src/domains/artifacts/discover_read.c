@@ -216,7 +216,8 @@ static int read_deployment(reading *d)
     if (r < 0 || !text.p)
         return r;
     d->is_project = true;
-    r = check_parsed(d, path, deployment_parse(d->arena, text, &d->records, &d->n_records, &why), why);
+    r = deployment_parse(d->arena, text, &d->records, &d->n_records, &why);
+    r = check_parsed(d, path, r, why);
     d->is_taken = arena_array(d->arena, bool, d->n_records);
     return d->is_taken ? r : -ENOMEM;
 }

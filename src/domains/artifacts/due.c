@@ -3,6 +3,8 @@
 
 #include "larder/log.h"
 
+#define LOOKED_AT_ONCE 512 /* projects one step looks at: most may be due already, and fill no step */
+
 typedef struct due_op {
     list link;
     projects *owner;
@@ -67,6 +69,7 @@ static int due_apply(store_txn *t, store_op *op)
     due_op *d = CONTAINER_OF(op, due_op, op);
     SCOPED(arena_done)
     arena a;
+    size_t reads = 0;
     str id;
     int r = 0;
 
@@ -77,7 +80,7 @@ static int due_apply(store_txn *t, store_op *op)
         d->kept = d->last;
     d->last = d->kept;
     d->step = op->at;
-    while (r == 0 && !store_txn_is_full(t)) {
+    while (r == 0 && !store_txn_is_full(t) && reads++ < LOOKED_AT_ONCE) {
         arena_reset(&a);
         r = next_project(store_txn_view(t), d, &a, &id);
         if (r == 0)

@@ -69,7 +69,7 @@ static void memo_set(question *q)
         m->retry = loop_now_mono_ms(u->loop) + upstream_backoff(failures, u->retry_max_ms);
         q->retry_at = retry_at(u, m);
     }
-    const str why = utf8_head(q->why, sizeof(m->why) / 4);
+    const str why = utf8_head(q->why, (sizeof(m->why) - 1) / 4);
     if (why.n)
         memcpy(m->why, why.p, why.n);
     m->why[why.n] = '\0';

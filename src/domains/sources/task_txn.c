@@ -100,13 +100,13 @@ int entries_remove_step(store_txn *t, str source_id, const int64_t *created_at, 
         store_walk(store_txn_view(t), &entries_ks, STORE_BY_KEY, str_of(prefix, sizeof(prefix)), STR_NULL, false, &c);
     while (r == 0 && !store_txn_is_full(t) && (more = store_next(c, &item))) {
         entry e = {0};
+        arena_reset(&a);
         r = record_decode(&entry_schema, &a, item.value, &e);
         if (r < 0 || !str_eq(e.source_id, source_id) || (created_at && e.created_at != *created_at))
             continue;
         r = change_log_add(log, &e, false);
         if (r == 0)
             r = store_del(t, &entries_ks, item.key);
-        arena_reset(&a);
     }
     if (r == 0 && !more)
         r = store_cursor_error(c);
