@@ -169,7 +169,7 @@ static void on_search_ready(search_wait *w)
 {
     call *c = CONTAINER_OF(w, late_search, wait)->c;
     const api *app = c->app;
-    const int r = app->search_is_ready ? find(c) : -ECANCELED; /* the server stops */
+    const int r = app->search_is_ready ? find(c) : -EAGAIN; /* it takes longer, or the server stops */
 
     if (r < 0)
         (void)reply_errno(c, r);
