@@ -20,6 +20,7 @@ typedef struct ops_taps {
     github *github;
     sources *sources;
     projects *projects;
+    const channel *events;
 } ops_taps;
 typedef struct ops {
     ops_taps taps;

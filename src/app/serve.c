@@ -344,6 +344,7 @@ static int make_serving(server *s)
         .github = s->github,
         .sources = s->api.sources,
         .projects = s->api.projects,
+        .events = s->api.events,
     };
     return r;
 }

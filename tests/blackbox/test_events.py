@@ -3,7 +3,7 @@ import re
 
 import pytest
 import repos
-from program import CACHE, SOURCES
+from program import CACHE, SOURCES, until
 from sse import PATH, Events
 from wire import request
 
@@ -205,8 +205,12 @@ def test_requests_behind_a_stream_are_not_answered(server):
 
 
 def test_clients_that_leave_leave_nothing_behind(server):
+    def streams():
+        return int(re.search(r'^larder_event_streams (\d+)$', server.get('/metrics').body.decode(), re.M).group(1))
     for _ in range(50):
         with Events(server) as stream:
             assert stream.status == 200
     with Events(server) as stream:
         assert stream.block()
+        until(lambda: streams() == 1, 'the others to have left')
+    until(lambda: streams() == 0, 'the last one to have left')

@@ -265,6 +265,11 @@ static void watched_projects(const scrape *in, const char *name, buf *out)
     put_sample(out, name, projects_stats_of(in->taps->projects)->watched);
 }
 
+static void event_streams(const scrape *in, const char *name, buf *out)
+{
+    put_sample(out, name, channel_streams(in->taps->events));
+}
+
 /* ---- the process ---- */
 static void failed_expectations(const scrape *in, const char *name, buf *out)
 {
@@ -303,6 +308,7 @@ static const metric METRICS[] = {
      latency},
     {"larder_http_unanswered_total", "counter", "Handlers that gave no answer; a bug when not 0.", unanswered},
     {"larder_http_connections", "gauge", "Open client connections.", connections},
+    {"larder_event_streams", "gauge", "Connections that follow the event stream.", event_streams},
     {"larder_http_connections_accepted_total", "counter", "Connections accepted.", accepted},
     {"larder_http_connections_refused_total", "counter", "Connections refused past http.max_connections.", refused},
     {"larder_http_failed_accepts_total", "counter", "Times that no connection could be accepted for want of resources.",
