@@ -1,68 +1,17 @@
 """etc/nginx.conf, as it is in the tree: two listeners of one Larder behind nginx with keep-alive upstreams."""
-import os
-import re
-import shutil
-import socket
-import subprocess
-
 import pytest
+from nginx import CLIENT, Nginx
 from program import CACHE, SOURCES, until
 from wire import Wire, request
-
-EXAMPLE = os.path.join(os.path.dirname(os.path.abspath(__file__)), '..', '..', 'etc', 'nginx.conf')
-CLIENT = '127.0.0.2'           # so that nginx, at 127.0.0.1, is a proxy and we are not
-
-
-def free_port():
-    with socket.create_server(('127.0.0.1', 0)) as s:
-        return s.getsockname()[1]
-
-
-def adapted(text, upstreams, port):
-    """The example with our ports: nothing else is changed."""
-    left = list(upstreams)
-    text, n = re.subn(r'(\bserver\s+)(127\.0\.0\.1:\d+|unix:[^\s;]+)', lambda m: m[1] + left.pop(0), text)
-    assert n == len(upstreams), 'the example has %d upstream servers' % n
-    text, n = re.subn(r'\blisten\s+[^;]+;', 'listen 127.0.0.1:%d;' % port, text)
-    assert n, 'the example listens nowhere'
-    if not re.search(r'^\s*events\b', text, re.M):
-        text = 'events {}\nhttp {\n%s\n}\n' % text
-    return text
 
 
 @pytest.fixture
 def proxied(larder, tmp_path):
     """(larder, port of nginx): a Larder with two listeners and nginx in front of it."""
-    nginx = shutil.which('nginx') or shutil.which('nginx', path='/usr/sbin')
-    if not nginx:
-        pytest.skip('nginx is not installed')
     one = larder({'listen': ['127.0.0.1:0', '127.0.0.1:0'], 'http.trusted_proxies': ['127.0.0.1/32'],
                   'access.sources': 'open', 'limits.requests_per_minute': 1000, 'log.access': True})
-    with open(EXAMPLE, encoding='utf-8') as f:
-        example = f.read()
-    port = free_port()
-    config = tmp_path / 'nginx.conf'
-    config.write_text(adapted(example, [name[len('http://'):] for name in one.listeners], port))
-    os.makedirs(tmp_path / 'logs', exist_ok=True)
-    settings = 'daemon off; pid %s; error_log %s;' % (tmp_path / 'nginx.pid', tmp_path / 'error.log')
-    if re.search(r'^\s*pid\s', example, re.M):
-        settings = 'daemon off;'
-    with open(tmp_path / 'nginx.out', 'wb') as out:
-        process = subprocess.Popen([nginx, '-p', str(tmp_path), '-c', str(config), '-g', settings],
-                                   stdout=out, stderr=out)
-
-    def answers():
-        assert process.poll() is None, (tmp_path / 'nginx.out').read_text()
-        try:
-            return Wire(port).send(request('GET', '/healthz')).reply().status == 200
-        except OSError:
-            return False
-    try:
-        until(answers, 'nginx to answer')
-        yield one, port
-    finally:
-        process.terminate()
-        process.wait(30)
+    with Nginx(one, tmp_path) as nginx:
+        yield one, nginx.port
 
 
 STATUS = CACHE + '/status'
