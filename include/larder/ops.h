@@ -8,6 +8,7 @@
 #include "larder/client.h"
 #include "larder/github.h"
 #include "larder/projects.h"
+#include "larder/recache.h"
 #include "larder/route.h"
 #include "larder/sources.h"
 
@@ -21,6 +22,8 @@ typedef struct ops_taps {
     sources *sources;
     projects *projects;
     const channel *events;
+    recache *recache;
+    render_fleet *fleet;
 } ops_taps;
 typedef struct ops {
     ops_taps taps;

@@ -135,7 +135,8 @@ typedef struct recache_figures {
     uint64_t pages_bytes; /* of files, as far as known */
     /* since the start */
     uint64_t rendered, fetched, failed_attempts, dead_letters, evicted, expired, swept_files, kept_good_copy;
-    uint64_t by_priority[RECACHE_PRIORITIES]; /* entries done */
+    uint64_t by_priority[RECACHE_PRIORITIES];   /* entries done */
+    uint64_t given_up_of[RECACHE_PRIORITIES];   /* and those that became dead letters */
 } recache_figures;
 recache_figures recache_figures_of(recache *r);
 

@@ -345,6 +345,8 @@ static int make_serving(server *s)
         .sources = s->api.sources,
         .projects = s->api.projects,
         .events = s->api.events,
+        .recache = s->recaching.service,
+        .fleet = s->recaching.fleet,
     };
     return r;
 }

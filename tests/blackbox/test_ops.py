@@ -68,7 +68,7 @@ def test_metrics_are_well_formed(server, scrape):
     assert server.get('/metrics').headers['content-type'].startswith('text/plain')
     types, samples = scrape()
     for family, kind in types.items():
-        assert family.startswith(('larder_', 'process_')), family
+        assert family.startswith(('larder_', 'process_', 'edgecomet_cd_')), family
         assert family.endswith('_total') == (kind == 'counter'), family
         if kind != 'histogram':
             continue

@@ -536,3 +536,31 @@ def test_the_least_used_pages_go_when_there_is_no_room_for_all(larder, script, k
     left = until(lambda: len(found := api.list('urls', limit=100)['items']) <= 10 and found, 'some of them to go')
     assert len(left) == 10, 'each file takes a block of the disk'
     assert sum(api.page(url).status == 200 for url in urls) == 10
+
+
+def test_figures_move(larder, script, keys, url):
+    one = larder(options(ca=keys.ca, render_services=with_key(script)))
+    api = Recache(one)
+
+    def figures():
+        lines = one.get('/metrics').body.decode().splitlines()
+        return {name: float(value) for name, _, value in (line.rpartition(' ') for line in lines if line[0] != '#')}
+    api.rendered(url)
+    api.queue([url + '?fault=origin_4xx'], priority='normal')
+    api.settle()
+    api.pause()
+    api.queue([url, url + '/2'], [DESKTOP, MOBILE])
+    found = figures()
+    service = '{service="%s"}' % script.url
+    for name, value in (('larder_recache_queue_entries{priority="high"}', 4), ('larder_recache_paused', 1),
+                        ('larder_recache_in_flight', 0), ('larder_recache_pages_total{source="render"}', 1),
+                        ('larder_recache_duration_seconds_count', 1), ('larder_recache_failed_attempts_total', 1),
+                        ('larder_recache_dead_letters_total', 1), ('larder_recache_page_bytes', 4096),
+                        ('larder_render_tabs{state="free"}', 8), ('larder_render_service_up' + service, 1),
+                        ('larder_render_service_breaker_open' + service, 0),
+                        ('larder_render_service_pages_total' + service, 2),
+                        ('edgecomet_cd_queue_depth{queue_type="high"}', 4),
+                        ('edgecomet_cd_recache_requests_total{status="success",queue_type="high"}', 1),
+                        ('edgecomet_cd_recache_requests_total{status="error",queue_type="normal"}', 1),
+                        ('edgecomet_cd_recache_duration_seconds_count', 1)):
+        assert found[name] == value, (name, found[name])

@@ -28,7 +28,7 @@ ROOMS = {
     "serve/access": f"{CORE} store net http log",
     "serve/route": f"{CORE} store http access log",
     "serve/api": f"{CORE} formats route access log artifacts sources recache coordination datacache",
-    "serve/ops": f"{CORE} store net http client github render access route api sources artifacts log",
+    "serve/ops": f"{CORE} store net http client github render access route api sources artifacts recache log",
     "app": "*",
 }
 

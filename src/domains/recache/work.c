@@ -89,6 +89,7 @@ static void on_acked(store_op *op, int status)
     } else {
         f->failed_attempts += w->asked;
         f->dead_letters += w->verdict.kind == VERDICT_DEAD;
+        f->given_up_of[w->e.priority] += w->verdict.kind == VERDICT_DEAD;
     }
     work_end(w, status < 0 || w->verdict.kind == VERDICT_AGAIN || w->wanted_again || w->refresh);
 }

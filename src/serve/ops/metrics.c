@@ -5,10 +5,11 @@
 
 #include "larder/ops.h"
 
-/* What a scrape reads: the store's figures are taken once, so that they fit each other. */
+/* What a scrape reads: figures of one room are taken once, so that they fit each other. */
 typedef struct scrape {
     const ops_taps *taps;
     store_stats store;
+    recache_figures recache;
 } scrape;
 
 typedef struct metric {
@@ -270,6 +271,130 @@ static void event_streams(const scrape *in, const char *name, buf *out)
     put_sample(out, name, channel_streams(in->taps->events));
 }
 
+/* ---- pages kept rendered ---- */
+static void by_priority(const char *name, const char *label, const uint64_t values[RECACHE_PRIORITIES], buf *out)
+{
+    for (unsigned p = 0; p < RECACHE_PRIORITIES; p++)
+        put_labelled(out, name, label, recache_priority_name((recache_priority)p), values[p]);
+}
+
+static void queued(const scrape *in, uint64_t ret_totals[RECACHE_PRIORITIES])
+{
+    size_t n;
+    const recache_host *hosts = recache_hosts(in->taps->recache, &n);
+    store_view *v = store_read_begin(in->taps->store);
+    int64_t totals[RECACHE_PRIORITIES];
+
+    for (size_t i = 0; i < n; i++) {
+        recache_queue_totals(v, hosts[i].id, totals);
+        for (unsigned p = 0; p < RECACHE_PRIORITIES; p++)
+            ret_totals[p] += (uint64_t)totals[p];
+    }
+    store_read_end(v);
+}
+
+static void queue_entries(const scrape *in, const char *name, buf *out)
+{
+    uint64_t totals[RECACHE_PRIORITIES] = {0};
+
+    queued(in, totals);
+    by_priority(name, "priority", totals, out);
+}
+
+/* As clients of the family know it. */
+static void queue_depth(const scrape *in, const char *name, buf *out)
+{
+    uint64_t totals[RECACHE_PRIORITIES] = {0};
+
+    queued(in, totals);
+    by_priority(name, "queue_type", totals, out);
+}
+
+static void recache_requests(const scrape *in, const char *name, buf *out)
+{
+    const recache_figures *f = &in->recache;
+
+    for (unsigned p = 0; p < RECACHE_PRIORITIES; p++) {
+        for (unsigned failed = 0; failed < 2; failed++) {
+            buf_str(out, str_c(name));
+            put_label(out, "status", failed ? STR("error") : STR("success"), true);
+            put_label(out, "queue_type", recache_priority_name((recache_priority)p), false);
+            buf_char(out, '}');
+            put_value(out, failed ? f->given_up_of[p] : f->by_priority[p]);
+        }
+    }
+}
+
+static void recache_pages(const scrape *in, const char *name, buf *out)
+{
+    put_labelled(out, name, "source", STR("render"), in->recache.rendered);
+    put_labelled(out, name, "source", STR("bypass"), in->recache.fetched);
+}
+
+static void pages_gone(const scrape *in, const char *name, buf *out)
+{
+    put_labelled(out, name, "reason", STR("expired"), in->recache.expired);
+    put_labelled(out, name, "reason", STR("evicted"), in->recache.evicted);
+}
+
+static void recache_duration(const scrape *in, const char *name, buf *out)
+{
+    const recache_durations *d = recache_durations_of(in->taps->recache);
+    double bounds[RECACHE_DURATION_BUCKETS - 1];
+
+    for (size_t i = 0; i < COUNT_OF(bounds); i++)
+        bounds[i] = (double)(INT64_C(5) << i) / 1e3;
+    put_histogram(out, name, STR(""), bounds, COUNT_OF(bounds), d->buckets, (double)d->total_ms / 1e3);
+}
+
+#define RECACHE_SAMPLE(fn, member)                               \
+    static void fn(const scrape *in, const char *name, buf *out) \
+    {                                                            \
+        put_sample(out, name, (uint64_t)in->recache.member);     \
+    }
+RECACHE_SAMPLE(failed_attempts, failed_attempts)
+RECACHE_SAMPLE(dead_letters, dead_letters)
+RECACHE_SAMPLE(kept_good_copies, kept_good_copy)
+RECACHE_SAMPLE(page_bytes, pages_bytes)
+RECACHE_SAMPLE(recache_in_flight, in_flight)
+RECACHE_SAMPLE(recache_paused, paused)
+
+static void render_tabs(const scrape *in, const char *name, buf *out)
+{
+    const render_capacity *c = &in->recache.capacity;
+
+    put_labelled(out, name, "state", STR("all"), c->all);
+    put_labelled(out, name, "state", STR("free"), c->free);
+    put_labelled(out, name, "state", STR("reserved"), c->reserved);
+}
+
+/* Each service has a line in several metrics; which one is asked for is in `of`. */
+typedef struct service_sampling {
+    sampling to;
+    enum { SERVICE_UP, SERVICE_BREAKER, SERVICE_PAGES, SERVICE_FAILURES } of;
+} service_sampling;
+
+static void put_service(void *arg, const render_service *s)
+{
+    const service_sampling *to = arg;
+    const uint64_t values[] = {[SERVICE_UP] = s->is_reachable,
+                               [SERVICE_BREAKER] = s->breaker != RENDER_BREAKER_CLOSED,
+                               [SERVICE_PAGES] = s->pages,
+                               [SERVICE_FAILURES] = s->failures};
+
+    put_labelled(to->to.out, to->to.name, "service", str_c(s->id), values[to->of]);
+}
+
+#define SERVICE_SAMPLE(fn, which)                                                                        \
+    static void fn(const scrape *in, const char *name, buf *out)                                         \
+    {                                                                                                    \
+        render_fleet_services(in->taps->fleet, put_service, &(service_sampling){{name, out}, which});    \
+    }
+SERVICE_SAMPLE(service_up, SERVICE_UP)
+SERVICE_SAMPLE(service_breaker, SERVICE_BREAKER)
+SERVICE_SAMPLE(service_pages, SERVICE_PAGES)
+SERVICE_SAMPLE(service_failures, SERVICE_FAILURES)
+
 /* ---- the process ---- */
 static void failed_expectations(const scrape *in, const char *name, buf *out)
 {
@@ -336,6 +461,27 @@ static const metric METRICS[] = {
     {"larder_refreshes_total", "counter", "Refreshes of projects that ended, by result.", refreshes_ended},
     {"larder_refreshes", "gauge", "Refreshes of projects now, by state.", refreshes_now},
     {"larder_watched_projects", "gauge", "Discovered projects whose folders are watched.", watched_projects},
+    {"larder_recache_queue_entries", "gauge", "Pages queued, by priority.", queue_entries},
+    {"larder_recache_in_flight", "gauge", "Pages under way.", recache_in_flight},
+    {"larder_recache_paused", "gauge", "1 while nothing new is begun.", recache_paused},
+    {"larder_recache_pages_total", "counter", "Pages made and stored, by how.", recache_pages},
+    {"larder_recache_duration_seconds", "histogram", "From the ask to the stored page.", recache_duration},
+    {"larder_recache_failed_attempts_total", "counter", "Attempts that failed.", failed_attempts},
+    {"larder_recache_dead_letters_total", "counter", "Pages given up.", dead_letters},
+    {"larder_recache_kept_good_copies_total", "counter", "Bad answers that did not replace a good copy.",
+     kept_good_copies},
+    {"larder_recache_forgotten_pages_total", "counter", "Stored pages that were forgotten, by reason.", pages_gone},
+    {"larder_recache_page_bytes", "gauge", "What the pages' files take on the disk.", page_bytes},
+    {"larder_render_tabs", "gauge", "Tabs of the healthy render services.", render_tabs},
+    {"larder_render_service_up", "gauge", "1 while the service answers.", service_up},
+    {"larder_render_service_breaker_open", "gauge", "1 while the service gets no work, or one page to try.",
+     service_breaker},
+    {"larder_render_service_pages_total", "counter", "Pages the service has given back well.", service_pages},
+    {"larder_render_service_failures_total", "counter", "Failures of the service's own.", service_failures},
+    /* what dashboards of the family ask for */
+    {"edgecomet_cd_queue_depth", "gauge", "Pages queued, by queue.", queue_depth},
+    {"edgecomet_cd_recache_requests_total", "counter", "Pages stored and pages given up, by queue.", recache_requests},
+    {"edgecomet_cd_recache_duration_seconds", "histogram", "From the ask to the stored page.", recache_duration},
     {"larder_failed_expectations_total", "counter", "Assumptions of the program that failed; a bug when not 0.",
      failed_expectations},
     {"process_cpu_seconds_total", "counter", "User and system time.", cpu},
@@ -347,6 +493,7 @@ int ops_write_metrics(const ops *o, buf *out)
     scrape in = {.taps = &o->taps};
 
     store_stats_of(o->taps.store, &in.store);
+    in.recache = recache_figures_of(o->taps.recache);
     for (size_t i = 0; i < COUNT_OF(METRICS); i++) {
         buf_printf(out, "# HELP %s %s\n# TYPE %s %s\n", METRICS[i].name, METRICS[i].help, METRICS[i].name,
                    METRICS[i].kind);
