@@ -30,10 +30,10 @@ DEPS_BUILD := gcc libc6-dev binutils pkg-config libuv1-dev liblmdb-dev libmbedtl
               libyaml-dev zlib1g-dev libdeflate-dev libxxhash-dev libutf8proc-dev uthash-dev ca-certificates
 DEPS_TEST  := libcmocka-dev clang llvm libclang-rt-14-dev python3-pytest python3-yaml python3-jsonschema nginx-light \
               chromium openssl curl $(if $(shell command -v npm),,nodejs npm)
-DEPS_BENCH := wrk nginx-light libsqlite3-dev libssl-dev linux-perf valgrind
+DEPS_BENCH := wrk nginx-light redis-server libsqlite3-dev libssl-dev linux-perf valgrind
 
-# $(call install,packages): asks dpkg, and apt only for what is missing. nginx is wanted as a program: where installing
-# it has started the system's service, that is stopped again.
+# $(call install,packages): asks dpkg, and apt only for what is missing. nginx and redis-server are wanted as programs:
+# where installing one has started the system's service, that is stopped again.
 define install
 @$(if $(filter no,$(DEPS)),exit 0;) command -v dpkg-query >/dev/null && command -v apt-get >/dev/null || exit 0; \
 missing=$$(printf '%s\n' $(1) | grep -vxF "$$(dpkg-query -W -f='$${Package} $${db:Status-Status}\n' $(1) 2>/dev/null \
@@ -41,7 +41,8 @@ missing=$$(printf '%s\n' $(1) | grep -vxF "$$(dpkg-query -W -f='$${Package} $${d
 echo "installing" $$missing; as_root=$$(test $$(id -u) = 0 || echo sudo); \
 apt="$$as_root env DEBIAN_FRONTEND=noninteractive apt-get -qq -o Dpkg::Use-Pty=0 -o DPkg::Lock::Timeout=300"; \
 $$apt update </dev/null && $$apt install -y --no-install-recommends $$missing </dev/null >/dev/null; \
-case "$$missing" in *nginx*) $$as_root systemctl disable --now nginx >/dev/null 2>&1 || true;; esac
+for service in nginx redis-server; do case "$$missing" in *$$service*) \
+$$as_root systemctl disable --now $$service >/dev/null 2>&1 || true;; esac; done
 endef
 
 # ---- compilers and flags ---------------------------------------------------------------------------------------------

@@ -12,30 +12,28 @@ import sys
 import time
 
 import offline
-from report import Report
-from rig import HERE, PROGRAMS, TOP, Case, Rig, histogram, quantile
+import projects
+import recache
+from peers import Peers
+from report import LAG, Report
+from rig import HERE, PROGRAMS, TOP, Case, Rig, histogram, seeded
 
 SOURCES, CACHE = '/api/v1/marketplace/sources', '/api/v1/cache'
 RECORDS = int(os.environ.get('RECORDS', '1000000'))
-NEVER = 16384                  # four times as many targets as answers are kept for: each must be made anew
-NGINX_TEXT_MAX = 4000          # bytes that fit a `return`
-LAG_AIM_MS = 1.024             # a bound of the histogram
 MODES = {'quick': (1, 3), 'full': (2, 5)}      # seconds a run of wrk, rounds
 
 
-class Stage:
+class Stage(Peers):
     """The servers that most scenarios ask: ours on the large store; (c) and nginx with the same answers."""
     def __init__(self, rig, data):
-        self.rig, self.data, self.report = rig, data, Report(rig)
-        self.ours = rig.larder(data)
+        super().__init__(rig, Report(rig), rig.larder(data), 'sources')
+        self.data, self.records, self.is_full = data, RECORDS, rig.rounds >= MODES['full'][1]
         self.point = ['%s/%s' % (SOURCES, source) for source in self.source_ids()]
         self.names = self.numbered_names()
         self.search = [target for target in self.names[:2000] if self.found_once(target)][:1000]
         self.market = ['%s/marketplace?limit=100&skip=%d' % (CACHE, skip) for skip in range(0, 1000, 100)]
         self.catalogue = [target + '/artifacts?limit=100' for target in self.point[:20]]
-        self.bodies = {target: self.answer(target)
-                       for target in self.point + self.search + self.market + self.catalogue}
-        self.yard = rig.yard(self.ours.key, [(target, *answer) for target, answer in self.bodies.items()])
+        self.answer_too(self.point + self.search + self.market + self.catalogue)
         self.nginx_point, self.nginx_search = rig.nginx('nginx', [self.nginx_return(self.point[0]),
                                                                   self.nginx_return(self.search[0])])
 
@@ -59,58 +57,23 @@ class Stage:
     def found_once(self, target):
         return json.loads(self.answer(target)[1])['total'] == 1
 
-    def answer(self, target):
-        """(ETag without quotes, body)"""
-        status, headers, body = self.ours.get(target)
-        assert status == 200, (target, status, body)
-        return headers['etag'].strip('"'), body
-
-    def nginx_return(self, target):
-        body = self.bodies[target][1].decode()
-        assert len(body) < NGINX_TEXT_MAX and "'" not in body and '$' not in body
-        return "location / { return 200 '%s'; }" % body
-
-    def repeated(self, targets):
-        return self.rig.requests('repeated', ['GET ' + target for target in targets])
-
-    def anew(self, targets):
-        """The same answers under names that nobody has used, over and over."""
-        return self.rig.requests('anew', ['GET %s%sagain=%d' % (t, '&' if '?' in t else '?', i) for i, t in
-                                          zip(range(NEVER), targets * (NEVER // len(targets) + 1))])
-
 
 # ---- reads -----------------------------------------------------------------------------------------
-def compare_reads(stage, title, targets, nginx, aims, more=()):
-    """The same answers from ours, where it still has them and where it must make each (for `more` targets like these),
-    and from the yardsticks. `aims`: (peer, the ratio of CPU per request that is aimed at)."""
-    repeated, anew, ours = stage.repeated(targets), stage.anew(list(more) or targets), 'larder'
-    cases = [Case(ours, stage.ours, repeated), Case('larder, made anew', stage.ours, anew),
-             Case('(c)', stage.yard, repeated)]
-    if nginx:
-        cases.append(Case('nginx', nginx, repeated))
-    figures = stage.rig.compare(cases)
-    stage.report.runs(title, figures)
-    for peer, ratio in aims:
-        for case in cases[:2]:
-            stage.report.aim('%s: CPU per request ÷ %s%s' % (title, peer, case.name[len(ours):]),
-                             figures[case.name].cpu / figures[peer].cpu, ratio)
-
-
 def one_source(stage):
-    compare_reads(stage, 'one source by id', stage.point, stage.nginx_point, [('nginx', 1.0), ('(c)', 1.3)])
+    stage.compare_reads('one source by id', stage.point, stage.nginx_point, [('nginx', 1.0), ('(c)', 1.3)])
 
 
 def exact_search(stage):
-    compare_reads(stage, 'search by exact name', stage.search, stage.nginx_search, [('nginx', 1.0), ('(c)', 1.3)],
-                  stage.names)
+    stage.compare_reads('search by exact name', stage.search, stage.nginx_search, [('nginx', 1.0), ('(c)', 1.3)],
+                        stage.names)
 
 
 def marketplace(stage):
-    compare_reads(stage, '100 of the marketplace', stage.market, None, [('(c)', 2.0)])
+    stage.compare_reads('100 of the marketplace', stage.market, None, [('(c)', 2.0)])
 
 
 def catalogue(stage):
-    compare_reads(stage, '100 of a catalogue', stage.catalogue, None, [('(c)', 2.0)])
+    stage.compare_reads('100 of a catalogue', stage.catalogue, None, [('(c)', 2.0)])
 
 
 def unchanged(stage):
@@ -164,9 +127,7 @@ def behind_nginx(stage):
 # ---- sizes and times -------------------------------------------------------------------------------
 def memory(stage):
     for name, server in (('larder', stage.ours), ('(c)', stage.yard), ('nginx', stage.nginx_point)):
-        whole, own = server.resident()
-        stage.report.fact('%s after all of the above: resident, and of that not pages of files' % name,
-                          '%.1f MB, %.1f MB' % (whole / 1e6, own / 1e6))
+        stage.report.memory(name + ' after all of the above', server)
 
 
 def substring_search(stage):
@@ -174,7 +135,7 @@ def substring_search(stage):
     if not os.path.exists(program):
         print('no %s: left out' % program)
         return
-    count = RECORDS if stage.rig.rounds >= MODES['full'][1] else min(RECORDS, 200000)
+    count = RECORDS if stage.is_full else min(RECORDS, 200000)
     done = subprocess.run(['taskset', '-c', '0', program, str(count), 'usual'], capture_output=True, text=True, check=True)
     stage.report.text('Search by a piece of the name, beside SQLite', done.stdout)
     rows = re.findall(r'^(\S+)\s+\d+\s+[\d.]+\s+[\d.]+\s+[\d.]+\s+([\d.]+)\s+(?:loop|worker)', done.stdout, re.M)
@@ -183,43 +144,24 @@ def substring_search(stage):
         stage.report.aim('search for 3 to 6 letters: the worst time ÷ FTS5 trigram', max(ratios), 1.0)
 
 
-def loop_held(stage, before):
-    after = histogram(stage.ours, 'larder_loop_lag_seconds')
-    stage.report.aim('loop held by one callback, in all of the above: p99.9 below', quantile(before, after, 0.999) * 1e3,
-                     LAG_AIM_MS, ' ms')
-
-
 READS = [one_source, exact_search, marketplace, catalogue, unchanged, pipelined, one_connection, many_connections,
          behind_nginx]
-
-
-def seeded(count, name):
-    """A data_dir with so many entries; the large one is kept for the next run."""
-    folder = os.path.join(TOP, 'build', 'bench', name)
-    if not os.path.exists(folder + '.done'):
-        subprocess.run(['rm', '-rf', folder], check=True)
-        os.makedirs(os.path.dirname(folder), exist_ok=True)
-        print('filling a store with {:,} entries'.format(count), flush=True)
-        subprocess.run([os.path.join(PROGRAMS, 'seed'), folder, str(count)], check=True)
-        with open(folder + '.done', 'w', encoding='ascii'):
-            pass
-    return folder
 
 
 def main(mode):
     if mode not in MODES or os.cpu_count() < 2:
         sys.exit('usage: bench.py quick|full, on a machine with two processors at least')
-    began, data = time.monotonic(), seeded(RECORDS, 'data-%d' % RECORDS)
+    began, data = time.monotonic(), seeded('data-%d' % RECORDS, 'seed', RECORDS)
     with Rig(os.path.join(TOP, 'build', 'bench', 'run'), *MODES[mode]) as rig:
         stage = Stage(rig, data)
-        before = histogram(stage.ours, 'larder_loop_lag_seconds')
+        before = histogram(stage.ours, LAG)
         for scenario in READS:
             scenario(stage)
-        loop_held(stage, before)
+        stage.report.loop_held('all of the above', stage.ours, before)
         memory(stage)
         for server in rig.servers:
             server.stop()
-        for scenario in offline.SCENARIOS:
+        for scenario in offline.SCENARIOS + projects.SCENARIOS + recache.SCENARIOS:
             scenario(stage)
         substring_search(stage)
         stage.report.write(os.path.join(HERE, 'RESULTS.md'))

@@ -3,6 +3,11 @@ import os
 import platform
 import re
 
+from rig import histogram, quantile
+
+LAG = 'larder_loop_lag_seconds'
+LAG_AIM_MS = 1.024             # a bound of the histogram
+
 HEAD = '''# Figures
 
 Written by `make bench` (`make bench T=quick` for a short run, `RECORDS=100000` for a smaller store). Larder and its
@@ -13,6 +18,7 @@ server's own.
 
 * **(c)** is `yard_uv.c`: libuv, llhttp, one comparison of the key, one LMDB read that gives the ready answer, nothing else.
 * **nginx** is `return 200` with the same body, one worker.
+* **Redis** is redis-server 7 with `appendonly yes`, `appendfsync always`, which takes the same URLs as pipelined `ZADD`s.
 * **made anew**: every request has a target that was not asked before, so Larder decodes records and writes JSON for each.
   Otherwise targets repeat and nothing is written meanwhile: Larder gives an answer again until what it was made of changes.
 
@@ -60,6 +66,15 @@ class Report:
     def fact(self, what, value):
         self.aims.append((what, value, '', ''))
         print('%-66s %12s' % (what, value), flush=True)
+
+    def loop_held(self, during, server, before):
+        """`before`: histogram(server, LAG) when it began."""
+        self.aim('loop held by one callback, in %s: p99.9 below' % during,
+                 quantile(before, histogram(server, LAG), 0.999) * 1e3, LAG_AIM_MS, ' ms')
+
+    def memory(self, name, server):
+        self.fact(name + ': resident, and of that not pages of files',
+                  '%.1f MB, %.1f MB' % tuple(n / 1e6 for n in server.resident()))
 
     def text(self, title, block):
         self.texts.append('## %s\n\n```\n%s\n```\n' % (title, block.rstrip()))

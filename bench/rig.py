@@ -95,10 +95,10 @@ class Server:
     def peak(self):
         return self._status('VmHWM')
 
-    def ask(self, method, target, body=None):
+    def ask(self, method, target, body=None, headers=()):
         """(status, headers, body) of one request on a connection of its own."""
         sent = b'' if body is None else json.dumps(body).encode()
-        lines = ['%s %s HTTP/1.1' % (method, target), 'Host: localhost', 'Connection: close']
+        lines = ['%s %s HTTP/1.1' % (method, target), 'Host: localhost', 'Connection: close', *headers]
         if self.key:
             lines.append('Authorization: Bearer ' + self.key)
         if sent:
@@ -144,42 +144,55 @@ class Rig:
         return os.path.join(self.folder, name)
 
     # ---- servers -------------------------------------------------------------------------------
-    def start(self, name, command, port, key='', folder='', stdin=None):
+    def start(self, name, command, port, key='', folder='', stdin=None, processor=SERVER_CPU):
         with open(self.path(name + '.out'), 'wb') as out, open(self.path(name + '.err'), 'wb') as err:
-            process = subprocess.Popen(['taskset', '-c', SERVER_CPU, *command], stdin=stdin or subprocess.DEVNULL,
+            process = subprocess.Popen(['taskset', '-c', processor, *command], stdin=stdin or subprocess.DEVNULL,
                                        stdout=out, stderr=err, env=environment())
         server = Server(name, process, port, key, folder)
         self.servers.append(server)
         return server
 
-    def larder_command(self, port, data, **options):
+    def larder_command(self, port, data, file='', **options):
         options = dict({'access.sources': 'required', 'http.max_connections': '20000'}, **options)
         command = [LARDER, 'serve', '--set', 'listen=["127.0.0.1:%d"]' % port, '--set', 'data_dir=' + data]
+        if file:
+            command += ['-c', file]
         for name, value in options.items():
             command += ['--set', '%s=%s' % (name, value)]
         return command
 
-    def larder(self, data, name='larder', **options):
-        """Ours on this data_dir, with a key that is not limited, ready to search."""
+    def larder(self, data, name='larder', file='', **options):
+        """Ours on this data_dir, with a key that is not limited, ready to search. `options`: as --set has them; `file`: of
+        a configuration file."""
         made = subprocess.run([LARDER, 'key', 'new', '--label', 'bench', '--scope', 'admin', '--rate', 'unlimited',
                                '--set', 'data_dir=' + data], capture_output=True, text=True, check=True,
                               env=environment())
         port = free_port()
-        server = self.start(name, self.larder_command(port, data, **options), port, made.stdout.split()[-1], data)
+        server = self.start(name, self.larder_command(port, data, file, **options), port, made.stdout.split()[-1], data)
         until(lambda: answers(port))
         server.get('/api/v1/cache/search?query=ready')
         return server
 
-    def yard(self, key, records):
+    def yard(self, key, records, name='yard'):
         """The least server, answering `records`: [(target, ETag without quotes, body)]."""
-        folder, file, port = self.path('yard'), self.path('yard.records'), free_port()
+        folder, file, port = self.path(name), self.path(name + '.records'), free_port()
         os.makedirs(folder)
         with open(file, 'wb') as f:
             for target, etag, body in records:
                 f.write(b'%d %d %s%s' % (len(target), len(body), etag.encode(), target.encode()) + body)
         with open(file, 'rb') as f:
-            server = self.start('yard', [os.path.join(PROGRAMS, 'yard_uv'), str(port), folder, key], port, key,
+            server = self.start(name, [os.path.join(PROGRAMS, 'yard_uv'), str(port), folder, key], port, key,
                                 stdin=f)
+        until(lambda: answers(port))
+        return server
+
+    def redis(self):
+        """As durable as ours: nothing is answered before it is on the disk."""
+        folder, port = self.path('redis'), free_port()
+        os.makedirs(folder)
+        server = self.start('redis', ['redis-server', '--port', str(port), '--bind', '127.0.0.1', '--save', '',
+                                      '--appendonly', 'yes', '--appendfsync', 'always',
+                                      '--auto-aof-rewrite-percentage', '0', '--dir', folder], port)
         until(lambda: answers(port))
         return server
 
@@ -228,6 +241,19 @@ class Rig:
             for case in cases:
                 runs[case.name].append(self.load(case, **how))
         return {name: medians(of) for name, of in runs.items()}
+
+
+def seeded(name, program, *args):
+    """A data_dir that `program` has filled; it is kept for the next run."""
+    folder = os.path.join(TOP, 'build', 'bench', name)
+    if not os.path.exists(folder + '.done'):
+        shutil.rmtree(folder, ignore_errors=True)
+        os.makedirs(os.path.dirname(folder), exist_ok=True)
+        print('filling', name, flush=True)
+        subprocess.run([os.path.join(PROGRAMS, program), folder, *map(str, args)], check=True)
+        with open(folder + '.done', 'w', encoding='ascii'):
+            pass
+    return folder
 
 
 def medians(runs):
