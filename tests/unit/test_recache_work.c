@@ -506,6 +506,33 @@ static void test_a_disk_that_takes_no_page_loses_no_entry(void **state)
     world_end(&w);
 }
 
+/* The n-th allocation fails, for each n, in what is queued and in what is rendered: told, or made up for later. */
+static void test_memory_that_runs_out_loses_no_entry(void **state)
+{
+    unsigned queued = 0, rounds = 0;
+    bool was_hit = true;
+
+    (void)state;
+    world_begin(&w, 1);
+    for (long nth = 0; was_hit && nth < 400; nth++, rounds++) {
+        char url[64];
+        snprintf(url, sizeof(url), "https://www.1.example/%ld", nth);
+        mem_fail_at(nth);
+        const int r = world_enqueue(&w, 1, url, 1, RECACHE_HIGH);
+        world_turn(&w, SECONDS(1));
+        was_hit = mem_failed();
+        mem_fail_at(-1);
+        assert_true(r == 1 || r == -ENOMEM);
+        queued += r == 1;
+        if (!world_drain(&w, MINUTES(2)))
+            fail_msg("the entry is not rendered after allocation %ld failed", nth);
+    }
+    assert_true(rounds > 10 && rounds < 400);
+    assert_int_equal(recache_figures_of(w.recache).rendered, queued);
+    assert_int_equal(world_dead(&w, 1), 0);
+    world_end(&w);
+}
+
 /* ---- lists ---- */
 static void test_pages_are_listed_by_filter_and_summed_up(void **state)
 {
@@ -575,6 +602,7 @@ int main(void)
         cmocka_unit_test(test_pages_are_forgotten_when_they_are_gone),
         cmocka_unit_test(test_the_pages_asked_for_least_recently_make_room),
         cmocka_unit_test(test_a_disk_that_takes_no_page_loses_no_entry),
+        cmocka_unit_test(test_memory_that_runs_out_loses_no_entry),
         cmocka_unit_test(test_pages_are_listed_by_filter_and_summed_up),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);

@@ -74,18 +74,6 @@ static void append_work(job *j)
 }
 
 /* ---- workers: compressing ---- */
-static void *z_alloc(void *unused, unsigned n, unsigned size)
-{
-    (void)unused;
-    return mem_alloc((size_t)n * size);
-}
-
-static void z_free(void *unused, void *p)
-{
-    (void)unused;
-    mem_free(p);
-}
-
 typedef struct packer {
     z_stream z;
     sha sum;
@@ -133,8 +121,8 @@ static int pack_raw(page_file *f, packer *p)
 
 static int pack_all(page_file *f, packer *p)
 {
-    p->z.zalloc = z_alloc;
-    p->z.zfree = z_free;
+    p->z.zalloc = mem_zlib_alloc;
+    p->z.zfree = mem_zlib_free;
     if (deflateInit2(&p->z, LEVEL, Z_DEFLATED, MAX_WBITS + 16, 8, Z_DEFAULT_STRATEGY) != Z_OK)
         return -ENOMEM;
     int r = f->has_raw ? pack_raw(f, p) : 0;

@@ -92,18 +92,16 @@ int recache_configure(recache *r, const recache_options *o)
 /* ---- beginning work ---- */
 static void on_pump(timer *t);
 
-static void pump_in(recache *r, int64_t delay)
+/* False: not running, or no memory, and then the tick comes by. */
+static bool pump_in(recache *r, int64_t delay)
 {
-    if (r->started && !r->stopping)
-        (void)loop_timer_set(r->config->o.loop, &r->pump, delay, on_pump); /* without memory the tick comes by */
+    return r->started && !r->stopping && loop_timer_set(r->config->o.loop, &r->pump, delay, on_pump) == 0;
 }
 
 void recache_pump(recache *r)
 {
-    if (!r->pump_soon) {
-        r->pump_soon = true;
-        pump_in(r, 0);
-    }
+    if (!r->pump_soon)
+        r->pump_soon = pump_in(r, 0);
 }
 
 void recache_hold(recache *r)
@@ -123,11 +121,10 @@ static pumped begin_one(recache *r)
     if (r->in_flight >= o->max_in_flight || (!may_render && !may_fetch))
         return PUMPED_FULL;
     int err = rota_pick(r, may_render, may_fetch, &p);
-    if (err == -ENOENT)
-        return PUMPED_NOTHING_DUE;
-    if (err == 0)
-        err = work_begin(r, &p);
-    if (err < 0 && err != -ENOENT)
+    if (err < 0)
+        return err == -ENOENT ? PUMPED_NOTHING_DUE : PUMPED_TROUBLE;
+    err = work_begin(r, &p);
+    if (err < 0) /* it is in no window any more */
         rota_wake(r, p.site->id);
     return err == 0 ? PUMPED_ONE : err == -EBUSY ? PUMPED_FULL : PUMPED_TROUBLE;
 }
@@ -142,20 +139,20 @@ static void on_pump(timer *t)
     if (r->paused || r->stopping)
         return;
     if (held > 0) {
-        pump_in(r, held);
+        (void)pump_in(r, held);
         return;
     }
     for (unsigned n = 0; n < PUMP_SLICE && p == PUMPED_ONE; n++)
         p = begin_one(r);
     if (p == PUMPED_TROUBLE) {
         recache_hold(r);
-        pump_in(r, HOLD_MS);
+        (void)pump_in(r, HOLD_MS);
     } else if (p == PUMPED_ONE) {
         recache_pump(r);
     } else if (p == PUMPED_NOTHING_DUE) {
         const int64_t delay = rota_delay(r);
         if (delay < r->config->o.tick_ms)
-            pump_in(r, delay);
+            (void)pump_in(r, delay);
     }
 }
 

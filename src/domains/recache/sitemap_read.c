@@ -263,18 +263,6 @@ int64_t sitemap_due(const sitemap_url *u, int64_t now)
 }
 
 /* ---- unpacking ---- */
-static void *z_alloc(void *unused, unsigned n, unsigned size)
-{
-    (void)unused;
-    return mem_alloc((size_t)n * size);
-}
-
-static void z_free(void *unused, void *p)
-{
-    (void)unused;
-    mem_free(p);
-}
-
 static int inflate_all(z_stream *z, buf *out)
 {
     for (;;) {
@@ -296,7 +284,7 @@ static int inflate_all(z_stream *z, buf *out)
 
 int sitemap_unpack(str bytes, buf *out)
 {
-    z_stream z = {.zalloc = z_alloc, .zfree = z_free};
+    z_stream z = {.zalloc = mem_zlib_alloc, .zfree = mem_zlib_free};
 
     out->max = SITEMAP_BYTES_MAX;
     if (!str_starts(bytes, STR("\x1f\x8b"))) {

@@ -339,8 +339,9 @@ static void work_link(recache *r, work *w, const pick *p)
 
 int work_begin(recache *r, const pick *p)
 {
-    work *w = work_find(r, p->site->id, p->slot.hash, p->slot.dimension) ? NULL : mem_new(work);
-    int err = -ENOENT;
+    const bool is_under_way = work_find(r, p->site->id, p->slot.hash, p->slot.dimension) != NULL;
+    work *w = is_under_way ? NULL : mem_new(work);
+    int err = is_under_way ? -ENOENT : -ENOMEM;
 
     if (w) {
         arena_init(&w->arena, 0);
