@@ -216,7 +216,7 @@ fuzz-run: $(FUZZ_BIN)
 	@$(SAME_ADDRESSES) tests/run-fuzz $(FUZZ_TIME) $(FUZZ_BIN)
 
 # What is worth the sanitizers' time in the whole program: everything that takes in foreign bytes, and the main job.
-SMOKE  := http smuggling json slow_clients sources scan_github search keys drain
+SMOKE  := http smuggling json slow_clients sources scan_github search keys drain recache_api recache_pages
 PYTEST := $(PYTHON) -B -m pytest -q -p no:cacheprovider
 
 blackbox: deps-test tests/node_modules/.up-to-date $(PROGRAM) ## the whole program over its sockets; T=test_http.py picks

@@ -80,6 +80,16 @@ int recache_host_missing(call *c, int status, int64_t id)
     return reply_error(c, status, "host_id %lld not found", (long long)id);
 }
 
+/* Reading and checking: 0, a negative errno, or ANSWERED: then the call may be gone, as one that was deferred is (its
+ * body was long) once it has its reply. */
+enum { ANSWERED = 1 };
+#define refuse(c, ...) ((void)reply_error(c, 400, __VA_ARGS__), (int)ANSWERED)
+
+static int end(int r)
+{
+    return r == ANSWERED ? 0 : r;
+}
+
 /* ---- bodies ---- */
 /* What bodies of the family may say: all of it, wherever it counts. */
 typedef struct asked {
@@ -92,7 +102,7 @@ typedef struct asked {
 
 static int is_no(call *c, const char *name, const char *expected)
 {
-    return reply_error(c, 400, "invalid json: %s: %s was expected", name, expected);
+    return refuse(c, "invalid json: %s: %s was expected", name, expected);
 }
 
 static int take_integer(call *c, const char *name, const json_value *v, int64_t *ret)
@@ -118,10 +128,10 @@ static int take_texts(call *c, const char *name, const json_value *v, strs *ret)
 
     if (!texts)
         return json_is(v, JSON_ARRAY) ? -ENOMEM : is_no(c, name, "an array of strings");
-    for (size_t i = 0; i < n && !c->replied; i++) {
+    for (size_t i = 0; i < n; i++) {
         const json_value *one = json_at(v, i);
         const int r = json_is(one, JSON_NULL) ? 0 : take_text(c, name, one, &texts[i]);
-        if (r < 0)
+        if (r != 0)
             return r;
     }
     *ret = (strs){texts, n};
@@ -135,9 +145,9 @@ static int take_integers(call *c, const char *name, const json_value *v, const i
 
     if (!numbers)
         return json_is(v, JSON_ARRAY) ? -ENOMEM : is_no(c, name, "an array of integers");
-    for (size_t i = 0; i < n && !c->replied; i++) {
+    for (size_t i = 0; i < n; i++) {
         const int r = take_integer(c, name, json_at(v, i), &numbers[i]);
-        if (r < 0)
+        if (r != 0)
             return r;
     }
     *ret = numbers;
@@ -163,7 +173,7 @@ static int take_member(call *c, str key, const json_value *v, asked *ret)
     return 0; /* others are none of ours */
 }
 
-/* null says nothing, wherever it stands. 0 also after a reply. */
+/* null says nothing, wherever it stands. */
 static int read_asked(call *c, asked *ret)
 {
     const json_value *v;
@@ -173,28 +183,28 @@ static int read_asked(call *c, asked *ret)
 
     *ret = (asked){0};
     if (!json_is(c->body_json, JSON_OBJECT) && !json_is(c->body_json, JSON_NULL))
-        return reply_error(c, 400, "invalid json: an object was expected");
-    while (r == 0 && !c->replied && (it = json_next(c->body_json, it, &key, &v)))
+        return refuse(c, "invalid json: an object was expected");
+    while (r == 0 && (it = json_next(c->body_json, it, &key, &v)))
         r = json_is(v, JSON_NULL) ? 0 : take_member(c, key, v, ret);
     return r;
 }
 
-/* ---- checks that several endpoints share: 0 also after a reply ---- */
+/* ---- checks that several endpoints share ---- */
 static int check_urls(call *c, const asked *in, size_t most)
 {
     if (in->host_id == 0)
-        return reply_error(c, 400, "host_id is required");
+        return refuse(c, "host_id is required");
     if (in->urls.n == 0)
-        return reply_error(c, 400, "urls array cannot be empty");
+        return refuse(c, "urls array cannot be empty");
     if (in->urls.n > most)
-        return reply_error(c, 400, "urls array cannot exceed %zu entries", most);
+        return refuse(c, "urls array cannot exceed %zu entries", most);
     return 0;
 }
 
 static int check_priority(call *c, str text, recache_priority *ret)
 {
     if (recache_priority_parse(text, ret) < 0 || *ret == RECACHE_AUTO)
-        return reply_error(c, 400, "priority must be 'high' or 'normal'");
+        return refuse(c, "priority must be 'high' or 'normal'");
     return 0;
 }
 
@@ -212,12 +222,12 @@ static int check_host(call *c, const asked *in, recache_task *t)
     uint16_t *dimensions = arena_array(c->arena, uint16_t, in->n_dimension_ids + 1);
 
     if (!h)
-        return recache_host_missing(c, 400, in->host_id);
+        return refuse(c, "host_id %lld not found", (long long)in->host_id);
     if (!dimensions)
         return -ENOMEM;
     for (size_t i = 0; i < in->n_dimension_ids; i++) {
         if (!is_kept(h, in->dimension_ids[i]))
-            return reply_error(c, 400, "dimension_id %lld not configured for host '" STR_FMT "'",
+            return refuse(c, "dimension_id %lld not configured for host '" STR_FMT "'",
                                (long long)in->dimension_ids[i], STR_ARG(h->domains.v[0]));
         dimensions[i] = (uint16_t)in->dimension_ids[i];
     }
@@ -301,14 +311,14 @@ static int post_recache(call *c)
     asked in;
     int r = w ? read_asked(c, &in) : -ENOMEM;
 
-    if (r == 0 && !c->replied)
+    if (r == 0)
         r = check_urls(c, &in, RECACHE_URLS_MAX);
-    if (r == 0 && !c->replied)
+    if (r == 0)
         r = check_priority(c, in.priority, &w->task.priority);
-    if (r == 0 && !c->replied)
+    if (r == 0)
         r = check_host(c, &in, &w->task);
-    if (r < 0 || c->replied)
-        return r;
+    if (r != 0)
+        return end(r);
     w->task.urls = in.urls;
     return begin(w, recache_enqueue);
 }
@@ -330,12 +340,12 @@ static int post_invalidate(call *c)
     asked in;
     int r = w ? read_asked(c, &in) : -ENOMEM;
 
-    if (r == 0 && !c->replied)
+    if (r == 0)
         r = check_urls(c, &in, SIZE_MAX);
-    if (r == 0 && !c->replied)
+    if (r == 0)
         r = check_host(c, &in, &w->task);
-    if (r < 0 || c->replied)
-        return r;
+    if (r != 0)
+        return end(r);
     w->task.urls = in.urls;
     return begin(w, recache_invalidate);
 }
@@ -355,11 +365,11 @@ static int post_invalidate_all(call *c)
     asked in;
     int r = w ? read_asked(c, &in) : -ENOMEM;
 
-    if (r == 0 && !c->replied && in.host_id == 0)
-        r = reply_error(c, 400, "host_id is required");
-    if (r == 0 && !c->replied)
+    if (r == 0 && in.host_id == 0)
+        r = refuse(c, "host_id is required");
+    if (r == 0)
         r = check_host(c, &in, &w->task);
-    return r < 0 || c->replied ? r : begin(w, recache_invalidate_all);
+    return r != 0 ? end(r) : begin(w, recache_invalidate_all);
 }
 
 /* ---- one address ---- */
@@ -369,9 +379,9 @@ static int check_url(call *c, const asked *in, recache_task *t)
     str *url = arena_new(c->arena, str);
 
     if (in->host_id == 0)
-        return reply_error(c, 400, "host_id is required");
+        return refuse(c, "host_id is required");
     if (in->url.n == 0)
-        return reply_error(c, 400, "url is required");
+        return refuse(c, "url is required");
     if (!url)
         return -ENOMEM;
     *url = in->url;
@@ -394,14 +404,14 @@ static int post_hit(call *c)
     asked in;
     int r = w ? read_asked(c, &in) : -ENOMEM;
 
-    if (r == 0 && !c->replied)
+    if (r == 0)
         r = check_url(c, &in, &w->task);
-    if (r < 0 || c->replied)
-        return r;
+    if (r != 0)
+        return end(r);
     in.dimension_ids = &in.dimension_id; /* none given: bypass, which is 0 */
     in.n_dimension_ids = 1;
     r = check_host(c, &in, &w->task);
-    return r < 0 || c->replied ? r : begin(w, recache_hit);
+    return r != 0 ? end(r) : begin(w, recache_hit);
 }
 
 /* ---- sitemaps ---- */
@@ -427,8 +437,8 @@ static int check_sitemap_url(call *c, const recache_task *t)
     if (r == -ENOMEM)
         return r;
     if (r < 0)
-        return reply_error(c, 400, "url: " STR_FMT, STR_ARG(why));
-    return recache_host_has_domain(h, u.host) ? 0 : reply_error(c, 400, "url: its host is not the host's domain");
+        return refuse(c, "url: " STR_FMT, STR_ARG(why));
+    return recache_host_has_domain(h, u.host) ? 0 : refuse(c, "url: its host is not the host's domain");
 }
 
 static int post_sitemap(call *c)
@@ -437,16 +447,16 @@ static int post_sitemap(call *c)
     asked in;
     int r = w ? read_asked(c, &in) : -ENOMEM;
 
-    if (r == 0 && !c->replied)
+    if (r == 0)
         r = check_url(c, &in, &w->task);
-    if (r == 0 && !c->replied)
+    if (r == 0)
         r = check_priority(c, in.priority.n ? in.priority : STR("normal"), &w->task.priority);
-    if (r == 0 && !c->replied)
+    if (r == 0)
         r = check_host(c, &in, &w->task);
-    if (r == 0 && !c->replied)
+    if (r == 0)
         r = check_sitemap_url(c, &w->task);
-    if (r < 0 || c->replied)
-        return r;
+    if (r != 0)
+        return end(r);
     w->task.on_done = on_sitemap;
     return begin(w, recache_sitemap);
 }
@@ -465,14 +475,14 @@ static int post_dead_retry(call *c)
     asked in;
     int r = w ? read_asked(c, &in) : -ENOMEM;
 
-    if (r == 0 && !c->replied && in.host_id == 0)
-        r = reply_error(c, 400, "host_id is required");
-    if (r == 0 && !c->replied)
+    if (r == 0 && in.host_id == 0)
+        r = refuse(c, "host_id is required");
+    if (r == 0)
         r = check_priority(c, in.priority.n ? in.priority : STR("normal"), &w->task.priority);
-    if (r == 0 && !c->replied)
+    if (r == 0)
         r = check_host(c, &in, &w->task);
-    if (r < 0 || c->replied)
-        return r;
+    if (r != 0)
+        return end(r);
     w->task.urls = in.urls;
     return begin(w, recache_dead_retry);
 }

@@ -74,9 +74,8 @@ static int then_page(call *c)
     if (!j->plain)
         reply_header(c, STR("Content-Encoding"), STR("gzip"));
     reply_header(c, STR("Vary"), STR("Accept-Encoding"));
-    const int r = reply_bytes(c, (int)j->page.status_code, type_of(&j->page), buf_view(&j->body), etag, true);
-    buf_done(&j->body);
-    return r;
+    SCOPED(buf_done) buf body = j->body; /* the call, and with it the job, is gone once it has its reply */
+    return reply_bytes(c, (int)j->page.status_code, type_of(&j->page), buf_view(&body), etag, true);
 }
 
 /* nginx sends the file, as a 200: the path only has to be told. */
