@@ -121,6 +121,51 @@ static void without_quota_versions_stay_and_the_refresh_goes_on_when_it_is_back(
     depot_close(&d);
 }
 
+static void after_a_short_failure_github_is_asked_again_within_seconds(void **state)
+{
+    (void)state;
+    depot d;
+    depot_open(&d);
+    stock(&d, "tools", "1.2.0");
+    d.github.is_dead = true;
+    report_many(&d, 3);
+    depot_live(&d, SECONDS(3));
+    assert_int_equal(standing(&d, STANDS_ERROR), 3);
+    d.github.is_dead = false;
+    depot_live(&d, SECONDS(30)); /* 5 s, 10 s */
+    assert_int_equal(standing(&d, STANDS_ERROR), 0);
+    assert_artifacts(&d, "p00", "pdf 1.0.0 1.2.0 outdated;");
+    depot_close(&d);
+}
+
+/* What was learnt a moment before is no answer for who asked for a newer one, and was told that it comes. */
+static void what_the_quota_held_up_is_asked_when_it_is_back_however_soon(void **state)
+{
+    (void)state;
+    depot d;
+    wish w;
+    depot_open(&d);
+    fake_repo *r = stock(&d, "tools", "1.2.0");
+    report_many(&d, 3);
+    depot_live(&d, MINUTES(1));
+    fake_put(r, "skills/pdf/SKILL.md", SKILL("2.0.0"));
+    fake_commit(r);
+    d.github.quota = 0;
+    d.github.quota_reset = d.clock.wall_ms + MINUTES(2);
+    wish_begin(&w, &d, NULL, true);
+    assert_int_equal(wish_wait(&w, &d), 0);
+    assert_int_equal(w.task.projects_refreshed, 0);
+    wish_end(&w);
+    depot_live(&d, MINUTES(1));
+    d.github.quota = 1000;
+    depot_live(&d, MINUTES(3));
+    for (unsigned i = 0; i < 3; i++) {
+        const char id[] = {'p', '0', (char)('0' + i), '\0'};
+        assert_artifacts(&d, id, "pdf 1.0.0 2.0.0 outdated;");
+    }
+    depot_close(&d);
+}
+
 /* ---- the disk ---- */
 static const char *const IDS[] = {"L3NyL29uZQ", "L3NyL3R3bw"}; /* /sr/one, /sr/two */
 
@@ -389,6 +434,8 @@ int main(void)
         cmocka_unit_test(a_dead_github_costs_few_requests_and_all_recovers_by_itself),
         cmocka_unit_test(a_client_hears_why_a_refresh_failed),
         cmocka_unit_test(without_quota_versions_stay_and_the_refresh_goes_on_when_it_is_back),
+        cmocka_unit_test(after_a_short_failure_github_is_asked_again_within_seconds),
+        cmocka_unit_test(what_the_quota_held_up_is_asked_when_it_is_back_however_soon),
         cmocka_unit_test(projects_are_discovered_and_forgotten_with_their_folders),
         cmocka_unit_test(a_root_that_is_gone_forgets_nothing),
         cmocka_unit_test(a_project_that_cannot_be_read_is_tried_less_and_less_often),

@@ -53,6 +53,16 @@ static int64_t retry_at(upstream *u, const upstream_memo *m)
     return loop_now_wall_ms(u->loop) + m->retry - loop_now_mono_ms(u->loop);
 }
 
+/* Who wanted a newer answer got none: what is remembered is too old for those who come next as well. */
+static void memo_doubt(upstream *u, str name)
+{
+    bool is_its;
+    upstream_memo *m = memo_of(u, name, &is_its);
+
+    if (is_its)
+        m->answered = INT64_MIN;
+}
+
 static void memo_set(question *q)
 {
     upstream *u = q->owner;
@@ -60,6 +70,8 @@ static void memo_set(question *q)
     upstream_memo *m = memo_of(u, q->name, &is_its);
     const unsigned failures = is_its ? m->failures : 0;
 
+    if (q->outcome == UPSTREAM_LIMITED)
+        memo_doubt(u, q->name);
     if (q->outcome == UPSTREAM_CANCELLED || q->outcome == UPSTREAM_LIMITED ||
         (q->skips_commit && q->outcome == UPSTREAM_TOLD))
         return;
@@ -419,8 +431,11 @@ static bool answer_from_memo(upstream *u, upstream_wait *w, bool *ret_is_new)
     const upstream_memo *m = memo_of(u, w->name, &is_its);
     const bool is_new = is_its && m->answered >= w->since;
 
+    /* A failure is no answer that stays good: the patient wait for its time, not longer. */
+    const bool is_good = is_its && m->failures > 0 && w->patient ? mono < m->retry : is_new;
+
     *ret_is_new = is_new && m->outcome == UPSTREAM_TOLD;
-    if (is_its && m->outcome != UPSTREAM_TOLD && (is_new || (w->patient && m->failures > 0 && mono < m->retry))) {
+    if (is_good && m->outcome != UPSTREAM_TOLD) {
         w->outcome = m->outcome;
         w->why = str_c(m->why);
         w->retry_at = m->outcome == UPSTREAM_FAILED ? retry_at(u, m) : 0;
@@ -428,6 +443,7 @@ static bool answer_from_memo(upstream *u, upstream_wait *w, bool *ret_is_new)
     }
     github_fingerprint(u->github, STR_NULL, as);
     if (wall < u->quota_at && strcmp(as, u->quota_of) == 0 && !*ret_is_new) {
+        memo_doubt(u, w->name);
         w->outcome = UPSTREAM_LIMITED;
         w->retry_at = u->quota_at;
         return true;
