@@ -60,8 +60,8 @@ typedef struct command {
 } command;
 static const command COMMANDS[] = {
     {NULL, "serve", SHOWS_OPTIONS, command_serve, "", "serve until SIGTERM"},
-    {"key", "new", MAKES_KEY, command_key_new, " --label L [--scope S]... [--rate unlimited]",
-     "make a key; it is shown once, as the last word"},
+    {"key", "new", MAKES_KEY, command_key_new, " --label L [--scope S]... [--rate RATE]",
+     "make a key; it is shown once, as the last word. RATE: unlimited, or PER_MINUTE[/PER_HOUR[/AT_ONCE]]"},
     {"key", "list", 0, command_key_list, "", "list the keys, without their secrets"},
     {"key", "revoke", TAKES_OPERAND, command_key_revoke, " ID", "revoke a key; a running server refuses it at once"},
     {NULL, "status", 0, command_status, "",
@@ -194,11 +194,21 @@ static int take_scope(cli *c, const char *value)
     return 0;
 }
 
+/* "200", "200/5000", "200/5000/20": a minute, an hour, at once; what is left out is as configured. */
 static int take_rate(cli *c, const char *value)
 {
-    c->unlimited = strcmp(value, "unlimited") == 0;
-    return c->unlimited || strcmp(value, "default") == 0 ? 0
-                                                         : wrong_usage("--rate is unlimited or default, not %s", value);
+    int64_t *const limits[] = {&c->limits.per_minute, &c->limits.per_hour, &c->limits.concurrent};
+    const bool unlimited = strcmp(value, "unlimited") == 0;
+    str rest = str_c(value), part;
+
+    for (size_t i = 0; i < COUNT_OF(limits); i++)
+        *limits[i] = unlimited ? -1 : 0;
+    if (unlimited || strcmp(value, "default") == 0)
+        return 0;
+    for (size_t i = 0; str_cut(&rest, '/', &part); i++)
+        if (i == COUNT_OF(limits) || str_to_i64(part, limits[i]) < 0 || *limits[i] < 1)
+            return wrong_usage("--rate is unlimited, default, or PER_MINUTE[/PER_HOUR[/AT_ONCE]], not %s", value);
+    return 0;
 }
 
 static const struct {

@@ -16,7 +16,7 @@ typedef struct cli {
     config_sources from;
     const char *sets[CLI_SETS_MAX];
     const char *label;
-    bool unlimited;
+    access_key limits; /* its per_minute, per_hour, concurrent: 0 as configured, -1 none */
     access_scope scopes[CLI_SCOPES_MAX];
     size_t n_scopes;
     const char *operand; /* of revoke, backup */

@@ -10,9 +10,9 @@
 #include "progress.h"
 
 static keyspace *const KEYSPACES[] = {
-    &access_keys_ks, &sources_ks,         &entries_ks,       &validators_ks,    &projects_ks,
-    &artifacts_ks,   &project_changes_ks, &refresh_state_ks, &upstream_ks,      &recache_queue_ks,
-    &recache_dead_ks, &recache_pages_ks,  &recache_facts_ks, &progress_ks,
+    &access_keys_ks,  &sources_ks,         &entries_ks,       &validators_ks, &projects_ks,
+    &artifacts_ks,    &project_changes_ks, &refresh_state_ks, &upstream_ks,   &recache_queue_ks,
+    &recache_dead_ks, &recache_pages_ks,   &recache_facts_ks, &progress_ks,
 };
 
 int app_open_store(const config *c, loop *l, bool read_only, arena *a, store **ret_store, str *why)
@@ -55,9 +55,9 @@ static void key_from_cli(const cli *c, str scopes[SCOPE_COUNT + CLI_SCOPES_MAX],
     for (unsigned s = 0; c->n_scopes == 0 && s < SCOPE_COUNT; s++)
         if (s != SCOPE_ADMIN)
             scopes[n++] = str_c(access_scope_name((access_scope)s));
-    *k = (access_key){.label = str_c(c->label), .scopes = {scopes, n}};
-    if (c->unlimited)
-        k->per_minute = k->per_hour = k->concurrent = -1;
+    *k = c->limits;
+    k->label = str_c(c->label);
+    k->scopes = (strs){scopes, n};
 }
 
 /* A key that nobody could read is taken back. */
@@ -100,7 +100,10 @@ static void print_key(void *arg, const access_key *k)
 
     (void)arg;
     rfc3339_format(k->created_at, at);
-    printf("%-12.*s  %s  %-9s  " STR_FMT "%*s  ", STR_ARG(k->id), at, k->per_minute < 0 ? "unlimited" : "limited",
+    printf("%-12.*s  %s  %-9s  " STR_FMT "%*s  ", STR_ARG(k->id), at,
+           k->per_minute < 0   ? "unlimited"
+           : k->per_minute > 0 ? "own rate"
+                               : "limited",
            STR_ARG(k->label), width < 20 ? (int)(20 - width) : 0, "");
     for (size_t i = 0; i < k->scopes.n; i++)
         printf("%s" STR_FMT, i ? "," : "", STR_ARG(k->scopes.v[i]));

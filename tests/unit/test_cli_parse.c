@@ -117,9 +117,14 @@ static void a_key_has_label_scopes_and_rate(void **state)
     assert_string_equal(s.c.label, "a label");
     assert_int_equal(s.c.n_scopes, 2);
     assert_int_equal(s.c.scopes[1], SCOPE_SOURCES_READ);
-    assert_true(s.c.unlimited);
+    assert_int_equal(s.c.limits.per_minute, -1);
+    assert_int_equal(s.c.limits.concurrent, -1);
     parse(&s, "key new --label x --rate unlimited --rate default");
-    assert_false(s.c.unlimited);
+    assert_int_equal(s.c.limits.per_minute, 0);
+    parse(&s, "key new --label x --rate 200/5000");
+    assert_int_equal(s.c.limits.per_minute, 200);
+    assert_int_equal(s.c.limits.per_hour, 5000);
+    assert_int_equal(s.c.limits.concurrent, 0);
     assert_int_equal(s.c.n_scopes, 0);
 }
 
@@ -155,6 +160,8 @@ static void wrong_usage_is_2_and_one_line_that_names_the_word(void **state)
                  {"key new --label \xff", "--label"},
                  {"key new --label x --scope nonsense", "nonsense"},
                  {"key new --label x --rate sometimes", "sometimes"},
+                 {"key new --label x --rate 0", "0"},
+                 {"key new --label x --rate 1/2/3/4", "1/2/3/4"},
                  {"frob\nb\x1b[2J", "frob?b?[2J"}};
     said s;
     (void)state;
