@@ -298,6 +298,7 @@ static void malformed_lines_are_refused(void **state)
         ROW("DEL in a value", GET "X: a\x7f\r\n\r\n", "400"),
         ROW("no host", "GET / HTTP/1.1\r\n\r\n", "400"),
         ROW("bad host", "GET / HTTP/1.1\r\nHost: a/b\r\n\r\n", "400"),
+        ROW("bad port", "GET / HTTP/1.1\r\nHost: a:xx\r\n\r\n", "400"),
         ROW("host with a user", "GET / HTTP/1.1\r\nHost: u@a\r\n\r\n", "400"),
         ROW("two hosts in one", "GET / HTTP/1.1\r\nHost: a, b\r\n\r\n", "400"),
         ROW("bad host beside an absolute target", "GET http://a/ HTTP/1.1\r\nHost: a b\r\n\r\n", "400"),

@@ -36,6 +36,10 @@ static int check_host(str host, const char **ret_why)
         if (HOST[(uint8_t)*p] != 'y')
             return refuse(ret_why, 400, "Host is malformed");
     }
+    const ptrdiff_t colon = host.n && host.p[host.n - 1] != ']' ? str_rchr(host, ':') : -1;
+    for (size_t i = (size_t)(colon + 1); colon >= 0 && i < host.n; i++)
+        if (host.p[i] < '0' || host.p[i] > '9')
+            return refuse(ret_why, 400, "Host has a malformed port");
     return 0;
 }
 
