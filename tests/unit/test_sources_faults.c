@@ -161,6 +161,28 @@ static void links_are_not_followed_and_the_result_names_them(void **state)
     }
 }
 
+static void a_root_that_is_not_there_is_told_of(void **state)
+{
+    (void)state;
+    shop w;
+    shop_open(&w);
+    (void)stock(&w, "acme", "tools");
+    assert_int_equal(shop_create(&w, CREATE_ACME), 0);
+    assert_int_equal(shop_change(&w, ACME, "{\"root_hint\":\"nowhere\"}"), 0);
+    errand e;
+    errand_rescan(&e, &w, ACME);
+    e.waits = true;
+    assert_int_equal(errand_wait(&e), 0);
+    peer_run_until(w.loop, e.ended > 0);
+    assert_str(e.result.status, "success");
+    assert_int_equal(e.result.artifacts_found, 0);
+    assert_string_equal(e.error, "root_hint: there is no folder nowhere in the repository");
+    e.waits = false;
+    errand_end(&e);
+    shop_settle(&w);
+    shop_close(&w);
+}
+
 /* ---- a stop ---- */
 static void however_many_a_stop_cut_off_all_are_taken_up_again(void **state)
 {
@@ -456,6 +478,7 @@ int main(void)
         cmocka_unit_test(a_github_that_never_stops_refusing_is_asked_ever_less),
         cmocka_unit_test(an_archive_that_is_cut_off_is_begun_anew_twice_at_most),
         cmocka_unit_test(links_are_not_followed_and_the_result_names_them),
+        cmocka_unit_test(a_root_that_is_not_there_is_told_of),
         cmocka_unit_test(however_many_a_stop_cut_off_all_are_taken_up_again),
         cmocka_unit_test(no_memory_while_a_source_is_made_and_scanned_is_survived),
         cmocka_unit_test(no_memory_while_a_source_is_scanned_again_is_survived),

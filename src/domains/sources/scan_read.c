@@ -319,8 +319,22 @@ static void note_links(scan *sc)
                                          STR_ARG(buf_view(&names)), n > LINKS_NAMED ? ", ..." : ""));
 }
 
+/* A folder that is mistyped, or gone, is no failure: but who looks for its artifacts is told. */
+static void note_root(scan *sc)
+{
+    const str root = sc->src.root_hint;
+
+    for (size_t i = 0; i < sc->n_files; i++)
+        if (repo_path_is_below(sc->files[i].path, root))
+            return;
+    if (root.n > 0)
+        scan_note_error(sc, arena_printf(&sc->arena, "root_hint: there is no folder " STR_FMT " in the repository",
+                                         STR_ARG(utf8_head(root, 200))));
+}
+
 static void note_skipped(scan *sc)
 {
+    note_root(sc);
     for (unsigned f = REPO_PATH_OK + 1; f < REPO_PATH_FAULT_COUNT; f++) {
         const uint64_t n = archive_skipped(sc->reader, (repo_path_fault)f);
         if (n > 0)
