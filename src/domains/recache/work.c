@@ -273,22 +273,27 @@ static int read_entry(recache *r, work *w, const pick *p)
     return err;
 }
 
-/* Why it may not even be asked for; null: it may. */
-static str refusal(work *w)
+/* 0 with *ret_why null: it may be asked for; else why it may not. -ENOMEM. */
+static int refusal(work *w, str *ret_why)
 {
     const strs nothing = {NULL, 0};
     recache_url u;
     str why;
 
+    const int r = recache_url_parse(&w->arena, w->e.url, nothing, &u, &why);
+    if (r == -ENOMEM)
+        return r;
     if (!w->dimension)
-        return STR("dimension_not_configured");
-    if (w->dimension->action == RECACHE_BLOCK)
-        return STR("dimension_blocked");
-    if (recache_url_parse(&w->arena, w->e.url, nothing, &u, &why) < 0)
-        return STR("invalid_url");
-    if (!str_starts(u.text, STR("http://")) && !str_starts(u.text, STR("https://")))
-        return STR("scheme_not_supported");
-    return recache_host_has_domain(w->host, u.host) ? STR_NULL : STR("host_not_allowed");
+        *ret_why = STR("dimension_not_configured");
+    else if (w->dimension->action == RECACHE_BLOCK)
+        *ret_why = STR("dimension_blocked");
+    else if (r < 0)
+        *ret_why = STR("invalid_url");
+    else if (!str_starts(u.text, STR("http://")) && !str_starts(u.text, STR("https://")))
+        *ret_why = STR("scheme_not_supported");
+    else
+        *ret_why = recache_host_has_domain(w->host, u.host) ? STR_NULL : STR("host_not_allowed");
+    return 0;
 }
 
 static int ask(recache *r, work *w)
@@ -355,13 +360,15 @@ int work_begin(recache *r, const pick *p)
         return err == -ENOENT ? 0 : err;
     }
     work_link(r, w, p);
-    const str why = refusal(w);
-    if (why.p) {
+    str why = STR_NULL;
+    err = refusal(w, &why);
+    if (err == 0 && why.p) {
         w->verdict = (verdict){VERDICT_DEAD, why};
         acknowledge(w);
         return 0;
     }
-    err = ask(r, w);
+    if (err == 0)
+        err = ask(r, w);
     if (err < 0) {
         p->site->used -= p->charged;
         work_free(w);
