@@ -95,7 +95,7 @@ static store_op *next_op(store *s)
  * after him don't. */
 static uint64_t writes_in_a_row(const store *s)
 {
-    return clk_mono_ms(clk_real()) - s->company_at > LONE_MS ? LONE_WRITES : BATCH_WRITES;
+    return clk_mono_ms(clk_real()) - s->company_at > LONE_MS ? LONE_WRITES : STORE_STEP_WRITES;
 }
 
 static bool may_go_on(store *s, const store_op *op)
