@@ -243,7 +243,8 @@ void projects_report(projects *p, project_task *t);
 void projects_forget(projects *p, project_task *t);     /* with its artifacts */
 void projects_invalidate(projects *p, project_task *t); /* id null: all. Marks stale, deletes nothing */
 
-/* POST /refresh: waits for the run. `id` null: all projects. on_done exactly once, later. */
+/* POST /refresh: waits for the run. `id` null: all projects, those included that are below the roots now. on_done runs
+ * exactly once, later. */
 typedef struct refresh_task refresh_task;
 struct refresh_task {
     arena *arena;
@@ -262,6 +263,7 @@ struct refresh_task {
     struct projects *owner;
     int64_t begun;
     bool is_cancelled;
+    uint64_t seeks; /* which discovery must have ended first; 0: not known yet */
 };
 void projects_refresh(projects *p, refresh_task *t);
 void projects_refresh_cancel(refresh_task *t); /* the client has left; the run goes on; on_done still runs */

@@ -198,6 +198,32 @@ static void projects_are_discovered_and_forgotten_with_their_folders(void **stat
     depot_close(&d);
 }
 
+static void who_refreshes_all_refreshes_what_is_there_now(void **state)
+{
+    (void)state;
+    depot d;
+    depot_open(&d);
+    disk_put(disk_add("/sr/one"), "own", NULL, "0.1.0", NULL);
+    assert_int_equal(depot_refresh(&d, NULL, true), 1);
+    disk_put(disk_add("/sr/two"), "own", NULL, "0.1.0", NULL);
+    wish first, second; /* while a discovery is under way, which may not see what came since */
+    wish_begin(&first, &d, NULL, true);
+    wish_begin(&second, &d, NULL, true);
+    assert_int_equal(wish_wait(&first, &d), 0);
+    assert_int_equal(wish_wait(&second, &d), 0);
+    assert_int_equal(first.task.projects_refreshed, 2);
+    assert_int_equal(second.task.projects_refreshed, 2);
+    wish_end(&first);
+    wish_end(&second);
+    assert_true(depot_has(&d, IDS[1]));
+    wish_begin(&first, &d, NULL, true);
+    projects_refresh_cancel(&first.task);
+    assert_int_equal(wish_wait(&first, &d), -ECANCELED);
+    wish_end(&first);
+    depot_settle(&d);
+    depot_close(&d);
+}
+
 static void a_root_that_is_gone_forgets_nothing(void **state)
 {
     (void)state;
@@ -437,6 +463,7 @@ int main(void)
         cmocka_unit_test(after_a_short_failure_github_is_asked_again_within_seconds),
         cmocka_unit_test(what_the_quota_held_up_is_asked_when_it_is_back_however_soon),
         cmocka_unit_test(projects_are_discovered_and_forgotten_with_their_folders),
+        cmocka_unit_test(who_refreshes_all_refreshes_what_is_there_now),
         cmocka_unit_test(a_root_that_is_gone_forgets_nothing),
         cmocka_unit_test(a_project_that_cannot_be_read_is_tried_less_and_less_often),
         cmocka_unit_test(what_was_missed_is_refreshed_once_and_spread_out),

@@ -249,6 +249,7 @@ static void end(discovery *d)
     arena_done(&d->arena);
     mem_free(d);
     again_in(p, p->discovers_again ? 0 : p->o.refresh_interval_ms);
+    refresh_seekers_go_on(p);
     projects_wake(p);
     projects_check_stopped(p);
 }
@@ -327,9 +328,13 @@ static void on_discover(timer *t)
     projects *p = CONTAINER_OF(t, projects, discover);
 
     p->discovers_again = false;
+    p->discoveries++;
     p->discovery = discovery_new(p);
-    if (!p->discovery)
-        again_in(p, MINUTES(1));
+    if (p->discovery)
+        return;
+    again_in(p, MINUTES(1));
+    refresh_seekers_go_on(p); /* with what is known */
+    projects_wake(p);
 }
 
 void discovery_start(projects *p)

@@ -237,6 +237,14 @@ static void look_at(projects *p, refresh_task *t)
         list_push(r ? &r->tasks : &p->waiting, &t->link);
 }
 
+/* All projects are those that are there now: the roots are walked first, from now on. */
+static void seek(projects *p, refresh_task *t)
+{
+    t->seeks = p->discoveries + 1;
+    list_push(&p->seeking, &t->link);
+    discovery_start(p);
+}
+
 static void look_at_asked(projects *p)
 {
     list *l;
@@ -247,8 +255,21 @@ static void look_at_asked(projects *p)
             task_end(t, -ECANCELED);
         else if (t->id.p)
             look_at(p, t);
+        else if (p->o.n_roots > 0 && t->seeks == 0)
+            seek(p, t);
         else
             run_join(p, t);
+    }
+}
+
+void refresh_seekers_go_on(projects *p)
+{
+    for (list *l = p->seeking.next, *next; l != &p->seeking; l = next) {
+        next = l->next;
+        if (CONTAINER_OF(l, refresh_task, link)->seeks > p->discoveries)
+            continue; /* that one had begun before */
+        list_remove(l);
+        list_push(&p->asked, l);
     }
 }
 
@@ -505,6 +526,7 @@ void projects_refresh(projects *p, refresh_task *t)
     t->projects_refreshed = 0;
     t->changes_detected = false;
     t->errors = (strs){0};
+    t->seeks = 0;
     t->begun = loop_now_mono_ms(p->o.loop);
     list_push(&p->asked, &t->link);
     post_pump(p);
@@ -536,6 +558,7 @@ void schedule_stop(projects *p)
 void schedule_stopped(projects *p)
 {
     cancel_tasks(&p->asked);
+    cancel_tasks(&p->seeking);
     cancel_tasks(&p->waiting);
     for (unsigned force = 0; force < 2; force++)
         if (p->all[force].is_on)

@@ -143,6 +143,7 @@ int projects_new(const projects_options *o, projects **ret_projects)
     }
     list_init(&p->refreshes);
     list_init(&p->asked);
+    list_init(&p->seeking);
     list_init(&p->waiting);
     list_init(&p->dues);
     list_init(&p->watches);

@@ -57,7 +57,8 @@ struct projects {
     upstream upstream;
     list refreshes; /* refresh.link: under way, `running` of them */
     unsigned running;
-    list asked, waiting; /* refresh_task.link: not looked at yet; for want of room */
+    /* refresh_task.link: not looked at yet; until the roots have been walked; for want of room */
+    list asked, seeking, waiting;
     all_run all[2];      /* by their force */
     post pump;
     bool pump_is_posted;
@@ -72,7 +73,8 @@ struct projects {
     /* discovery.c */
     struct discovery *discovery; /* under way, or NULL */
     timer discover;
-    bool discovers_again; /* the roots are others now */
+    bool discovers_again;  /* the roots are others now, or somebody waits for what they hold */
+    uint64_t discoveries; /* begun */
     bool has_discovered;  /* since the start */
 
     list watches; /* watch.c */
@@ -93,6 +95,7 @@ void projects_check_stopped(projects *p);
 
 /* ---- discovery.c ---- */
 void discovery_start(projects *p); /* soon, and then each interval */
+void refresh_seekers_go_on(projects *p); /* schedule.c: a discovery has ended */
 /* Ids of discovered projects: the path's base64url; of a longer one its hash's. -ENOMEM */
 int discovered_id(arena *a, str path, str *ret_id);
 
