@@ -115,7 +115,7 @@ static void on_alarm(uv_timer_t *alarm)
 static void arm(loop *l)
 {
     int64_t due = timers_next(&l->timers);
-    if (due == l->armed_for)
+    if (due == l->armed_for && (l->real_time || due == NOT_ARMED)) /* a fake clock jumps: the alarm can't follow it */
         return;
     l->armed_for = due;
     if (due == NOT_ARMED) {
