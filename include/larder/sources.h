@@ -234,7 +234,8 @@ typedef struct sources_options {
 } sources_options;
 int sources_new(const sources_options *o, sources **ret_sources);
 /* Takes over rescan_interval_ms, concurrency, max_entries and max_archive_bytes; limits are for archives
- * asked for from now on, the interval for scans that end from now on. */
+ * asked for from now on, the interval for scans that end from now on. Scans that wait for quota ask again: GitHub's
+ * token may have changed too. */
 void sources_configure(sources *s, const sources_options *o);
 int sources_start(sources *s); /* from the next turn on unfinished scans are taken up, and sources rescanned. -ENOMEM */
 /* cancels scans; they are taken up at the next start */

@@ -134,6 +134,28 @@ static void an_archive_that_is_cut_off_is_begun_anew_twice_at_most(void **state)
     }
 }
 
+static void another_configuration_ends_the_wait_for_quota(void **state)
+{
+    (void)state;
+    shop w;
+    shop_open(&w);
+    stock(&w, "acme", "tools");
+    w.github.fail_kind = ASK_COMMIT;
+    w.github.fail_times = 2;
+    w.github.fail_result = GITHUB_RATE_LIMITED;
+    w.github.retry_after = MINUTES(20);
+    assert_int_equal(shop_create(&w, CREATE_ACME), 0);
+    assert_int_equal(sources_stats_of(w.sources)->waiting, 1);
+    sources_configure(w.sources, &w.options); /* no other token: it waits on */
+    shop_pass(&w, 1);
+    assert_int_equal(sources_stats_of(w.sources)->waiting, 1);
+    sources_configure(w.sources, &w.options);
+    shop_pass(&w, 1);
+    assert_int_equal(sources_stats_of(w.sources)->waiting, 0);
+    assert_status(&w, ACME, "success");
+    shop_close(&w);
+}
+
 /* ---- links ---- */
 static void links_are_not_followed_and_the_result_names_them(void **state)
 {
@@ -477,6 +499,7 @@ int main(void)
         cmocka_unit_test(many_scans_share_what_is_left_and_all_come_to_an_end),
         cmocka_unit_test(a_github_that_never_stops_refusing_is_asked_ever_less),
         cmocka_unit_test(an_archive_that_is_cut_off_is_begun_anew_twice_at_most),
+        cmocka_unit_test(another_configuration_ends_the_wait_for_quota),
         cmocka_unit_test(links_are_not_followed_and_the_result_names_them),
         cmocka_unit_test(a_root_that_is_not_there_is_told_of),
         cmocka_unit_test(however_many_a_stop_cut_off_all_are_taken_up_again),

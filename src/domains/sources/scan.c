@@ -234,6 +234,16 @@ static void on_wait_over(timer *t)
     scan_pump(sc->owner);
 }
 
+void scans_wait_no_longer(sources *s)
+{
+    for (list *l = s->active.next, *next; l != &s->active; l = next) {
+        scan *sc = CONTAINER_OF(l, scan, link);
+        next = l->next;
+        if (sc->state == SCAN_WAIT && timer_is_set(&sc->wait)) /* it was set, so there is room for it */
+            (void)loop_timer_set(s->o.loop, &sc->wait, 0, on_wait_over);
+    }
+}
+
 static void on_wait_noted(store_op *op, int status)
 {
     scan *sc = CONTAINER_OF(op, scan, op);

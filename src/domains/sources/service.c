@@ -42,6 +42,7 @@ void sources_configure(sources *s, const sources_options *o)
     s->o.concurrency = o->concurrency;
     s->o.max_entries = o->max_entries;
     s->o.max_archive_bytes = o->max_archive_bytes;
+    scans_wait_no_longer(s);
     scan_pump(s);
 }
 

@@ -136,6 +136,7 @@ void scan_begin(scan *sc);   /* a queued one */
 void scan_checked(scan *sc, bool go_on); /* the task's answer: read on, or end without a trace */
 void scan_cancel(scan *sc);  /* it ends later, and writes nothing */
 void scan_pump(sources *s);  /* begins queued scans while there is room */
+void scans_wait_no_longer(sources *s); /* for GitHub's quota: there may be another token */
 
 /* Steps of a scan, in scan.c, scan_fetch.c, scan_write.c. After those marked so it may be gone. */
 void scan_move(scan *sc, unsigned state);
