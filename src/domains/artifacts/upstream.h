@@ -111,12 +111,4 @@ void upstream_cancel_all(upstream *u); /* all who wait hear it, later */
 /* A few seconds, twice as many each time, less a random part; at most `cap`. */
 int64_t upstream_backoff(unsigned failures, int64_t cap);
 
-/* Forgets the places that nobody asked about for a month. An op of the store. */
-typedef struct upstream_sweep {
-    store_op op;
-    int64_t before;  /* asked_at, wall ms */
-    upstream_key at; /* where the next step goes on */
-} upstream_sweep;
-int upstream_sweep_apply(store_txn *t, store_op *op);
-
 #endif

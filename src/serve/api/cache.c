@@ -63,7 +63,7 @@ SCHEMA_STRUCT(marketplace_list, MARKETPLACE_LIST_FIELDS);
 SCHEMA(marketplace_list, MARKETPLACE_LIST_FIELDS, "A page of the marketplace");
 
 #define REFRESH_JOB_FIELDS(X, S) \
-    X(S, bool, is_running,    REQUIRED, 0, 0, NONE, "the scheduler runs") \
+    X(S, bool, is_running,    REQUIRED, 0, 0, NONE, "the scheduler runs: not while the store takes no writes") \
     X(S, time, next_run_time, NULLABLE, 0, 0, NONE, "when the next project or source is due") \
     X(S, time, last_run_time, NULLABLE, 0, 0, NONE, "when the last run over projects ended, or the last scan")
 SCHEMA_STRUCT(refresh_job, REFRESH_JOB_FIELDS);
@@ -185,7 +185,7 @@ static int read_figures(const api *app, cache_status *ret_status)
             .oldest_entry = earlier(totals.oldest_entry, times.oldest_entry),
             .newest_entry = later(totals.newest_entry, times.newest_entry),
             .last_refresh = later(totals.last_fetched, times.last_sync),
-            .refresh_job_status = {.is_running = true,
+            .refresh_job_status = {.is_running = store_is_writable(app->store),
                                    .next_run_time = earlier(totals.next_refresh, times.next_scan),
                                    .last_run_time = later(totals.last_run, times.last_sync)},
             .refreshing = (int64_t)(refreshes->refreshing + refreshes->queued),
