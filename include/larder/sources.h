@@ -281,9 +281,10 @@ SCHEMA_STRUCT(source_update, SOURCE_UPDATE_FIELDS);
 
 /* A change asked for by a client. The struct, its arena and what it points to are the caller's until on_done,
  * which runs exactly once, later. Status: 0; -EEXIST, -ENOENT, -EBUSY (a scan is running); -EINVAL with `why`
- * (what the client sent does not fit), -EDESTADDRREQ (the URL is no repository's); of a change whose manual_map
- * GitHub was to be asked about, with why: -EREMOTEIO (it could not be asked), -EAGAIN (its quota is used up, until
- * retry_at); -ENOSPC, -EIO, -ENOMEM, -ECANCELED (shutting down). */
+ * (what the client sent does not fit: a manual_map's folders, or the ref or repository they are looked for in, are not
+ * there), -EDESTADDRREQ (the URL is no repository's); of a change whose manual_map GitHub was to be asked about, with
+ * why: -EREMOTEIO (it could not be asked), -EAGAIN (its quota is used up, until retry_at); -ENOSPC, -EIO, -ENOMEM,
+ * -ECANCELED (shutting down). */
 typedef struct source_task source_task;
 struct source_task {
     /* in */

@@ -226,6 +226,33 @@ def test_with_no_quota_left_a_manual_map_is_asked_for_again_later(larder, own_gi
     assert one.source(source['id'])['manual_map'] is None
 
 
+def test_a_manual_map_for_a_ref_that_is_not_there_is_refused(server, repo, source):
+    path, sent = '%s/%s' % (SOURCES, source['id']), {'ref': 'no-such', 'manual_map': {'skills': 'skill'}}
+    reply = server.patch(path, sent)
+    assert reply.status == 422 and "ref 'no-such' not found" in reply.detail, reply.body
+    assert server.source(source['id']) == source
+    assert server.delete(path).status == 204
+    reply = server.post(SOURCES, dict(sent, repo_url=repo.url))
+    assert reply.status == 422 and "ref 'no-such' not found" in reply.detail, reply.body
+    assert server.get(path).status == 404
+
+
+# What a client hears of a manual_map that GitHub was to be asked about, fault by fault.
+@pytest.mark.parametrize('part, kind, status', [
+    ('/commits/', 404, 422), ('/commits/', 422, 422), ('/commits/', 409, 422), ('/commits/', 401, 500),
+    ('/commits/', 403, 500), ('/commits/', 451, 500), ('/commits/', 500, 500), ('/commits/', 'garbage', 500),
+    ('/commits/', 'close', 500), ('/commits/', 429, 503), ('/git/trees/', 404, 500), ('/git/trees/', 502, 500),
+    ('/git/trees/', 'half', 500)])
+def test_a_manual_map_that_github_cannot_confirm_changes_nothing(larder, github, repo, part, kind, status):
+    one = larder()
+    source = one.create(repo)
+    github.fault(repo.full_name + part, kind, times=1 << 20)
+    reply = one.patch('%s/%s' % (SOURCES, source['id']), {'manual_map': {'skills': 'skill'}})
+    assert reply.status == status, reply.body
+    is_for_people(reply.detail)
+    assert one.source(source['id']) == source
+
+
 def test_quota_that_runs_out_in_mid_scan(larder, own_github):
     one = larder(standin=own_github)
     own_github.limit(2, reset_in=5)

@@ -481,6 +481,72 @@ static void a_map_is_accepted_where_nobody_can_tell(void **state)
     shop_close(&w);
 }
 
+/* What GitHub says for certain is the client's mistake; of what it could not say nobody knows whose. */
+static void a_map_for_what_is_not_there_is_refused_and_changes_nothing(void **state)
+{
+    static const struct {
+        const char *body;
+        int fail_kind;
+        github_result with;
+        int status;
+        const char *why;
+    } rows[] = {
+        {"{\"ref\":\"gone\",\"manual_map\":{\"docs\":\"agent\"}}", ASK_NONE, GITHUB_OK, -EINVAL,
+         "GitHub: ref 'gone' not found in acme/tools"},
+        {"{\"manual_map\":{\"docs\":\"agent\"}}", ASK_COMMIT, GITHUB_FAILED, -EREMOTEIO, "GitHub does not want to"},
+        {"{\"manual_map\":{\"docs\":\"agent\"}}", ASK_COMMIT, GITHUB_UNAUTHORIZED, -EREMOTEIO,
+         "GitHub does not want to"},
+        {"{\"manual_map\":{\"docs\":\"agent\"}}", ASK_TREE, GITHUB_FAILED, -EREMOTEIO, "GitHub does not want to"},
+        {"{\"manual_map\":{\"docs\":\"agent\"}}", ASK_TREE, GITHUB_NOT_FOUND, -EREMOTEIO,
+         "GitHub: the commit's tree is not there"},
+    };
+    (void)state;
+    shop w;
+    arena a;
+    errand e;
+    shop_open(&w);
+    arena_init(&a, 0);
+    fake_repo *r = stock(&w, "acme", "tools");
+    assert_int_equal(shop_create(&w, CREATE_ACME), 0);
+    for (size_t i = 0; i < COUNT_OF(rows); i++) {
+        w.github.fail_kind = rows[i].fail_kind;
+        w.github.fail_times = 1;
+        w.github.fail_result = rows[i].with;
+        errand_change(&e, &w, ACME, rows[i].body);
+        assert_int_equal(errand_wait(&e), rows[i].status);
+        assert_true(str_eq(e.task.why, str_c(rows[i].why)));
+        errand_end(&e);
+        shop_settle(&w);
+        source s = shop_source(&w, &a, ACME);
+        assert_str(s.ref, "main");
+        assert_int_equal(s.manual_map.n, 0);
+        assert_str(s.scan_status, "success");
+        assert_int_equal(w.sources->scans, 0);
+    }
+    r->is_private = true; /* and is not seen any more: then its ref is not to blame */
+    errand_change(&e, &w, ACME, "{\"ref\":\"main\",\"manual_map\":{\"docs\":\"agent\"}}");
+    assert_int_equal(errand_wait(&e), -EINVAL);
+    assert_str(e.task.why, "GitHub: repository not found, or not visible without a token that may read it");
+    errand_end(&e);
+    assert_int_equal(shop_remove(&w, ACME), 0);
+
+    /* A new source is not made; without a map it would be, and say so (test_sources_scan.c). */
+    errand_create(&e, &w, CREATE_MAPPED);
+    assert_int_equal(errand_wait(&e), -EINVAL);
+    errand_end(&e);
+    r->is_private = false;
+    errand_create(&e, &w, "{\"repo_url\":\"https://github.com/acme/tools\",\"ref\":\"gone\","
+                          "\"manual_map\":{\"docs\":\"agent\"}}");
+    assert_int_equal(errand_wait(&e), -EINVAL);
+    assert_str(e.task.why, "GitHub: ref 'gone' not found in acme/tools");
+    errand_end(&e);
+    assert_false(shop_has(&w, ACME));
+    shop_settle(&w);
+    assert_int_equal(w.sources->scans, 0);
+    arena_done(&a);
+    shop_close(&w);
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
@@ -494,6 +560,7 @@ int main(void)
         cmocka_unit_test(a_source_that_is_scanning_is_not_scanned_again),
         cmocka_unit_test(a_map_is_held_against_the_tree_while_a_scan_goes_on),
         cmocka_unit_test(a_map_is_accepted_where_nobody_can_tell),
+        cmocka_unit_test(a_map_for_what_is_not_there_is_refused_and_changes_nothing),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }

@@ -318,7 +318,10 @@ bool scan_answered(scan *sc, github_op *op)
     default:
         break;
     }
-    scan_fail(sc, op->why.p ? op->why : STR("GitHub could not be asked"));
+    if (op->status == 409) /* the repository is empty */
+        scan_fail_for_good(sc, op->why);
+    else
+        scan_fail(sc, op->why.p ? op->why : STR("GitHub could not be asked"));
     return false;
 }
 
@@ -358,7 +361,7 @@ static void on_repository(github_op *op)
     if (!scan_answered(sc, op))
         return;
     if (op->result != GITHUB_OK)
-        scan_fail(sc, STR("GitHub: repository not found, or not visible without a token that may read it"));
+        scan_fail_for_good(sc, STR("GitHub: repository not found, or not visible without a token that may read it"));
     else if (repository_copy(&sc->arena, &op->repository, &sc->repository) < 0)
         scan_fail(sc, STR("out of memory"));
     else
@@ -390,12 +393,11 @@ static void no_commit(scan *sc)
 {
     if (falls_back(sc))
         ask_commit(sc);
-    else if (!sc->src.ref_given && !sc->repository.owner.p)
+    else if (!sc->repository.owner.p) /* perhaps it is the repository that is not there */
         ask_repository(sc);
     else
-        scan_fail(sc, arena_printf(&sc->arena, "GitHub: ref '" STR_FMT "' not found in " STR_FMT "/" STR_FMT,
-                                   STR_ARG(sc->ref),
-                                   STR_ARG(sc->src.owner), STR_ARG(sc->src.repo_name)));
+        scan_fail_for_good(sc, arena_printf(&sc->arena, "GitHub: ref '" STR_FMT "' not found in " STR_FMT "/" STR_FMT,
+                                            STR_ARG(sc->ref), STR_ARG(sc->src.owner), STR_ARG(sc->src.repo_name)));
 }
 
 static int keep_commit(scan *sc, const github_op *op)

@@ -92,13 +92,15 @@ static void on_check_failed(store_op *op, int status)
     if (scan_ended_by_cancel(sc))
         return;
     sc->check = NULL;
+    task->scan = NULL;
     task->retry_at = sc->waiting_until;
-    task->on_checked(task, task->retry_at ? -EAGAIN : -EREMOTEIO, sc->why);
+    task->on_checked(task, task->retry_at ? -EAGAIN : sc->check_status, sc->why);
     scan_end(sc, NULL);
 }
 
-void scan_fail(scan *sc, str why)
+static void fail(scan *sc, str why, int check_status)
 {
+    sc->check_status = check_status;
     if (sc->state != SCAN_WRITE)
         scan_move(sc, SCAN_WRITE);
     sc->why = arena_dup(&sc->arena, why);
@@ -109,6 +111,16 @@ void scan_fail(scan *sc, str why)
     if (sc->check)
         sc->op = (store_op){.apply = nothing_apply, .done = on_check_failed, .flags = STORE_FREES};
     submit(sc);
+}
+
+void scan_fail(scan *sc, str why)
+{
+    fail(sc, why, -EREMOTEIO);
+}
+
+void scan_fail_for_good(scan *sc, str why)
+{
+    fail(sc, why, -EINVAL);
 }
 
 /* ---- success ---- */

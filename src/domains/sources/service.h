@@ -75,6 +75,7 @@ typedef struct scan {
     unsigned waits;        /* in a row */
     bool cancelled, is_running; /* is_running: counts against the concurrency */
     source_task *check;    /* create or change waits to hear whether its manual_map fits the tree */
+    int check_status;      /* what it hears when the scan fails before it knows */
     list waiters;          /* scan_waiter.link */
     github_op github, tree; /* the tree's is kept: `files` points into it */
     bool asks;             /* one of them is under way */
@@ -150,6 +151,7 @@ bool scan_answered(scan *sc, github_op *op);
 void scan_fetch_archive(scan *sc);
 void scan_write(scan *sc);
 void scan_fail(scan *sc, str why);
+void scan_fail_for_good(scan *sc, str why); /* GitHub says that what was asked for is not there */
 
 #define README_BYTES 262144 /* of a README that are looked at */
 /* Made valid UTF-8, and cut at 50,000 characters with a mark that says so. -ENOMEM. */

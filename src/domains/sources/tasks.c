@@ -148,21 +148,20 @@ static void on_created(store_op *op, int status)
     sources_task_end(t, status, STR_NULL);
 }
 
-/* Where GitHub could not be asked nobody can tell: the source is made, and its scan will say what is wrong, or wait. */
+/* t->scan is the scan that looked, and waits to hear what to do; NULL: it failed, and ends itself. Where GitHub could
+ * not be asked nobody can tell: the source is made, and its scan will say what is wrong, or wait. */
 static void on_create_checked(source_task *t, int status, str why)
 {
     scan *sc = t->scan;
 
-    if (status == 0) {
+    if (status == 0 || status == -EREMOTEIO || status == -EAGAIN) {
         submit(t, task_create_apply, on_created, 0);
-    } else if (status == -EREMOTEIO || status == -EAGAIN) {
-        t->scan = NULL; /* it ends itself */
-        submit(t, task_create_apply, on_created, 0);
-    } else {
-        t->scan = NULL;
-        sources_task_end(t, status, why);
-        scan_checked(sc, false);
+        return;
     }
+    t->scan = NULL;
+    sources_task_end(t, status, why);
+    if (sc)
+        scan_checked(sc, false);
 }
 
 static bool is_known(sources *s, str id)
@@ -266,7 +265,7 @@ static void on_change_checked(source_task *t, int status, str why)
         fetch_then_write(t);
     else
         sources_task_end(t, status, why);
-    if (status != -EREMOTEIO && status != -EAGAIN) /* then the scan ends itself */
+    if (sc)
         scan_checked(sc, false);
 }
 
