@@ -490,7 +490,7 @@ static void a_map_for_what_is_not_there_is_refused_and_changes_nothing(void **st
         github_result with;
         int status;
         const char *why;
-    } rows[] = {
+    } cases[] = {
         {"{\"ref\":\"gone\",\"manual_map\":{\"docs\":\"agent\"}}", ASK_NONE, GITHUB_OK, -EINVAL,
          "GitHub: ref 'gone' not found in acme/tools"},
         {"{\"manual_map\":{\"docs\":\"agent\"}}", ASK_COMMIT, GITHUB_FAILED, -EREMOTEIO, "GitHub does not want to"},
@@ -508,13 +508,13 @@ static void a_map_for_what_is_not_there_is_refused_and_changes_nothing(void **st
     arena_init(&a, 0);
     fake_repo *r = stock(&w, "acme", "tools");
     assert_int_equal(shop_create(&w, CREATE_ACME), 0);
-    for (size_t i = 0; i < COUNT_OF(rows); i++) {
-        w.github.fail_kind = rows[i].fail_kind;
+    for (size_t i = 0; i < COUNT_OF(cases); i++) {
+        w.github.fail_kind = cases[i].fail_kind;
         w.github.fail_times = 1;
-        w.github.fail_result = rows[i].with;
-        errand_change(&e, &w, ACME, rows[i].body);
-        assert_int_equal(errand_wait(&e), rows[i].status);
-        assert_true(str_eq(e.task.why, str_c(rows[i].why)));
+        w.github.fail_result = cases[i].with;
+        errand_change(&e, &w, ACME, cases[i].body);
+        assert_int_equal(errand_wait(&e), cases[i].status);
+        assert_true(str_eq(e.task.why, str_c(cases[i].why)));
         errand_end(&e);
         shop_settle(&w);
         source s = shop_source(&w, &a, ACME);
