@@ -97,6 +97,12 @@ int access_admit(access_control *a, const http_request *req, store_view *v, acce
                  access_grant *ret_grant);
 /* by mode: SOURCES_* and METRICS may be, PUBLIC is */
 bool access_is_open(const access_control *a, access_scope need);
+/* Open because of `auto`: only this machine can ask. Its browsers can, too, and the pages in them: one whose own name
+ * was made to mean 127.0.0.1 (DNS rebinding) is of the same site as the server then, for a browser. But it asks by that
+ * name, so who has no key must ask by one that no page can have: access_names_here. */
+bool access_is_open_here(const access_control *a, access_scope need);
+/* The Host is an address, localhost, *.localhost, or not given, which no browser does; on a Unix socket, anything. */
+bool access_names_here(const http_request *req);
 /* Counts the request against the client that access_admit found: 0, or -EDQUOT with why, maximum and
  * retry_after_s (such a request is not counted), or -ENOMEM. After a 0, access_leave once (again does no
  * harm). */

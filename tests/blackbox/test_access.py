@@ -150,10 +150,43 @@ def test_a_page_of_another_site_changes_nothing_where_no_key_is_needed(server, g
 
 
 def test_pages_of_this_site_and_whoever_has_a_key_may_change_things(server, github):
-    host = 'Larder.test:80'
+    host = 'Larder.localhost:80'
     with server.wire() as wire:
         body = json.dumps({'repo_url': github.add(repos.skills_repo()).url}).encode()
         headers = {'Host': host, 'Origin': 'http://' + host.lower(), 'Content-Type': 'application/json'}
         assert wire.send(request('POST', SOURCES, headers, body)).reply().status == 201
     repo = github.add(repos.skills_repo())
     assert server.post(SOURCES, {'repo_url': repo.url}, headers={'Origin': 'https://elsewhere.example'}).status == 201
+
+
+@pytest.mark.parametrize('host', ['evil.test', 'evil.test:8080', '127.0.0.1.evil.test', 'localhost.evil.test', 'xlocalhost',
+                                  'evil.test:127', '1.2.3.x', 'a]'])
+def test_a_name_that_a_page_could_have_is_not_answered_where_no_key_is_needed(server, host):
+    """A page may let its own name mean 127.0.0.1; then all it asks is of its own site for the browser."""
+    headers = {'Host': host, 'Origin': 'http://' + host, 'Content-Type': 'application/json'}
+    for method, path in (('GET', SOURCES), ('HEAD', SOURCES), ('POST', SOURCES), ('GET', '/metrics')):
+        reply = server.request(method, path, headers=headers, key=None, body=b'{}' if method == 'POST' else None)
+        assert reply.status == 403
+        assert method == 'HEAD' or (host in reply.detail and 'localhost' in reply.detail and 'key' in reply.detail)
+    assert server.get(SOURCES, headers=headers).status == 200          # with a key
+    assert server.get('/healthz', headers=headers, key=None).status == 200
+
+
+@pytest.mark.parametrize('host', ['localhost', 'LOCALHOST:80', 'larder.localhost', '127.0.0.1', '127.0.0.1:8080', '[::1]',
+                                  '[::1]:8080', '192.0.2.7:1', '2130706433', ''])
+def test_this_machine_s_own_names_are_answered(server, host):
+    assert server.get(SOURCES, headers={'Host': host}, key=None).status == 200
+
+
+def test_names_are_free_where_a_page_cannot_come_or_the_configuration_says_so(larder, tmp_path):
+    one = larder({'listen': ['unix:%s' % (tmp_path / 's'), '127.0.0.1:0'], 'access.metrics': 'open'})
+    headers = {'Host': 'cache.example'}
+    with one.wire(index=[n.startswith('unix:') for n in one.listeners].index(True)) as wire:
+        assert wire.send(request('GET', SOURCES, headers)).reply().status == 200
+    assert one.get(SOURCES, headers=headers, key=None).status == 403
+    assert one.get('/metrics', headers=headers, key=None).status == 200
+    with one.wire() as wire:
+        assert wire.send(request('GET', SOURCES, version='HTTP/1.0', host=None)).reply().status == 200
+    one.configure(access__sources='open')
+    one.restart()
+    assert one.get(SOURCES, headers=headers, key=None).status == 200

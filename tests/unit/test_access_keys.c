@@ -118,8 +118,8 @@ static void a_key_is_admitted_by_either_header(void **state)
     static const char *const PREFIXES[] = {"Bearer ", "bearer ", "BEARER ", "Bearer   "};
 
     for (size_t i = 0; i < COUNT_OF(PREFIXES); i++) {
-        const http_request req = with_header(
-            HTTP_H_AUTHORIZATION, arena_printf(&w->arena, "%s" STR_FMT, PREFIXES[i], STR_ARG(secret)));
+        const http_request req =
+            with_header(HTTP_H_AUTHORIZATION, arena_printf(&w->arena, "%s" STR_FMT, PREFIXES[i], STR_ARG(secret)));
         assert_int_equal(admit(w, &req, SCOPE_CACHE_READ, false), 0);
         assert_true(w->grant.has_key);
     }
@@ -375,9 +375,9 @@ static void what_is_open_follows_mode_listeners_and_proxies(void **state)
         size_t n_proxies;
         bool open;
     } CASES[] = {
-        {ACCESS_AUTO, true, false, 0, true},      {ACCESS_AUTO, false, false, 0, false},
-        {ACCESS_AUTO, true, true, 0, false},      {ACCESS_AUTO, true, false, 1, false},
-        {ACCESS_OPEN, false, true, 1, true},      {ACCESS_REQUIRED, true, false, 0, false},
+        {ACCESS_AUTO, true, false, 0, true}, {ACCESS_AUTO, false, false, 0, false},
+        {ACCESS_AUTO, true, true, 0, false}, {ACCESS_AUTO, true, false, 1, false},
+        {ACCESS_OPEN, false, true, 1, true}, {ACCESS_REQUIRED, true, false, 0, false},
     };
     world *w = *state;
     net_cidr proxy;
@@ -394,6 +394,9 @@ static void what_is_open_follows_mode_listeners_and_proxies(void **state)
         access_set_options(w->access, &o);
         assert_int_equal(access_is_open(w->access, SCOPE_SOURCES_READ), CASES[i].open);
         assert_int_equal(access_is_open(w->access, SCOPE_SOURCES_WRITE), CASES[i].open);
+        assert_int_equal(access_is_open_here(w->access, SCOPE_SOURCES_WRITE),
+                         CASES[i].open && CASES[i].mode == ACCESS_AUTO);
+        assert_false(access_is_open_here(w->access, SCOPE_PUBLIC));
         assert_false(access_is_open(w->access, SCOPE_METRICS));
         o.sources = ACCESS_REQUIRED;
         o.metrics = CASES[i].mode;
@@ -403,6 +406,35 @@ static void what_is_open_follows_mode_listeners_and_proxies(void **state)
         assert_true(access_is_open(w->access, SCOPE_PUBLIC));
         assert_false(access_is_open(w->access, SCOPE_CACHE_READ));
         assert_false(access_is_open(w->access, SCOPE_ADMIN));
+    }
+}
+
+/* What a page of another site may be called, and what it may not. */
+static void only_hosts_that_no_page_can_have_name_this_machine(void **state)
+{
+    static const str OURS[] = {
+        STR_INIT("localhost"), STR_INIT("LocalHost:8080"),    STR_INIT("a.localhost:1"),
+        STR_INIT("127.0.0.1"), STR_INIT("127.0.0.1:80"),      STR_INIT("192.0.2.1"),
+        STR_INIT("[::1]"),     STR_INIT("[2001:db8::1]:443"), STR_INIT(""),
+    };
+    static const str THEIRS[] = {
+        STR_INIT("evil.test"),  STR_INIT("evil.test:80"), STR_INIT("127.0.0.1.evil.test"),
+        STR_INIT("127.0.0.1x"), STR_INIT("xlocalhost"),   STR_INIT("localhost.evil.test:80"),
+        STR_INIT("0x7f.1"),     STR_INIT("a[::1]"),
+    };
+    http_request req = {0};
+
+    (void)state;
+    assert_true(access_names_here(&req)); /* HTTP/1.0 without a Host */
+    for (size_t i = 0; i < COUNT_OF(OURS); i++) {
+        req = with_header(HTTP_H_HOST, OURS[i]);
+        assert_true(access_names_here(&req));
+    }
+    for (size_t i = 0; i < COUNT_OF(THEIRS); i++) {
+        req = with_header(HTTP_H_HOST, THEIRS[i]);
+        assert_false(access_names_here(&req));
+        req.peer.is_unix = true;
+        assert_true(access_names_here(&req));
     }
 }
 
@@ -416,9 +448,9 @@ static void the_client_is_the_first_address_that_no_trusted_proxy_vouches_beyond
         {"203.0.113.7", "198.51.100.1", "203.0.113.7"}, /* not a proxy of ours: may say what it likes */
         {"10.1.2.3", NULL, "10.1.2.3"},
         {"10.1.2.3", "198.51.100.1", "198.51.100.1"},
-        {"10.1.2.3", "6.6.6.6, 198.51.100.1", "198.51.100.1"},             /* what the client claimed is not believed */
-        {"10.1.2.3", "198.51.100.1, 10.9.9.9", "198.51.100.1"},            /* two proxies */
-        {"10.1.2.3", "10.7.7.7 ,\t10.9.9.9", "10.7.7.7"},                  /* nobody but proxies */
+        {"10.1.2.3", "6.6.6.6, 198.51.100.1", "198.51.100.1"},  /* what the client claimed is not believed */
+        {"10.1.2.3", "198.51.100.1, 10.9.9.9", "198.51.100.1"}, /* two proxies */
+        {"10.1.2.3", "10.7.7.7 ,\t10.9.9.9", "10.7.7.7"},       /* nobody but proxies */
         {"10.1.2.3", "198.51.100.1, junk", "10.1.2.3"},
         {"10.1.2.3", "198.51.100.1, junk, 10.9.9.9", "10.9.9.9"},
         {"10.1.2.3", "", "10.1.2.3"},
@@ -533,6 +565,7 @@ int main(int argc, char **argv)
         cmocka_unit_test_setup_teardown(a_key_s_own_limits_are_in_its_grant, setup, teardown),
         cmocka_unit_test_setup_teardown(an_open_family_wants_no_key_but_no_wrong_one_either, setup, teardown),
         cmocka_unit_test_setup_teardown(what_is_open_follows_mode_listeners_and_proxies, setup, teardown),
+        cmocka_unit_test(only_hosts_that_no_page_can_have_name_this_machine),
         cmocka_unit_test_setup_teardown(the_client_is_the_first_address_that_no_trusted_proxy_vouches_beyond, setup,
                                         teardown),
         cmocka_unit_test_setup_teardown(without_a_key_the_address_is_the_identity, setup, teardown),

@@ -63,28 +63,53 @@ net_addr access_client_addr(const access_control *a, const http_request *req)
     return at;
 }
 
-/* ---- keys and scopes ---- */
-bool access_is_open(const access_control *a, access_scope need)
+/* ---- open or not ---- */
+static access_mode mode_of(const access_control *a, access_scope need)
 {
-    access_mode mode;
-
     switch (need) {
     case SCOPE_PUBLIC:
-        return true;
+        return ACCESS_OPEN;
     case SCOPE_SOURCES_READ:
     case SCOPE_SOURCES_WRITE:
-        mode = a->o.sources;
-        break;
+        return a->o.sources;
     case SCOPE_METRICS:
-        mode = a->o.metrics;
-        break;
+        return a->o.metrics;
     default:
-        return false;
+        return ACCESS_REQUIRED;
     }
-    if (mode == ACCESS_AUTO)
-        return a->o.all_local && a->o.n_trusted_proxies == 0 && !a->o.trust_unix;
-    return mode == ACCESS_OPEN;
 }
+
+bool access_is_open_here(const access_control *a, access_scope need)
+{
+    return mode_of(a, need) == ACCESS_AUTO && a->o.all_local && a->o.n_trusted_proxies == 0 && !a->o.trust_unix;
+}
+
+bool access_is_open(const access_control *a, access_scope need)
+{
+    return mode_of(a, need) == ACCESS_OPEN || access_is_open_here(a, need);
+}
+
+/* An address by its look: nobody looks up a name whose last label is a number, nor what stands in brackets. */
+static bool is_address(str host)
+{
+    for (size_t i = 0; i < host.n; i++)
+        if ((host.p[i] < '0' || host.p[i] > '9') && host.p[i] != '.')
+            return host.p[0] == '[';
+    return true;
+}
+
+bool access_names_here(const http_request *req)
+{
+    str host = http_header_of(req, HTTP_H_HOST);
+    const ptrdiff_t colon = str_starts(host, STR("[")) ? -1 : str_rchr(host, ':');
+
+    if (colon >= 0)
+        host = str_head(host, (size_t)colon);
+    return req->peer.is_unix || is_address(host) || str_eq_nocase(host, STR("localhost")) ||
+           str_ends_nocase(host, STR(".localhost"));
+}
+
+/* ---- keys and scopes ---- */
 
 /* Null when no key is given. Authorization of another scheme may be meant for a proxy in front of us. */
 static str presented(const http_request *req)

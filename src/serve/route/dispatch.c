@@ -9,6 +9,7 @@
 
 static const int64_t LATENCY_US[] = ROUTE_LATENCY_US;
 _Static_assert(COUNT_OF(LATENCY_US) + 1 == ROUTE_LATENCY_BUCKETS, "one bucket more than bounds");
+#define SHOWN_HOST 200 /* bytes of a Host that a refusal repeats */
 
 /* ---- figures and the access log ---- */
 static void count_status(route_stats *s, int status)
@@ -184,6 +185,16 @@ static int refuse_cross_site(call *c)
     return reply_error(c, 403, "A page of another site may change nothing here without a key");
 }
 
+/* Of a request without a key, where none is needed. */
+static int admit_stranger(call *c)
+{
+    if (access_is_open_here(c->router->o.access, c->route->scope) && !access_names_here(c->req))
+        return reply_error(c, 403,
+                           "Host '" STR_FMT "' could be another site's: without a key, ask for localhost or an address",
+                           STR_ARG(str_head(http_header_of(c->req, HTTP_H_HOST), SHOWN_HOST)));
+    return is_cross_site(c) ? refuse_cross_site(c) : 0;
+}
+
 static int admit(call *c, store_view *v)
 {
     access_control *a = c->router->o.access;
@@ -206,7 +217,7 @@ static int admit(call *c, store_view *v)
     }
     if (allowed == -EPERM)
         return reply_error(c, 403, "This key lacks the scope %s", access_scope_name(row->scope));
-    return allowed == 0 && !c->grant.has_key && is_cross_site(c) ? refuse_cross_site(c) : allowed;
+    return allowed == 0 && !c->grant.has_key ? admit_stranger(c) : allowed;
 }
 
 static bool asks_for_any(const call *c)
