@@ -15,7 +15,9 @@
  *
  * The scheduler. Each project is due at next_refresh_at: a refresh that ends well puts it refresh_interval further,
  * give or take a tenth; one that fails 5 s * 2^n with jitter, at most the interval. What was due while the server
- * was down is refreshed once, spread out.
+ * was down is refreshed once, spread out. An answer of GitHub's is good for a tenth of the interval, but not for what a
+ * client has invalidated since. What was just discovered is read from the disk without waiting for its turn to ask
+ * GitHub, which follows.
  *
  * The entities below are stored as they are (record.h): append fields, never move them. */
 #ifndef LARDER_PROJECTS_H
@@ -47,7 +49,8 @@
     X(S, bool,   marked,         HIDDEN, 0, 0, NONE, "invalidated since it was last fetched") \
     X(S, time,   next_refresh_at, HIDDEN, 0, 0, NONE, "when the scheduler takes it up") \
     X(S, i64,    failures,       HIDDEN, 0, 0, NONE, "refreshes that failed in a row") \
-    X(S, i64,    version,        HIDDEN, 0, 0, NONE, "raised by each change of its content: its ETag")
+    X(S, i64,    version,        HIDDEN, 0, 0, NONE, "raised by each change of its content: its ETag") \
+    X(S, time,   doubted_at,     HIDDEN, 0, 0, NONE, "when a client invalidated it: upstream is asked anew")
 SCHEMA_STRUCT(project, PROJECT_FIELDS);
 
 #define ARTIFACT_FIELDS(X, S) \

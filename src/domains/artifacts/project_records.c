@@ -125,6 +125,8 @@ static void project_emit_all(const project *p, store_emit *out)
     emit_time(out, PROJECTS_BY_FETCHED, p->last_fetched, p->id, str_of(cover, sizeof(cover)));
     emit_time(out, PROJECTS_BY_NEXT_REFRESH, p->next_refresh_at, p->id, STR_NULL);
     emit_time(out, PROJECTS_BY_CREATED, p->created_at, p->id, STR_NULL);
+    if (!p->last_fetched && !p->marked && !p->failures)
+        emit_time(out, PROJECTS_NEW, p->next_refresh_at, p->id, STR_NULL);
     store_emit_bucket(out, bucket_standing(standing, bucket));
     if (standing == STANDS_BY_TIME)
         for (unsigned level = 0; level < SPAN_LEVELS; level++)
@@ -150,13 +152,14 @@ static const char *const project_indexes[] = {
     [PROJECTS_BY_FETCHED] = "fetched",
     [PROJECTS_BY_NEXT_REFRESH] = "next_refresh",
     [PROJECTS_BY_CREATED] = "created",
+    [PROJECTS_NEW] = "new",
 };
 keyspace projects_ks = {
     .name = "projects",
     .indexes = project_indexes,
     .n_indexes = COUNT_OF(project_indexes),
     .emit = project_emit,
-    .emit_version = 1,
+    .emit_version = 2,
 };
 
 int64_t projects_standing(store_view *v, project_standing s)

@@ -70,6 +70,7 @@ enum {
     PROJECTS_BY_FETCHED,      /* those that were ever fetched: u64 last_fetched */
     PROJECTS_BY_NEXT_REFRESH, /* those that have one: u64 next_refresh_at */
     PROJECTS_BY_CREATED,      /* u64 created_at */
+    PROJECTS_NEW,             /* those that were never fetched, and are neither marked nor failed: as BY_NEXT_REFRESH */
 };
 typedef enum project_standing {
     STANDS_BY_TIME, /* active, or stale once it is old */

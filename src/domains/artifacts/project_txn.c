@@ -312,6 +312,7 @@ static int put_project(store_txn *t, project_write *w)
     p.status = STR("active");
     p.error_message = STR_NULL;
     p.marked = false;
+    p.doubted_at = 0;
     p.failures = 0;
     p.last_fetched = w->now;
     p.next_refresh_at = w->changed_refresh_at && (w->created || w->work.added || w->work.changed)
@@ -483,15 +484,18 @@ int project_note_apply(store_txn *t, store_op *op)
 }
 
 /* ---- invalidating ---- */
-static int mark(store_txn *t, str id, int64_t due, arena *a)
+static int mark(store_txn *t, const project_invalidation *i, str id, int64_t due, arena *a)
 {
     project p = {0};
 
     const int r = project_load(store_txn_view(t), a, id, &p);
-    if (r < 0 || p.marked)
+    if (r < 0 || (p.marked && !i->doubts_upstream))
         return r;
+    if (!p.marked)
+        p.next_refresh_at = due;
+    if (i->doubts_upstream)
+        p.doubted_at = i->now;
     p.marked = true;
-    p.next_refresh_at = due;
     return project_put(t, &p);
 }
 
@@ -518,7 +522,7 @@ static int mark_all_step(store_txn *t, project_invalidation *i)
             continue;
         memcpy(w->last, item.key.p, item.key.n);
         w->n = item.key.n;
-        r = mark(t, str_of(w->last, w->n), i->now + w->count++ * INVALIDATE_SPREAD_MS, &a);
+        r = mark(t, i, str_of(w->last, w->n), i->now + w->count++ * INVALIDATE_SPREAD_MS, &a);
         arena_reset(&a);
     }
     if (r == 0 && !more)
@@ -544,5 +548,5 @@ int project_invalidate_apply(store_txn *t, store_op *op)
     if (!i->id.p)
         return mark_all_step(t, i);
     i->count = 1;
-    return mark(t, i->id, i->now, &a);
+    return mark(t, i, i->id, i->now, &a);
 }

@@ -95,6 +95,7 @@ typedef struct project_invalidation {
     /* In. */
     str id; /* null: all */
     int64_t now;
+    bool doubts_upstream; /* GitHub is to be asked anew, too */
     /* Out. */
     int64_t count;
     /* The op's own: as above. */

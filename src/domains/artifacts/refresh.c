@@ -126,15 +126,22 @@ static void mark_anew(refresh *r)
 
     move(r, REFRESH_NOTE);
     r->mark = (project_invalidation){
-        .op = {.apply = project_invalidate_apply, .done = on_marked}, .id = r->id, .now = loop_now_wall_ms(p->o.loop)};
+        .op = {.apply = project_invalidate_apply, .done = on_marked},
+        .id = r->id,
+        .now = loop_now_wall_ms(p->o.loop),
+        .doubts_upstream = r->doubts,
+    };
     store_submit(p->o.store, &r->mark.op);
 }
 
-void refresh_once_more(projects *p, str id)
+void refresh_once_more(projects *p, str id, bool doubts_upstream)
 {
     for (list *l = p->refreshes.next; l != &p->refreshes; l = l->next) {
         refresh *r = CONTAINER_OF(l, refresh, link);
-        r->again |= !id.p || str_eq(r->id, id);
+        if (id.p && !str_eq(r->id, id))
+            continue;
+        r->again = true;
+        r->doubts |= doubts_upstream;
     }
 }
 
@@ -179,7 +186,7 @@ static int64_t next_time(const refresh *r, int64_t now)
 {
     const int64_t interval = r->owner->o.refresh_interval_ms, tenth = interval / 10;
 
-    if (is_other_than_was(r))
+    if (is_other_than_was(r) || (r->only_reads && r->n_asks > 0))
         return now + AGAIN_MS;
     if (r->is_limited)
         return after_retry(r, now);
@@ -327,13 +334,33 @@ static void on_read(job *j, int status)
         note_failure(r);
     } else {
         move(r, REFRESH_ASK);
+        if (r->only_reads)
+            r->answered = r->next_ask = r->n_asks;
         ask_on(r);
     }
 }
 
+bool refresh_is_whole(refresh *r)
+{
+    if (r->state == REFRESH_READ)
+        r->only_reads = false;
+    return !r->only_reads;
+}
+
+/* How old upstream's answers may be. Clients want those of now; the scheduler shares what was answered lately, but not
+ * from before somebody said that it is wrong. */
+static int64_t since_of(const projects *p, const project *of, bool patient)
+{
+    const int64_t mono = loop_now_mono_ms(p->o.loop), lately = mono - p->o.refresh_interval_ms / 10;
+    const int64_t doubted = mono - (loop_now_wall_ms(p->o.loop) - of->doubted_at);
+
+    if (!patient || (of->doubted_at && doubted > mono)) /* the wall clock was put back */
+        return mono;
+    return of->doubted_at && doubted > lately ? doubted : lately;
+}
+
 int refresh_begin(projects *p, const project *of, bool patient, refresh **ret_refresh)
 {
-    const int64_t now = loop_now_mono_ms(p->o.loop);
     refresh *r = mem_new(refresh);
 
     if (!r)
@@ -342,7 +369,7 @@ int refresh_begin(projects *p, const project *of, bool patient, refresh **ret_re
     arena_init(&r->arena, 0);
     list_init(&r->tasks);
     r->patient = patient;
-    r->since = patient ? now - p->o.refresh_interval_ms / 10 : now;
+    r->since = since_of(p, of, patient);
     r->id = arena_dup(&r->arena, of->id);
     r->name = arena_dup(&r->arena, of->name);
     r->n_roots = p->o.n_roots;

@@ -31,7 +31,9 @@ typedef struct refresh {
     bool for_all[2]; /* runs over all that it counts in, by their force */
     bool begun_by_all;
     bool cancelled;
-    bool again;    /* it changed meanwhile: refresh it once more, soon */
+    bool again;    /* it changed meanwhile: refresh it once more, soon, */
+    bool doubts;   /* and ask upstream anew */
+    bool only_reads; /* of what is new: who waits behind others to ask upstream is shown meanwhile */
     int64_t since; /* mono ms: upstream's answers that are as new as this are good */
     bool patient;
     job job;
@@ -71,6 +73,8 @@ void refresh_make_work(job *j); /* with what upstream has by now -> content */
 
 /* On the loop. */
 refresh *refresh_find(projects *p, str id);
+/* False: it only reads, and it is too late for more: wait until it has ended. Else it asks upstream too. */
+bool refresh_is_whole(refresh *r);
 int refresh_begin(projects *p, const project *of, bool patient, refresh **ret_refresh); /* -ENOMEM */
 void refresh_cancel_all(projects *p);
 void refresh_over(refresh *r); /* schedule.c: it has ended, and is freed after this */

@@ -1,9 +1,10 @@
-/* Which projects are refreshed next. Three ask for what room there is, and take turns: clients that wait for one
- * project, runs over all, and the time.
+/* Which projects are refreshed next. Four ask for what room there is, and take turns: clients that wait for one
+ * project, runs over all, the time, and what is new.
  *
  * What is due by the time begins one at a time, ten times as fast as it must on average, but at most one a second: so
- * what has piled up while the server was down, or was invalidated, is spread out. Nothing but next_refresh_at in the
- * store says what is due; what was cut off is due still. */
+ * what has piled up while the server was down, or was invalidated, is spread out. What is new does not wait for that:
+ * it is read as soon as there is room, and due again at once to ask GitHub at that pace. Nothing but next_refresh_at in
+ * the store says what is due; what was cut off is due still. */
 #include "larder/log.h"
 #include "refresh.h"
 
@@ -234,7 +235,7 @@ static void look_at(projects *p, refresh_task *t)
     if (err < 0 || (fresh && !r))
         task_end(t, err);
     else
-        list_push(r ? &r->tasks : &p->waiting, &t->link);
+        list_push(r && refresh_is_whole(r) ? &r->tasks : &p->waiting, &t->link);
 }
 
 /* All projects are those that are there now: the roots are walked first, from now on. */
@@ -273,6 +274,16 @@ void refresh_seekers_go_on(projects *p)
     }
 }
 
+static refresh_task *first_waiting(projects *p)
+{
+    for (list *l = p->waiting.next; l != &p->waiting; l = l->next) {
+        refresh_task *t = CONTAINER_OF(l, refresh_task, link);
+        if (!refresh_find(p, t->id))
+            return t;
+    }
+    return NULL;
+}
+
 static bool begin_waiting(projects *p)
 {
     SCOPED(arena_done)
@@ -281,9 +292,9 @@ static bool begin_waiting(projects *p)
     refresh *r;
 
     arena_init(&a, 0);
-    if (list_empty(&p->waiting))
+    refresh_task *t = first_waiting(p);
+    if (!t)
         return false;
-    refresh_task *t = CONTAINER_OF(p->waiting.next, refresh_task, link);
     store_view *v = store_read_begin(p->o.store);
     int err = project_load(v, &a, t->id, &of);
     if (err == 0)
@@ -324,7 +335,7 @@ static bool run_walk(projects *p, all_run *run)
     arena a;
     store_cursor *c = NULL;
     store_item item;
-    bool begun = false, more = true;
+    bool begun = false, more = true, waits = false;
     const str behind = str_of(run->behind, run->behind_n);
     store_view *v = store_read_begin(p->o.store);
 
@@ -336,6 +347,10 @@ static bool run_walk(projects *p, all_run *run)
             continue;
         arena_reset(&a);
         err = record_decode(&project_schema, &a, item.value, &of);
+        refresh *r = refresh_find(p, item.key);
+        waits = err == 0 && r && !refresh_is_whole(r); /* its end is heard of */
+        if (waits)
+            break;
         memcpy(run->behind, item.key.p, item.key.n);
         run->behind_n = item.key.n;
         if (err == 0)
@@ -348,7 +363,7 @@ static bool run_walk(projects *p, all_run *run)
     if (err < 0)
         run_add_error(run, str_c(err_text(err)));
     run->walked = err < 0 || !more;
-    if (!begun && !run->walked) /* on in another turn */
+    if (!begun && !run->walked && !waits) /* on in another turn */
         post_pump(p);
     return begun;
 }
@@ -362,12 +377,12 @@ static bool begin_of_runs(projects *p)
 }
 
 /* ---- what is due by the time ---- */
-/* The first that is not under way, and when it is due. -ENOENT. */
-static int first_due(projects *p, store_view *v, arena *a, project *ret_project)
+/* The first that is not under way, and when it is due: of all, or of those that are new. -ENOENT. */
+static int first_due(projects *p, store_view *v, int index, arena *a, project *ret_project)
 {
     store_cursor *c;
     store_item item;
-    int err = store_walk(v, &projects_ks, PROJECTS_BY_NEXT_REFRESH, STR_NULL, STR_NULL, false, &c);
+    int err = store_walk(v, &projects_ks, index, STR_NULL, STR_NULL, false, &c);
 
     if (err < 0)
         return err;
@@ -390,7 +405,7 @@ static int64_t pace(projects *p, store_view *v)
     return each < PACE_MAX_MS ? each : PACE_MAX_MS;
 }
 
-static bool begin_due(projects *p)
+static bool begin_first(projects *p, int index, bool only_reads)
 {
     SCOPED(arena_done)
     arena a;
@@ -399,18 +414,31 @@ static bool begin_due(projects *p)
     refresh *r;
 
     arena_init(&a, 0);
-    if (mono < p->pick_at || mono < p->hold_until || !store_is_writable(p->o.store))
+    if (mono < p->hold_until || !store_is_writable(p->o.store))
         return false;
     store_view *v = store_read_begin(p->o.store);
-    int err = first_due(p, v, &a, &of);
+    int err = first_due(p, v, index, &a, &of);
     const bool is_due = err == 0 && of.next_refresh_at <= now;
     if (is_due) {
-        p->pick_at = mono + pace(p, v);
         p->has_run = true;
+        if (!only_reads)
+            p->pick_at = mono + pace(p, v);
         err = begin(p, &of, true, false, &r);
+        if (err == 0 && list_empty(&r->tasks))
+            r->only_reads = only_reads;
     }
     store_read_end(v);
     return is_due && err == 0;
+}
+
+static bool begin_due(projects *p)
+{
+    return loop_now_mono_ms(p->o.loop) >= p->pick_at && begin_first(p, PROJECTS_BY_NEXT_REFRESH, false);
+}
+
+static bool begin_new(projects *p)
+{
+    return begin_first(p, PROJECTS_NEW, true);
 }
 
 /* ---- the pump ---- */
@@ -468,7 +496,7 @@ static void look_later(projects *p)
 
     arena_init(&a, 0);
     store_view *v = store_read_begin(p->o.store);
-    if (first_due(p, v, &a, &of) == 0) {
+    if (first_due(p, v, PROJECTS_BY_NEXT_REFRESH, &a, &of) == 0) {
         const int64_t due = of.next_refresh_at - now, free = later(p->pick_at, p->hold_until) - mono;
         if (due > 0)
             note_run(p);
@@ -484,7 +512,7 @@ static void look_later(projects *p)
 
 static void on_pump(post *n)
 {
-    bool (*const feeds[])(projects *) = {begin_waiting, begin_of_runs, begin_due};
+    bool (*const feeds[])(projects *) = {begin_waiting, begin_of_runs, begin_due, begin_new};
     projects *p = CONTAINER_OF(n, projects, pump);
 
     p->pump_is_posted = false;

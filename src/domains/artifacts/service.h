@@ -100,7 +100,8 @@ void refresh_seekers_go_on(projects *p); /* schedule.c: a discovery has ended */
 int discovered_id(arena *a, str path, str *ret_id);
 
 /* ---- refresh.c, schedule.c ---- */
-void refresh_once_more(projects *p, str id); /* invalidated: those under way may have read it before. Null: all */
+/* Invalidated (id null: all): refreshes under way may have read it, and asked upstream, before. */
+void refresh_once_more(projects *p, str id, bool doubts_upstream);
 void schedule_stop(projects *p);    /* asks refreshes to end */
 void schedule_stopped(projects *p); /* in a later turn: who still waits hears it */
 bool schedule_is_idle(const projects *p);

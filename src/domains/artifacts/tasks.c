@@ -227,7 +227,7 @@ static void on_invalidated(store_op *op, int status)
     projects *p = t->owner;
 
     t->ret_count = k->invalidation.count;
-    refresh_once_more(p, t->id);
+    refresh_once_more(p, t->id, true);
     if (status == 0)
         tell_changed(p, t->id, STR_NULL, false);
     projects_wake(p); /* also after an error: some may be marked */
@@ -241,6 +241,10 @@ void projects_invalidate(projects *p, project_task *t)
     if (!k)
         return;
     k->invalidation = (project_invalidation){
-        .op = {.apply = project_invalidate_apply, .done = on_invalidated}, .id = t->id, .now = k->write.now};
+        .op = {.apply = project_invalidate_apply, .done = on_invalidated},
+        .id = t->id,
+        .now = k->write.now,
+        .doubts_upstream = true,
+    };
     store_submit(p->o.store, &k->invalidation.op);
 }

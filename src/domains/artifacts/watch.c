@@ -57,7 +57,7 @@ static void on_marked(store_op *op, int status)
 
     w->marks = false;
     if (status == 0) {
-        refresh_once_more(p, w->id);
+        refresh_once_more(p, w->id, false);
         projects_tell(p, &(projects_event){.kind = PROJECT_CHANGED, .project_id = w->id});
         projects_wake(p);
     } else if (status != -ENOENT && status != -ECANCELED) {
@@ -73,7 +73,7 @@ static void mark(project_watch *w)
 {
     projects *p = w->owner;
 
-    refresh_once_more(p, w->id);
+    refresh_once_more(p, w->id, false);
     w->marks_again = w->marks;
     if (w->marks)
         return;
