@@ -110,17 +110,20 @@ SCHEMA_STRUCT(source, SOURCE_FIELDS);
     X(S, time,   updated_at,       REQUIRED, 0, 0, NONE, "when it last changed")
 SCHEMA_STRUCT(entry, ENTRY_FIELDS);
 
-/* What a scan found out: for those who wait for its end, and not kept. */
+/* What a scan found out: for those who wait for its end, and not kept. All counts are of a scan that succeeded; of one
+ * that failed only artifacts_found is told. new_count + updated_count + unchanged_count = artifacts_found =
+ * total_unique, and total_detected = total_unique + duplicates_within_source, whether the repository was read or GitHub
+ * said that nothing changed. An entry that is hidden is counted as a duplicate and as nothing else. */
 #define SCAN_RESULT_FIELDS(X, S)                                                                                       \
     X(S, choice, status,           REQUIRED, 0, 0, CHOICES("success|error"), "how the scan ended") \
-    X(S, i64,    artifacts_found,  REQUIRED, 0, 0, NONE, "live entries now") \
-    X(S, i64,    new_count,        REQUIRED, 0, 0, NONE, "entries seen for the first time") \
-    X(S, i64,    updated_count,    REQUIRED, 0, 0, NONE, "entries whose content or place in the list changed") \
-    X(S, i64,    removed_count,    REQUIRED, 0, 0, NONE, "entries that are gone") \
-    X(S, i64,    unchanged_count,  REQUIRED, 0, 0, NONE, "entries that are as they were") \
-    X(S, i64,    total_detected,   REQUIRED, 0, 0, NONE, "what the detector gave") \
-    X(S, i64,    total_unique,     REQUIRED, 0, 0, NONE, "without duplicates") \
-    X(S, i64,    duplicates_within_source, REQUIRED, 0, 0, NONE, "the duplicates") \
+    X(S, i64,    artifacts_found,  REQUIRED, 0, 0, NONE, "live entries now: neither removed nor excluded") \
+    X(S, i64,    new_count,        REQUIRED, 0, 0, NONE, "of these, seen for the first time") \
+    X(S, i64,    updated_count,    REQUIRED, 0, 0, NONE, "of these, with other content, or back in the list") \
+    X(S, i64,    removed_count,    REQUIRED, 0, 0, NONE, "entries that were live, and are not found any more") \
+    X(S, i64,    unchanged_count,  REQUIRED, 0, 0, NONE, "live entries that are neither new nor updated") \
+    X(S, i64,    total_detected,   REQUIRED, 0, 0, NONE, "artifacts in the repository, duplicates too") \
+    X(S, i64,    total_unique,     REQUIRED, 0, 0, NONE, "without the duplicates: artifacts_found") \
+    X(S, i64,    duplicates_within_source, REQUIRED, 0, 0, NONE, "excluded for having another's content") \
     X(S, i64, duplicates_cross_source, REQUIRED, 0, 0, NONE, "always 0: sources don't hide each other's artifacts") \
     X(S, i64,    scan_duration_ms, REQUIRED, 0, 0, NONE, "from its start, waiting included") \
     X(S, strs,   errors,           REQUIRED, 0, 0, NONE, "what went wrong or was skipped, in words") \

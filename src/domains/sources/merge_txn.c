@@ -43,9 +43,11 @@ static void carry_over(const scan *sc, const entry *old, entry *e, struct scan_m
     } else {
         e->status = same && was == ENTRY_NEW ? old->status : entry_status_text(ENTRY_UPDATED);
     }
+    if (!entry_is_live(e))
+        return; /* what is hidden counts as nothing of these, so that together they are the live entries */
     if (!old)
-        m->fresh += !e->is_duplicate; /* what is hidden for its twin is nothing new */
-    else if (!same || was == ENTRY_REMOVED || old->is_duplicate != e->is_duplicate)
+        m->fresh++;
+    else if (!same || !entry_is_live(old))
         m->updated++;
     else
         m->unchanged++;
@@ -112,9 +114,9 @@ static int put_gone(store_txn *t, scan *sc, arena *a, str id, struct scan_merge 
         return r;
     if (entry_status_of(&e) == ENTRY_REMOVED)
         return e.updated_at + REMOVED_KEPT_MS < sc->now ? store_del(t, &entries_ks, id) : 0;
+    m->removed += entry_is_live(&e);
     e.status = entry_status_text(ENTRY_REMOVED);
     e.updated_at = sc->now;
-    m->removed++;
     r = change_log_add(sc->changes, &e, false); /* first: the put ends what the texts point to */
     return r < 0 ? r : entry_put(t, &e);
 }
@@ -155,7 +157,8 @@ static int merge_gone(store_txn *t, scan *sc, struct scan_merge *m)
 }
 
 /* ---- phase 3 ---- */
-static int fill_counts(store_view *v, arena *a, source *s)
+/* What the source and the scan's result say of the catalogue, from the tallies of what is stored. */
+static int fill_counts(store_view *v, arena *a, scan *sc, source *s)
 {
     int64_t status[ENTRY_STATUSES] = {0}, live = 0;
     count_of *types = arena_array(a, count_of, ARTIFACT_TYPE_COUNT);
@@ -180,6 +183,8 @@ static int fill_counts(store_view *v, arena *a, source *s)
     s->new_artifact_count = status[ENTRY_NEW];
     s->updated_artifact_count = status[ENTRY_UPDATED];
     s->imported_count = status[ENTRY_IMPORTED];
+    sc->live = live;
+    sc->hidden = status[ENTRY_EXCLUDED];
     return 0;
 }
 
@@ -270,7 +275,7 @@ static int put_source(store_txn *t, scan *sc, arena *a)
                 types[n++] = artifact_type_name(type);
         s.composite_child_types = (strs){types, n};
     }
-    r = fill_counts(store_txn_view(t), a, &s);
+    r = fill_counts(store_txn_view(t), a, sc, &s);
     return r < 0 ? r : source_put(t, &s);
 }
 
@@ -338,7 +343,7 @@ static int repair(store_txn *t, scan *sc, arena *a, source *s, bool *ret_more)
             return r;
     }
     s->scanned_as = STR_NULL;
-    return fill_counts(store_txn_view(t), a, s);
+    return fill_counts(store_txn_view(t), a, sc, s);
 }
 
 int scan_fail_apply(store_txn *t, store_op *op)

@@ -110,6 +110,7 @@ int scan_queue(sources *s, const source *src, str token, source_task *check, sca
         r = sc->token.p ? 0 : -ENOMEM;
     }
     if (r == 0) {
+        sc->live = sc->src.artifact_count;
         sc->ref = sc->src.ref;
         sc->settings = scan_settings(&sc->arena, &sc->src, sc->ref);
         r = sc->settings.p ? change_log_new(sc->src.id, &sc->changes) : -ENOMEM;

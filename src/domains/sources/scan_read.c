@@ -369,19 +369,15 @@ static int detect(scan *sc)
     sc->entries = arena_array(&sc->arena, entry, found.n);
     if (!sc->entries)
         return -ENOMEM;
-    sc->result.total_detected = (int64_t)found.n;
     for (size_t i = 0; i < found.n && r == 0; i++) {
         const detected *d = &found.v[i];
         r = make_entry(sc, d, &sc->entries[i]);
-        sc->result.duplicates_within_source += d->is_duplicate;
         if (d->is_member && !d->is_duplicate) {
             sc->composite_members++;
             sc->composite_types |= 1u << artifact_type_number(detect_type_name(d->type));
         }
     }
     sc->n_entries = found.n;
-    sc->result.total_unique = sc->result.total_detected - sc->result.duplicates_within_source;
-    sc->result.artifacts_found = sc->result.total_unique;
     qsort(sc->entries, sc->n_entries, sizeof(*sc->entries), compare_ids);
     note_skipped(sc);
     return r;

@@ -8,17 +8,22 @@
 
 #define WRITE_AGAIN_MS SECONDS(2)
 
+/* Whether GitHub was read or said that nothing changed, the counts are of the same entries: those now stored. */
 static void fill_result(scan *sc, bool ok)
 {
     scan_result *r = &sc->result;
 
     r->status = ok ? STR("success") : STR("error");
-    r->new_count = sc->merge.fresh;
-    r->updated_count = sc->merge.updated;
-    r->removed_count = sc->merge.removed;
-    r->unchanged_count = sc->merge.unchanged;
-    if (sc->not_modified) /* all is as it was */
-        r->unchanged_count = r->artifacts_found = r->total_detected = r->total_unique = sc->src.artifact_count;
+    r->artifacts_found = sc->live;
+    if (ok) {
+        r->new_count = sc->merge.fresh;
+        r->updated_count = sc->merge.updated;
+        r->removed_count = sc->merge.removed;
+        r->unchanged_count = sc->not_modified ? sc->live : sc->merge.unchanged;
+        r->total_unique = sc->live;
+        r->duplicates_within_source = sc->hidden;
+        r->total_detected = sc->live + sc->hidden;
+    }
     r->scan_duration_ms = loop_now_mono_ms(sc->owner->o.loop) - sc->begun_mono;
     r->scanned_at = sc->now;
     r->actual_ref = sc->ref;

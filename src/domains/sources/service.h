@@ -123,6 +123,7 @@ typedef struct scan {
         bool begun;
         int64_t fresh, updated, unchanged, removed;
     } kept, merge;         /* after the last committed step; in the present one */
+    int64_t live, hidden;  /* entries afterwards, as stored: shown, excluded */
     uint64_t merge_step;
     int64_t now, rescan_at, merged_at;
 } scan;
