@@ -67,6 +67,19 @@ static void absent_and_empty_parameters_get_their_defaults(void **state)
     }
 }
 
+static void choices_fit_in_any_case_and_come_as_they_are_listed(void **state)
+{
+    (void)state;
+    static const char *const texts[] = {"query=x&sort=TYPE", "query=x&sort=Type", "query=x&sort=tYp%65"};
+    for (size_t i = 0; i < COUNT_OF(texts); i++) {
+        asked k;
+        ask(&k, str_c(texts[i]));
+        assert_int_equal(k.r, 0);
+        assert_str(k.q.sort, "type");
+        arena_done(&k.a);
+    }
+}
+
 static void names_are_decoded_too(void **state)
 {
     (void)state;
@@ -154,7 +167,7 @@ static const refusal refusals[] = {
     {"query=x&is_old=x", "is_old", "Invalid is_old: 'x'. Must be true or false"},
     {"query=x&is_old=2", "is_old", "Invalid is_old: '2'. Must be true or false"},
     {"query=x&sort=x", "sort", "Invalid sort field: x. Valid options: name, type"},
-    {"query=x&sort=NAME", "sort", "Invalid sort field: NAME. Valid options: name, type"},
+    {"query=x&sort=NAMES", "sort", "Invalid sort field: NAMES. Valid options: name, type"},
     {"query=x&sort=name%7Ctype", "sort", "Invalid sort field: name|type. Valid options: name, type"},
     {"query=x&since=today", "since", "Invalid since: 'today'. Must be a time like 2025-01-18T10:00:00Z"},
     {"query=x&cursor=123456789", "cursor", "Invalid cursor: '123456789'. Must be at most 8 characters"},
@@ -306,6 +319,7 @@ int main(void)
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(every_kind_is_decoded),
         cmocka_unit_test(absent_and_empty_parameters_get_their_defaults),
+        cmocka_unit_test(choices_fit_in_any_case_and_come_as_they_are_listed),
         cmocka_unit_test(names_are_decoded_too),
         cmocka_unit_test(empty_values_do_not_count_as_repeated),
         cmocka_unit_test(booleans_have_many_names),

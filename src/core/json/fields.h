@@ -25,6 +25,8 @@ static inline bool field_is_input(const field *f)
 }
 
 bool field_has_choice(const field *f, str text);
+/* In any case; the choice as it is listed. */
+bool field_choice_of(const field *f, str text, str *ret_choice);
 
 /* Puts the default, where there is one, at the zeroed member. For lists and objects the only default is the
  * empty one. */

@@ -23,6 +23,18 @@ bool field_has_choice(const field *f, str text)
     return false;
 }
 
+bool field_choice_of(const field *f, str text, str *ret_choice)
+{
+    str rest = str_c(f->choices), choice;
+    while (str_cut(&rest, '|', &choice)) {
+        if (str_eq_nocase(choice, text)) {
+            *ret_choice = choice;
+            return true;
+        }
+    }
+    return false;
+}
+
 bool field_bool_of(str text, bool *ret_value)
 {
     static const char *const words[] = {"false", "true", "0", "1", "f", "t", "n", "y", "no", "yes", "off", "on"};

@@ -256,7 +256,7 @@ static bool set_value(const field *f, str text, void *member)
     case FIELD_STR:
         return set_text(text, length_fits(text, f->min, f->max), member);
     case FIELD_CHOICE:
-        return set_text(text, field_has_choice(f, text), member);
+        return field_choice_of(f, text, member);
     case FIELD_STRS:
     case FIELD_COUNTS:
     case FIELD_PAIRS:
