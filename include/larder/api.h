@@ -53,6 +53,10 @@ extern const route_table sources_routes, cache_routes, projects_routes, artifact
     refresh_routes, events_routes, recache_routes, recache_list_routes, recache_page_routes;
 
 /* What handlers of more than one file need. */
+#define API_WALK_ON_LOOP 1000 /* records a list may pass over without becoming a job */
+str api_given(str text);      /* an empty parameter is none: null */
+page_at api_page_at(int64_t skip, int64_t limit, str cursor);
+int api_bad_cursor(call *c, int err); /* for call_read: -EINVAL is a cursor that is not of this list, and 400 */
 bool api_fits_project_id(str id);       /* as far as bytes go; null does */
 int api_no_project(call *c, str id);    /* replies 404 */
 

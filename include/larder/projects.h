@@ -108,13 +108,7 @@ int artifact_load(store_view *v, arena *a, str id, artifact *ret_artifact);
 /* `status` as it is at `now`: stale once last_fetched is older than ttl_ms. */
 str project_status_at(const project *p, int64_t now, int64_t ttl_ms);
 
-/* Pages. By `skip`, or (when `after` is not null) behind that record: `after` is what ret_next gave, and stays good
- * when records come and go. -EINVAL: not one of ours. */
-typedef struct page_at {
-    uint64_t skip;
-    str after;
-    size_t limit;
-} page_at;
+/* Pages: page_at in store.h. -EINVAL: `after` is not one of ours. */
 typedef struct project_filter {
     str status; /* null: any */
     int64_t now, ttl_ms;

@@ -70,24 +70,28 @@ typedef enum search_order {
     SEARCH_BY_TYPE,      /* type, name, id */
     SEARCH_BY_UPDATED,   /* newest first, name, id */
 } search_order;
-typedef struct search_query {
-    str text;         /* at least one byte */
-    uint64_t types;   /* bit t: type t is wanted; 0 for all */
-    uint64_t project; /* 0 for all */
-    search_order order;
-    uint64_t skip;
-    size_t limit;
-} search_query;
 typedef struct search_hit {
     str id, name;
     int64_t updated_ms;
     uint64_t project;
     uint8_t type, score;
 } search_hit;
+typedef struct search_query {
+    str text;         /* at least one byte */
+    uint64_t types;   /* bit t: type t is wanted; 0 for all */
+    uint64_t project; /* 0 for all */
+    search_order order;
+    uint64_t skip;
+    /* Instead of skip: what comes behind this place, whether or not that document is still there. Looked at are what
+     * `order` sorts by, the name and the id. NULL: none. */
+    const search_hit *after;
+    size_t limit;
+} search_query;
 typedef struct search_page {
     const search_hit *hits; /* in the caller's arena, texts too */
     size_t n;
     uint64_t total; /* of all that match, exact */
+    bool more;      /* some of them come behind the page */
 } search_page;
 /* -E2BIG: too much for the loop, ask a view. -EINVAL: empty text. -ENOMEM. The first query after a change
  * takes up to 0.2 ms longer. */

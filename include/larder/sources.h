@@ -193,9 +193,14 @@ int entries_list(store_view *v, arena *a, str source_id, const entry_filter *f, 
 int64_t entries_of_source(store_view *v, str source_id);
 
 /* The marketplace: live entries of all sources, by name then id. */
+typedef struct market_page {
+    const entry *items;
+    size_t n;
+    int64_t total; /* exact */
+    str next;      /* null: the last page */
+} market_page;
 int64_t entries_live(store_view *v, str type); /* null: all types */
-int entries_live_page(store_view *v, arena *a, str type, uint64_t skip, size_t limit, const entry **ret_items,
-                      size_t *ret_n);
+int entries_live_page(store_view *v, arena *a, str type, const page_at *at, market_page *ret_page); /* -EINVAL: after */
 
 /* All live entries of indexed sources, by name: for who keeps an index of them. A negative result of fn ends
  * it. */

@@ -160,6 +160,19 @@ void store_cursor_end(store_cursor *c); /* NULL is fine */
  * -ENOENT, -EIO, -ENOMEM. */
 int store_first(store_view *v, const keyspace *ks, int index, str prefix, store_item *ret_item);
 
+/* ---- pages of lists ---- */
+/* By `skip`; or, when `after` is not null, behind the record that it names: it is the `next` of the page before, and
+ * stays good when records come and go. */
+typedef struct page_at {
+    uint64_t skip;
+    str after;
+    size_t limit;
+} page_at;
+/* Such a text, of bytes that say the place, and of a mark that tells one list from another; in the arena. -ENOMEM */
+int page_place_text(arena *a, uint8_t mark, str bytes, str *ret_text);
+/* And back; null for null. -EINVAL: not a place of that list. */
+int page_place_bytes(arena *a, uint8_t mark, str text, str *ret_bytes);
+
 /* ---- writing ---- */
 enum { STORE_MORE = 1 };
 enum {

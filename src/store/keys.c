@@ -100,6 +100,34 @@ int store_key_cut_str(str *rest, arena *a, str *ret_text)
     return 0;
 }
 
+/* ---- places in lists ---- */
+
+int page_place_text(arena *a, uint8_t mark, str bytes, str *ret_text)
+{
+    char *all = arena_alloc(a, 1 + bytes.n);
+    if (!all)
+        return -ENOMEM;
+    all[0] = (char)mark;
+    if (bytes.n > 0)
+        memcpy(all + 1, bytes.p, bytes.n);
+    const str text = base64url_encode(a, str_of(all, 1 + bytes.n));
+    if (!text.p)
+        return -ENOMEM;
+    *ret_text = text;
+    return 0;
+}
+
+int page_place_bytes(arena *a, uint8_t mark, str text, str *ret_bytes)
+{
+    str all = STR_NULL;
+    int r = text.p ? base64url_decode(a, text, &all) : 0;
+    if (r == 0 && text.p && (all.n < 2 || (uint8_t)all.p[0] != mark))
+        r = -EINVAL;
+    if (r == 0)
+        *ret_bytes = text.p ? str_from(all, 1) : STR_NULL;
+    return r;
+}
+
 /* ---- plain numbers, as rows of meta and sums hold them ---- */
 
 uint64_t store_number(str bytes)

@@ -156,6 +156,14 @@ def test_a_bad_sort_is_400_and_says_what_there_is(house):
     assert one.get(STALE, params={'sort_order': 'down'}).status == 400
 
 
+def test_what_can_be_chosen_fits_in_any_case(house):
+    one, _ = house
+    for path, lower, other in ((STALE, 'sort_order=desc', 'sort_order=DESC'), (STALE, 'sort_by=type', 'sort_by=Type'),
+                               (CACHE + '/projects', 'status=active', 'status=Active')):
+        assert one.get(path + '?' + other).json() == one.get(path + '?' + lower).json()
+    assert one.get(STALE + '?sort_order=Desc').json() != one.get(STALE).json()
+
+
 # ---- search ------------------------------------------------------------------------------------
 def found(one, query, **params):
     rows, skip = [], 0
@@ -256,19 +264,19 @@ def queries():
             yield bad(path, '%s=%s' % (name, '1' * 3000)), name
     for path, names in ((CACHE + '/projects', ['status', 'cursor']), (STALE, ['type', 'project_id', 'sort_by', 'sort_order', 'cursor']),
                         (ARTIFACTS, ['type', 'project_id', 'is_outdated', 'cursor']),
-                        (SEARCH + '?query=a', ['type', 'project_id', 'sort_by'])):
+                        (CACHE + '/marketplace', ['type', 'cursor']),
+                        (SEARCH + '?query=a', ['type', 'project_id', 'sort_by', 'cursor'])):
         for name in names:
             yield bad(path, '%s=a&%s=a' % (name, name)), name
             for value in ('%FF%FE', '%C3', '%zz', '%'):
                 yield bad(path, '%s=%s' % (name, value)), name
             yield bad(path, '%s=%s' % (name, 'x' * 3000)), name
-    for path in (CACHE + '/projects', ARTIFACTS, STALE):
+    for path in LISTS:
         for value in ('x', '!', 'AAAA', '%00', 'a+b', 'zzzzzzzzzzzzzzzz'):
             yield bad(path, 'cursor=' + value), 'cursor'
     for value in ('2', 'maybe', 'tru', '%00', 'null'):
         yield bad(ARTIFACTS, 'is_outdated=' + value), 'is_outdated'
     yield CACHE + '/projects?status=sleepy', 'status'
-    yield CACHE + '/projects?status=ACTIVE', 'status'
     yield SEARCH, 'query'
     yield SEARCH + '?query=', 'query'
     yield SEARCH + '?query=' + 'x' * 201, 'query'

@@ -42,6 +42,29 @@ def test_pages_join_and_the_order_is_by_name_then_id(stall):
     assert [(r['name'], r['id']) for r in whole] == sorted((r['name'], r['id']) for r in whole)
 
 
+@pytest.mark.parametrize('wanted', [{}, {'type': 'skill'}], ids=repr)
+def test_cursors_walk_the_list_also_while_entries_go(stall, wanted):
+    one, sources = stall
+    whole = one.get(PATH, params=wanted).json()['items']
+    for limit in (1, 2, len(whole)):
+        assert one.listed('/marketplace', limit=limit, **wanted) == whole
+    first = one.get(PATH, params=dict(wanted, limit=2)).json()
+    gone = first['items'][-1]['data']['source_id']           # the cursor names an entry of it
+    assert one.delete('%s/%s' % (SOURCES, gone)).status == 204
+    rest = one.get(PATH, params=dict(wanted, cursor=first['next_cursor'])).json()
+    assert rest['items'] == [row for row in whole[2:] if row['data']['source_id'] != gone]
+    assert rest['next_cursor'] is None and gone in [source['id'] for source in sources]
+
+
+def test_a_cursor_is_of_its_own_list(stall):
+    one, _ = stall
+    of_all = one.get(PATH, params={'limit': 1}).json()['next_cursor']
+    of_skills = one.get(PATH, params={'limit': 1, 'type': 'skill'}).json()['next_cursor']
+    for params in ({'type': 'skill', 'cursor': of_all}, {'cursor': of_skills}, {'type': 'agent', 'cursor': of_skills}):
+        reply = one.get(PATH, params=params)
+        assert reply.status == 400 and reply.detail == 'Invalid cursor: not the next_cursor of a page of this list'
+
+
 def test_the_type_filter_counts_what_it_shows(stall):
     one, sources = stall
     for kind in ('skill', 'command', 'agent', 'hook', 'composite', 'nothing'):
@@ -72,7 +95,7 @@ def test_bad_parameters_are_400_and_named(server, params, words):
 
 def test_an_empty_store_has_an_empty_market(larder):
     one = larder()
-    assert one.get(PATH).json() == {'items': [], 'total': 0, 'skip': 0, 'limit': 100}
+    assert one.get(PATH).json() == {'items': [], 'total': 0, 'skip': 0, 'limit': 100, 'next_cursor': None}
     status = one.get(STATUS).json()
     assert status['total_artifacts'] == 0 and status['total_projects'] == 0
 

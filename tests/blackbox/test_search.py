@@ -4,7 +4,7 @@ import unicodedata
 
 import pytest
 import repos
-from program import CACHE, SOURCES, Larder, asking
+from program import CACHE, SOURCES, Larder, asking, until
 
 PATH = CACHE + '/search'
 STEMS = ['pdf', 'code', 'review', 'deploy', 'docker', 'test', 'api', 'lint', 'git', 'docs', 'data', 'a', 'ab', 'abc']
@@ -82,6 +82,56 @@ def test_pages_join_without_gap_or_overlap(library):
         if skip >= page['total']:
             break
     assert rows == model(names, 'a', 0, 1 << 30)[1]
+
+
+@pytest.mark.parametrize('sort_by', ['relevance', 'name', 'type', 'updated'])
+@pytest.mark.parametrize('wanted', [{}, {'type': 'agent'}], ids=repr)
+def test_cursors_walk_the_same_list_as_skips(library, sort_by, wanted):
+    server, _, _ = library
+    by_skip, skip = [], 0
+    while len(by_skip) < server.search('code', sort_by=sort_by, **wanted)['total']:
+        by_skip += server.search('code', sort_by=sort_by, skip=skip, limit=200, **wanted)['items']
+        skip += 200
+    for limit in (1, 29, 200) if wanted else (29, 200):
+        assert server.listed('/search', query='code', sort_by=sort_by, limit=limit, **wanted) == by_skip
+
+
+def test_a_cursor_goes_on_behind_an_item_that_has_gone(larder):
+    one = larder()
+    names = ['same', 'same-%s' % ('x' * 180), 'also-same', 'Ähnlich-same'] + ['same-%02d' % i for i in range(40)]
+    for project in ('one', 'two', 'three'):
+        one.report(project, [(name, '1.0.0') for name in names])
+    until(lambda: one.search('same')['total'] == 3 * len(names), 'all')
+    for sort_by in ('relevance', 'name', 'type', 'updated'):
+        seen, cursor, gone = [], None, 0
+        while True:
+            page = one.search('same', sort_by=sort_by, limit=7, **({'cursor': cursor} if cursor else {}))
+            seen += [row['id'] for row in page['items']]
+            cursor = page['next_cursor']
+            if cursor is None:
+                break
+            last = page['items'][-1]
+            if last['project_id'] == 'two' and not gone:      # the very item that the cursor names, and later ones
+                one.report('two', [])
+                gone = 3 * len(names)
+                until(lambda: one.search('same')['total'] == 2 * len(names), 'fewer')
+        assert gone and len(seen) == len(set(seen))
+        stayed = {row['id'] for row in one.listed('/search', query='same', limit=200)}
+        assert len(stayed) == 2 * len(names) and stayed <= set(seen), sort_by
+        one.report('two', [(name, '1.0.0') for name in names])
+        until(lambda: one.search('same')['total'] == 3 * len(names), 'all again')
+
+
+def test_a_cursor_of_another_order_or_list_is_400(library):
+    server, _, _ = library
+    cursors = {sort_by: server.search('code', sort_by=sort_by, limit=2)['next_cursor']
+               for sort_by in ('relevance', 'name', 'type', 'updated')}
+    cursors['market'] = server.get(CACHE + '/marketplace', params={'limit': 2}).json()['next_cursor']
+    for asked in ('relevance', 'name', 'type', 'updated'):
+        for of, cursor in cursors.items():
+            reply = server.get(PATH, params={'query': 'code', 'sort_by': asked, 'cursor': cursor})
+            assert reply.status == (200 if of == asked else 400), (asked, of)
+            assert of == asked or reply.detail == 'Invalid cursor: not the next_cursor of a page of this list'
 
 
 def test_items_say_what_they_are(library):
@@ -165,4 +215,4 @@ def test_search_follows_every_change(larder, github):
     one.delete('%s/%s' % (SOURCES, source['id']))
     assert total('pdf') == 1
     one.delete('%s/%s' % (SOURCES, other['id']))
-    assert one.search('pdf') == {'items': [], 'total': 0, 'query': 'pdf', 'skip': 0, 'limit': 50}
+    assert one.search('pdf') == {'items': [], 'total': 0, 'query': 'pdf', 'skip': 0, 'limit': 50, 'next_cursor': None}

@@ -110,15 +110,32 @@ static inline size_t model_query(const model *m, const char *text, const search_
     return n;
 }
 
+/* How many of the hits come before the page. */
+static inline size_t model_first(const model_hit *hits, size_t n, const search_query *q)
+{
+    model_doc doc;
+    size_t first = 0;
+
+    if (!q->after)
+        return q->skip < n ? (size_t)q->skip : n;
+    doc = (model_doc){.updated_ms = q->after->updated_ms, .type = q->after->type};
+    snprintf(doc.id, sizeof(doc.id), "%.*s", STR_ARG(q->after->id));
+    snprintf(doc.name, sizeof(doc.name), "%.*s", STR_ARG(q->after->name));
+    const model_hit place = {&doc, q->after->score};
+    while (first < n && model_hit_cmp(&hits[first], &place) <= 0)
+        first++;
+    return first;
+}
+
 /* The page says what the model says. */
 static inline void model_check_page(const model *m, const char *text, const search_query *q,
                                     const search_page *page)
 {
     static model_hit hits[MODEL_MAX];
     size_t n = model_query(m, text, q, hits);
-    size_t first = q->skip < n ? (size_t)q->skip : n;
+    size_t first = model_first(hits, n, q);
     size_t wanted = n - first < q->limit ? n - first : q->limit;
-    if (page->total != n || page->n != wanted)
+    if (page->total != n || page->n != wanted || page->more != (first + wanted < n))
         fail_msg("\"%s\" order %d types %llx project %llu: %llu found, %zu shown; should be %zu and %zu", text,
                  q->order, (unsigned long long)q->types, (unsigned long long)q->project,
                  (unsigned long long)page->total, page->n,

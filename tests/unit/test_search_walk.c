@@ -106,6 +106,19 @@ static void step_remove(walk *w)
         model_remove(&w->now, id);
 }
 
+/* Behind a document that is there, mostly, or may have been. */
+static search_hit draw_place(walk *w, const model *m, const model_doc *absent)
+{
+    static const uint8_t scores[] = {100, 80, 60};
+    const model_doc *d = m->n > 0 && draw(w, 4) ? &m->docs[draw(w, (uint32_t)m->n)] : absent;
+
+    return (search_hit){.id = str_c(d->id),
+                        .name = str_c(d->name),
+                        .updated_ms = d->updated_ms,
+                        .type = d->type,
+                        .score = scores[draw(w, COUNT_OF(scores))]};
+}
+
 static void step_query(walk *w)
 {
     char text[MODEL_TEXT];
@@ -113,6 +126,10 @@ static void step_query(walk *w)
     const model *m = of_view ? &w->seen : &w->now;
     draw_text(w, m, text);
     search_query q = draw_query(w, text);
+    const model_doc absent = draw_doc(w);
+    const search_hit place = draw_place(w, m, &absent);
+    if (draw(w, 3) == 0)
+        q.after = &place;
     search_page page;
     int r = of_view ? search_view_find(w->view, &q, &w->a, &page) : search_find(w->s, &q, &w->a, &page);
     if (r == 0)

@@ -256,27 +256,23 @@ static int walk_error(const lister *l)
     return 0;
 }
 
-/* ---- places, as `next` and `after` say them: the list, the group's length, the group, the key's tail ---- */
-#define PLACE_HEAD 2
-
-static char list_mark(const lister *l)
+/* ---- places: the group's length, the group, the key's tail ---- */
+static uint8_t list_mark(const lister *l)
 {
-    return (char)(0x40 | l->index << 3 | l->groups_fall << 2 | (l->outdated[0] ? 0 : 2) | (l->type >= 0));
+    return (uint8_t)(0x40 | l->index << 3 | l->groups_fall << 2 | (l->outdated[0] ? 0 : 2) | (l->type >= 0));
 }
 
 static int place_make(const lister *l, arena *a, str tail, str *ret_next)
 {
-    char bytes[PLACE_HEAD + 2 * STORE_KEY_MAX];
+    char bytes[1 + 2 * STORE_KEY_MAX];
     const size_t n = l->group.n;
 
     if (n > UINT8_MAX || tail.n > STORE_KEY_MAX)
         return -EPROTO;
-    bytes[0] = list_mark(l);
-    bytes[1] = (char)n;
-    memcpy(bytes + PLACE_HEAD, l->group.bytes, n);
-    memcpy(bytes + PLACE_HEAD + n, tail.p, tail.n);
-    *ret_next = base64url_encode(a, str_of(bytes, PLACE_HEAD + n + tail.n));
-    return ret_next->p ? 0 : -ENOMEM;
+    bytes[0] = (char)n;
+    memcpy(bytes + 1, l->group.bytes, n);
+    memcpy(bytes + 1 + n, tail.p, tail.n);
+    return page_place_text(a, list_mark(l), str_of(bytes, 1 + n + tail.n), ret_next);
 }
 
 /* Sets the group, as if the list had come so far. */
@@ -284,15 +280,14 @@ static int place_read(lister *l, arena *a, str after, str *ret_tail)
 {
     str bytes = STR_NULL;
 
-    const int r = base64url_decode(a, after, &bytes);
+    const int r = page_place_bytes(a, list_mark(l), after, &bytes);
     if (r < 0)
         return r;
-    if (bytes.n < PLACE_HEAD || bytes.p[0] != list_mark(l))
-        return -EINVAL;
-    const str group = str_head(str_from(bytes, PLACE_HEAD), (uint8_t)bytes.p[1]);
+    const size_t n = (uint8_t)bytes.p[0];
+    const str group = str_head(str_from(bytes, 1), n);
     const bool is_number = l->grouping != ONE_GROUP && l->grouping != BY_PROJECT_NAME;
-    *ret_tail = str_from(bytes, PLACE_HEAD + group.n);
-    if (group.n != (uint8_t)bytes.p[1] || ret_tail->n == 0 || ret_tail->n > STORE_KEY_MAX ||
+    *ret_tail = str_from(bytes, 1 + group.n);
+    if (group.n != n || ret_tail->n == 0 || ret_tail->n > STORE_KEY_MAX ||
         (is_number && group.n != 1) || (l->grouping == ONE_GROUP && group.n != 0) ||
         (l->grouping == BY_PROJECT_NAME && group.n == 0))
         return -EINVAL;

@@ -116,33 +116,14 @@ int projects_totals_of(store_view *v, int64_t now, int64_t ttl_ms, projects_tota
 }
 
 /* ---- pages ---- */
-#define CURSOR_TAG 'p' /* before the index key, in the text that `next` is */
+#define PLACE_MARK 'p'
 
-static int cursor_read(arena *a, str after, str *ret_key)
+/* The index key that a page begins behind; null: there is none. */
+static int place_read(arena *a, str after, str *ret_key)
 {
-    str bytes = STR_NULL;
+    const int r = page_place_bytes(a, PLACE_MARK, after, ret_key);
 
-    if (!after.p)
-        return 0;
-    const int r = base64url_decode(a, after, &bytes);
-    if (r < 0)
-        return r;
-    if (bytes.n < 2 || bytes.n - 1 > STORE_KEY_MAX || bytes.p[0] != CURSOR_TAG)
-        return -EINVAL;
-    *ret_key = str_from(bytes, 1);
-    return 0;
-}
-
-static int cursor_make(arena *a, str index_key, str *ret_next)
-{
-    char all[STORE_KEY_MAX + 1];
-
-    if (index_key.n > STORE_KEY_MAX)
-        return -EPROTO;
-    all[0] = CURSOR_TAG;
-    memcpy(all + 1, index_key.p, index_key.n);
-    *ret_next = base64url_encode(a, str_of(all, index_key.n + 1));
-    return ret_next->p ? 0 : -ENOMEM;
+    return r == 0 && ret_key->n > STORE_KEY_MAX ? -EINVAL : r;
 }
 
 typedef struct listing {
@@ -200,7 +181,7 @@ static int fill(listing *l, const page_at *at, str after)
     if (r == 0)
         r = store_cursor_error(c);
     if (r == 0 && more)
-        r = cursor_make(l->a, last, &l->page.next);
+        r = page_place_text(l->a, PLACE_MARK, last, &l->page.next);
     store_cursor_end(c);
     return r;
 }
@@ -210,7 +191,7 @@ int projects_list(store_view *v, arena *a, const project_filter *f, const page_a
     listing l = {.v = v, .a = a, .f = f, .status = status_parse(f->status)};
     str after = STR_NULL;
 
-    int r = cursor_read(a, at->after, &after);
+    int r = place_read(a, at->after, &after);
     if (r == 0)
         r = count_status(v, l.status, f, &l.page.total);
     if (r < 0)

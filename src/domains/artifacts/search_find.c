@@ -203,15 +203,16 @@ static int answer(finder *f, search_page *ret_page)
     uint64_t total = 0;
     for (size_t i = 0; i < COUNT_OF(f->totals); i++)
         total += f->totals[i];
-    if (f->q->skip < total)
-        f->page_full = f->q->limit < total - f->q->skip ? f->q->limit : (size_t)(total - f->q->skip);
+    const uint64_t skip = finder_skip(f), left = skip < total ? total - skip : 0;
+    f->page_full = f->q->limit < left ? f->q->limit + 1 : (size_t)left; /* one more, to know whether there is one */
     if (f->page_full > 0) {
         f->page = arena_array(f->out, search_hit, f->page_full);
         int r = f->page ? search_draw_page(f) : -ENOMEM;
         if (r < 0)
             return r;
     }
-    *ret_page = (search_page){f->page, f->page_n, total};
+    const bool more = f->page_n > f->q->limit;
+    *ret_page = (search_page){f->page, more ? f->q->limit : f->page_n, total, more};
     return 0;
 }
 

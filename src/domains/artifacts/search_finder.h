@@ -32,7 +32,7 @@ typedef struct finder {
     uint64_t hits, docs;           /* of all sources; documents wanted or not */
     arena *out;
     search_hit *page;
-    size_t page_n, page_full;
+    size_t page_n, page_full; /* no more than that is drawn */
 } finder;
 
 /* Takes the estimate off what is left; -E2BIG when that isn't enough. */
@@ -42,6 +42,11 @@ static inline int finder_spend(finder *f, uint64_t times, int64_t ns)
         return -E2BIG;
     f->ns_left -= (int64_t)times * ns;
     return 0;
+}
+
+static inline uint64_t finder_skip(const finder *f)
+{
+    return f->q->after ? 0 : f->q->skip;
 }
 
 int search_count(finder *f, const source *s); /* adds to totals; -E2BIG */

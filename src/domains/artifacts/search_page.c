@@ -110,6 +110,14 @@ static int name_cmp(const source *a, uint32_t a_hit, const source *b, uint32_t b
                    search_segment_name(b->seg, b_hit & HIT_NAME));
 }
 
+/* Whether a document comes behind the place that the page begins at, as far as name and id go. */
+static bool is_behind(const source *s, uint32_t hit, uint32_t doc, const search_hit *place)
+{
+    const int c = str_cmp(search_segment_name(s->seg, hit & HIT_NAME), place->name);
+
+    return c != 0 ? c > 0 : str_cmp(search_segment_id(s->seg, doc), place->id) > 0;
+}
+
 static int id_cmp(const source *a, uint32_t a_doc, const source *b, uint32_t b_doc)
 {
     return str_cmp(search_segment_id(a->seg, a_doc), search_segment_id(b->seg, b_doc));
@@ -168,13 +176,42 @@ static int spend_for_walk(finder *f, uint64_t skip)
     return r < 0 ? r : finder_spend(f, skip, f->n_src > 1 ? (int64_t)f->n_src * STEP_NS : DOC_NS);
 }
 
-static int walk_group(finder *f, unsigned group, uint64_t skip)
+/* To the first document behind the place, of whatever group: documents of a name are in order of their ids. */
+static void seek(source *s, const search_hit *place)
+{
+    size_t low = 0, high = s->n;
+    while (low < high) {
+        const size_t mid = low + (high - low) / 2;
+        if (is_behind(s, s->hits[mid], end_doc(s, s->hits[mid]) - 1, place))
+            high = mid;
+        else
+            low = mid + 1;
+    }
+    s->at = low;
+    if (low == s->n)
+        return;
+    uint32_t doc = first_doc(s, s->hits[low]), end = end_doc(s, s->hits[low]);
+    while (doc < end) {
+        const uint32_t mid = doc + (end - doc) / 2;
+        if (is_behind(s, s->hits[low], mid, place))
+            end = mid;
+        else
+            doc = mid + 1;
+    }
+    s->doc = doc;
+}
+
+/* `place`: where it begins; NULL: at its first document. */
+static int walk_group(finder *f, unsigned group, const search_hit *place, uint64_t skip)
 {
     bool alone = true;
     source *s;
     int r = spend_for_walk(f, skip);
-    for (s = f->src; s < f->src + f->n_src; s++)
+    for (s = f->src; s < f->src + f->n_src; s++) {
         s->at = s->doc = 0;
+        if (place)
+            seek(s, place);
+    }
     while (r == 0 && f->page_n < f->page_full && (s = first_source(f, group, &alone))) {
         if (skip > 0) {
             uint64_t n = alone ? skip : 1;
@@ -186,15 +223,30 @@ static int walk_group(finder *f, unsigned group, uint64_t skip)
     return r;
 }
 
+/* The group that a page begins in. */
+static unsigned group_of_place(const finder *f, const search_hit *place)
+{
+    unsigned match = EXACT;
+
+    if (f->q->order == SEARCH_BY_TYPE)
+        return place->type;
+    if (f->q->order == SEARCH_BY_RELEVANCE)
+        while (match < CONTAINS && scores[match] > place->score)
+            match++;
+    return match; /* by name there is but one group */
+}
+
 static int page_by_walking(finder *f)
 {
-    uint64_t skip = f->q->skip;
-    for (unsigned group = 0; group < SEARCH_TYPES && f->page_n < f->page_full; group++) {
+    const search_hit *place = f->q->after;
+    const unsigned first = place ? group_of_place(f, place) : 0;
+    uint64_t skip = finder_skip(f);
+    for (unsigned group = first; group < SEARCH_TYPES && f->page_n < f->page_full; group++) {
         if (skip >= f->totals[group]) {
             skip -= f->totals[group];
             continue;
         }
-        int r = walk_group(f, group, skip);
+        int r = walk_group(f, group, group == first ? place : NULL, skip);
         if (r < 0)
             return r;
         skip = 0;
@@ -240,8 +292,17 @@ static void rise(dated *heap, size_t at, dated item)
     heap[at] = item;
 }
 
-/* Leaves in heap[0..n) the first n documents, as a heap; there are at least n. */
-static void first_by_date(const finder *f, dated *heap, size_t n)
+static bool is_past(const finder *f, const dated *item)
+{
+    const search_hit *place = f->q->after;
+
+    if (!place || item->updated_ms != place->updated_ms)
+        return place && item->updated_ms > place->updated_ms;
+    return !is_behind(item->src, item->hit, item->doc, place);
+}
+
+/* Leaves in the heap the first documents of those that may be shown, n at most; how many. */
+static size_t first_by_date(const finder *f, dated *heap, size_t n)
 {
     size_t filled = 0;
     for (const source *s = f->src; s < f->src + f->n_src; s++)
@@ -250,16 +311,20 @@ static void first_by_date(const finder *f, dated *heap, size_t n)
                 if (!is_wanted(f, s, doc))
                     continue;
                 dated item = {s->seg->rows[doc].updated_ms, s, hit, doc};
+                if (is_past(f, &item))
+                    continue;
                 if (filled < n)
                     rise(heap, filled++, item);
                 else if (comes_later(&heap[0], &item))
                     sink(heap, n, item);
             }
+    return filled;
 }
 
 static int page_by_date(finder *f)
 {
-    size_t n = (size_t)f->q->skip + f->page_full; /* at most the total */
+    const size_t skip = (size_t)finder_skip(f);
+    size_t n = skip + f->page_full; /* at most the total */
     int r = finder_spend(f, f->hits, HIT_NS);
     if (r == 0)
         r = finder_spend(f, f->docs, OFFER_NS);
@@ -270,13 +335,13 @@ static int page_by_date(finder *f)
     dated *heap = arena_alloc(&f->scratch, n * sizeof(*heap));
     if (!heap)
         return -ENOMEM;
-    first_by_date(f, heap, n);
+    n = first_by_date(f, heap, n);
     for (size_t left = n; left > 1; left--) { /* heap sort */
         dated last = heap[left - 1];
         heap[left - 1] = heap[0];
         sink(heap, left - 1, last);
     }
-    for (size_t i = n - f->page_full; r == 0 && i < n; i++)
+    for (size_t i = skip; r == 0 && i < n; i++)
         r = emit(f, heap[i].src, heap[i].hit, heap[i].doc);
     return r;
 }

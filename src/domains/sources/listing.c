@@ -304,38 +304,70 @@ int entries_list(store_view *v, arena *a, str source_id, const entry_filter *f, 
 }
 
 /* ---- the marketplace ---- */
-int entries_live_page(store_view *v, arena *a, str type, uint64_t skip, size_t limit, const entry **ret_items,
-                      size_t *ret_n)
+/* Marks of places: one for all types, one for each. */
+static uint8_t market_mark(str type)
 {
-    store_key prefix;
-    store_cursor *c;
-    store_item item;
-    size_t n = 0;
+    return (uint8_t)(0x80 + (type.p ? 1 + artifact_type_number(type) : 0));
+}
 
-    entry *items = arena_array(a, entry, limit);
-    if (!items)
-        return -ENOMEM;
-    store_key_init(&prefix);
-    if (type.p)
-        store_key_u8(&prefix, (uint8_t)artifact_type_number(type));
-    const int index = type.p ? ENTRIES_BY_TYPE_NAME : ENTRIES_BY_NAME;
-    int r = store_walk(v, &entries_ks, index, store_key_view(&prefix), STR_NULL,
-                       false, &c);
-    if (r < 0)
-        return r;
-    while (r == 0 && n < limit && store_next(c, &item)) {
+/* `tail`: behind that key of the prefix; null: from the first. */
+static int fill_market(store_cursor *c, arena *a, size_t prefix_n, str tail, uint64_t skip, size_t limit, entry *items,
+                       market_page *page, str *ret_last)
+{
+    store_item item;
+    bool more = false;
+    int r = 0;
+
+    while (r == 0 && !more && store_next(c, &item)) {
+        const str at = str_from(item.index_key, prefix_n);
+        if (tail.p && str_eq(at, tail))
+            continue;
         if (skip > 0) {
             skip--;
             continue;
         }
-        r = take_entry(c, &item, a, &items[n++]);
+        more = page->n == limit;
+        if (!more) {
+            *ret_last = at;
+            r = take_entry(c, &item, a, &items[page->n++]);
+        }
     }
     if (r == 0)
         r = store_cursor_error(c);
+    if (!more)
+        *ret_last = STR_NULL;
+    return r;
+}
+
+int entries_live_page(store_view *v, arena *a, str type, const page_at *at, market_page *ret_page)
+{
+    market_page page = {.total = entries_live(v, type)};
+    store_key prefix, from;
+    store_cursor *c;
+    str tail = STR_NULL, last = STR_NULL;
+
+    int r = page_place_bytes(a, market_mark(type), at->after, &tail);
+    entry *items = r == 0 ? arena_array(a, entry, at->limit) : NULL;
+    if (!items)
+        return r < 0 ? r : -ENOMEM;
+    store_key_init(&prefix);
+    if (type.p)
+        store_key_u8(&prefix, (uint8_t)artifact_type_number(type));
+    from = prefix;
+    store_key_tail(&from, tail);
+    if (from.overflow)
+        return -EINVAL;
+    const int index = type.p ? ENTRIES_BY_TYPE_NAME : ENTRIES_BY_NAME;
+    r = store_walk(v, &entries_ks, index, store_key_view(&prefix), tail.p ? store_key_view(&from) : STR_NULL, false,
+                   &c);
+    if (r < 0)
+        return r;
+    r = fill_market(c, a, prefix.n, tail, tail.p ? 0 : at->skip, at->limit, items, &page, &last);
+    if (r == 0 && last.p)
+        r = page_place_text(a, market_mark(type), last, &page.next);
     store_cursor_end(c);
-    if (r == 0) {
-        *ret_items = items;
-        *ret_n = n;
-    }
+    page.items = items;
+    if (r == 0)
+        *ret_page = page;
     return r;
 }

@@ -1,8 +1,6 @@
 /* /api/v1/cache/artifacts and stale-artifacts: what is deployed in the projects, and what of it is outdated. */
 #include "larder/api.h"
 
-#define WALK_ON_LOOP 1000 /* records a list may pass over without becoming a job */
-
 /* clang-format off */
 /* ---- what comes in ---- */
 #define ARTIFACT_QUERY_FIELDS(X, S) \
@@ -70,18 +68,6 @@ typedef struct artifact_read {
     page_at at;
 } artifact_read;
 
-static str given(str text) /* an empty filter is none */
-{
-    return text.n ? text : STR_NULL;
-}
-
-static int bad_cursor(call *c, int err)
-{
-    if (err != -EINVAL)
-        return err;
-    return reply_error(c, 400, "Invalid cursor: not the next_cursor of a page of this list");
-}
-
 static int read_page(call *c, store_view *v, artifact_page *ret_page)
 {
     const artifact_read *rd = c->user;
@@ -97,7 +83,7 @@ static int reply_page(call *c, artifact_read *rd, int (*write)(call *c, store_vi
 
     store_read_end(v);
     c->user = rd;
-    return call_read(c, write, bad_cursor, cost > WALK_ON_LOOP);
+    return call_read(c, write, api_bad_cursor, cost > API_WALK_ON_LOOP);
 }
 
 /* ---- all artifacts ---- */
@@ -125,12 +111,12 @@ static int list_artifacts(call *c)
 
     if (!rd)
         return -ENOMEM;
-    rd->filter.project_id = given(in->project_id);
-    rd->filter.type = given(in->type);
+    rd->filter.project_id = api_given(in->project_id);
+    rd->filter.type = api_given(in->type);
     rd->filter.outdated = !HAS(in, artifact_query, is_outdated) ? OUTDATED_ANY
                           : in->is_outdated                     ? OUTDATED_YES
                                                                 : OUTDATED_NO;
-    rd->at = (page_at){.skip = (uint64_t)in->skip, .after = given(in->cursor), .limit = (size_t)in->limit};
+    rd->at = api_page_at(in->skip, in->limit, in->cursor);
     return reply_page(c, rd, write_artifacts);
 }
 
@@ -183,10 +169,10 @@ static int list_stale(call *c)
 
     if (!rd)
         return -ENOMEM;
-    rd->filter = (artifact_filter){given(in->project_id), given(in->type), OUTDATED_YES};
+    rd->filter = (artifact_filter){api_given(in->project_id), api_given(in->type), OUTDATED_YES};
     rd->sort = sort_of(in->sort_by);
     rd->down = str_eq(in->sort_order, STR("desc"));
-    rd->at = (page_at){.skip = (uint64_t)in->skip, .after = given(in->cursor), .limit = (size_t)in->limit};
+    rd->at = api_page_at(in->skip, in->limit, in->cursor);
     return reply_page(c, rd, write_stale);
 }
 

@@ -13,14 +13,13 @@ const family family_cache = {
     .limits = LIMIT_CLIENT,
 };
 
-#define SKIP_ON_LOOP 1000 /* records that are passed over without becoming a job */
-
 /* clang-format off */
 /* ---- what comes in ---- */
 #define MARKETPLACE_QUERY_FIELDS(X, S) \
-    X(S, str, type,  OPTIONAL, 0, 50, NONE, "only this type") \
-    X(S, i64, skip,  OPTIONAL, 0, INT32_MAX, DEFAULT("0"), "items to pass over") \
-    X(S, i64, limit, OPTIONAL, 1, 500, DEFAULT("100"), "items a page")
+    X(S, str, type,   OPTIONAL, 0, 50, NONE, "only this type") \
+    X(S, i64, skip,   OPTIONAL, 0, INT32_MAX, DEFAULT("0"), "items to pass over") \
+    X(S, i64, limit,  OPTIONAL, 1, 500, DEFAULT("100"), "items a page") \
+    X(S, str, cursor, OPTIONAL, 0, 2000, NONE, "next_cursor of the page before; instead of skip")
 SCHEMA_STRUCT(marketplace_query, MARKETPLACE_QUERY_FIELDS);
 SCHEMA(marketplace_query, MARKETPLACE_QUERY_FIELDS, "Which entries");
 
@@ -58,7 +57,8 @@ SCHEMA(marketplace_item, MARKETPLACE_ITEM_FIELDS, "An entry of the marketplace")
     X(S, marketplace_rows, items, REQUIRED, 0, 0, NONE, "by name, then id") \
     X(S, i64, total, REQUIRED, 0, 0, NONE, "all that match") \
     X(S, i64, skip,  REQUIRED, 0, 0, NONE, "as asked") \
-    X(S, i64, limit, REQUIRED, 0, 0, NONE, "as asked")
+    X(S, i64, limit, REQUIRED, 0, 0, NONE, "as asked") \
+    X(S, str, next_cursor, NULLABLE, 0, 0, NONE, "cursor of the next page; null: this is the last")
 SCHEMA_STRUCT(marketplace_list, MARKETPLACE_LIST_FIELDS);
 SCHEMA(marketplace_list, MARKETPLACE_LIST_FIELDS, "A page of the marketplace");
 
@@ -122,24 +122,24 @@ static marketplace_item item_of(const entry *e)
 static int write_marketplace(call *c, store_view *v)
 {
     const marketplace_query *in = c->params;
-    marketplace_list out = {.skip = in->skip, .limit = in->limit};
+    const page_at at = api_page_at(in->skip, in->limit, in->cursor);
+    market_page page = {0};
     str type = STR_NULL;
-    const entry *entries = NULL;
-    size_t n = 0;
+    int r = 0;
 
     const bool known = !in->type.n || artifact_type_parse(in->type, &type) == 0;
-    if (known) {
-        out.total = entries_live(v, type);
-        int r = entries_live_page(v, c->arena, type, (uint64_t)in->skip, (size_t)in->limit, &entries, &n);
-        if (r < 0)
-            return r;
-    }
-    marketplace_item *items = arena_array(c->arena, marketplace_item, n);
+    if (known)
+        r = entries_live_page(v, c->arena, type, &at, &page);
+    marketplace_item *items = r == 0 ? arena_array(c->arena, marketplace_item, page.n) : NULL;
     if (!items)
-        return -ENOMEM;
-    for (size_t i = 0; i < n; i++)
-        items[i] = item_of(&entries[i]);
-    out.items = (rows){items, n};
+        return r < 0 ? r : -ENOMEM;
+    for (size_t i = 0; i < page.n; i++)
+        items[i] = item_of(&page.items[i]);
+    const marketplace_list out = {.items = {items, page.n},
+                                  .total = page.total,
+                                  .skip = in->skip,
+                                  .limit = in->limit,
+                                  .next_cursor = page.next};
     schema_write(&marketplace_list_schema, &out, c->w);
     return 0;
 }
@@ -148,7 +148,7 @@ static int get_marketplace(call *c)
 {
     const marketplace_query *in = c->params;
 
-    return call_read(c, write_marketplace, NULL, in->skip > SKIP_ON_LOOP);
+    return call_read(c, write_marketplace, api_bad_cursor, in->skip > API_WALK_ON_LOOP);
 }
 
 /* ---- figures ---- */

@@ -1,7 +1,6 @@
 /* /api/v1/cache/projects, and invalidate: where artifacts are deployed. */
 #include "larder/api.h"
 
-#define WALK_ON_LOOP 1000            /* records a list may pass over without becoming a job */
 #define REPORT_MAX ((size_t)8 << 20) /* bytes: some 800 for each of PROJECT_ARTIFACTS_MAX */
 
 /* clang-format off */
@@ -51,12 +50,6 @@ int api_no_project(call *c, str id)
     return reply_error(c, 404, "Project '" STR_FMT "' not found", STR_ARG(id));
 }
 
-/* An empty id is none: all projects. */
-static str one_or_all(str id)
-{
-    return id.n ? id : STR_NULL;
-}
-
 /* ---- reading ---- */
 typedef struct list_read {
     project_filter filter;
@@ -81,13 +74,6 @@ static int write_projects(call *c, store_view *v)
     return 0;
 }
 
-static int bad_cursor(call *c, int err)
-{
-    if (err != -EINVAL)
-        return err;
-    return reply_error(c, 400, "Invalid cursor: not the next_cursor of a page of this list");
-}
-
 static int list_projects(call *c)
 {
     const project_query *in = c->params;
@@ -98,12 +84,12 @@ static int list_projects(call *c)
         return -ENOMEM;
     l->filter = (project_filter){
         .status = in->status, .now = loop_now_wall_ms(app->loop), .ttl_ms = projects_ttl(app->projects)};
-    l->at = (page_at){.skip = (uint64_t)in->skip, .after = one_or_all(in->cursor), .limit = (size_t)in->limit};
+    l->at = api_page_at(in->skip, in->limit, in->cursor);
     c->user = l;
     store_view *v = store_read_begin(app->store);
     const uint64_t walked = in->status.n ? store_count(v, &projects_ks) : l->at.skip;
     store_read_end(v);
-    return call_read(c, write_projects, bad_cursor, walked > WALK_ON_LOOP);
+    return call_read(c, write_projects, api_bad_cursor, walked > API_WALK_ON_LOOP);
 }
 
 /* ---- one project, and its tag ---- */
@@ -288,7 +274,7 @@ static int post_invalidate(call *c)
 {
     const invalidate_request *in = c->body;
     const api *app = c->app;
-    const str id = one_or_all(in->project_id);
+    const str id = api_given(in->project_id); /* none: all projects */
 
     if (!api_fits_project_id(id))
         return api_no_project(c, id);

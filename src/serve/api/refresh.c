@@ -72,7 +72,7 @@ static int post_refresh(call *c)
 {
     const refresh_request *in = c->body;
     const api *app = c->app;
-    const str id = in->project_id.n ? in->project_id : STR_NULL; /* empty means all, too */
+    const str id = api_given(in->project_id); /* none: all projects */
     refresh_call *rc = arena_new(c->arena, refresh_call);
 
     if (!api_fits_project_id(id))

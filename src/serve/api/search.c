@@ -9,7 +9,8 @@
     X(S, str,    type,       OPTIONAL, 0, 50, NONE, "only this type") \
     X(S, i64,    skip,       OPTIONAL, 0, INT32_MAX, DEFAULT("0"), "items to pass over") \
     X(S, i64,    limit,      OPTIONAL, 1, 200, DEFAULT("50"), "items a page") \
-    X(S, choice, sort_by,    OPTIONAL, 0, 0, CHOICES_DEFAULT("relevance|name|type|updated", "relevance"), "order")
+    X(S, choice, sort_by,    OPTIONAL, 0, 0, CHOICES_DEFAULT("relevance|name|type|updated", "relevance"), "order") \
+    X(S, str,    cursor,     OPTIONAL, 0, 2000, NONE, "next_cursor of the page before; instead of skip")
 SCHEMA_STRUCT(search_params, SEARCH_QUERY_FIELDS);
 SCHEMA(search_params, SEARCH_QUERY_FIELDS, "What to look for");
 
@@ -33,16 +34,62 @@ SCHEMA(search_item, SEARCH_ITEM_FIELDS, "An artifact whose name matches");
     X(S, i64, total, REQUIRED, 0, 0, NONE, "all that match") \
     X(S, str, query, REQUIRED, 0, 0, NONE, "as asked") \
     X(S, i64, skip,  REQUIRED, 0, 0, NONE, "as asked") \
-    X(S, i64, limit, REQUIRED, 0, 0, NONE, "as asked")
+    X(S, i64, limit, REQUIRED, 0, 0, NONE, "as asked") \
+    X(S, str, next_cursor, NULLABLE, 0, 0, NONE, "cursor of the next page; null: this is the last")
 SCHEMA_STRUCT(search_list, SEARCH_LIST_FIELDS);
 SCHEMA(search_list, SEARCH_LIST_FIELDS, "A page of search results");
 /* clang-format on */
 
 typedef struct finding {
     search_query query;
+    search_hit place; /* query.after */
     search_page page;
     search_view *view; /* to be asked on a worker; NULL: the page is there */
 } finding;
+
+/* ---- places: a number that the list is sorted by, id, name ---- */
+static uint8_t mark_of(search_order order)
+{
+    return (uint8_t)(0x74 + order);
+}
+
+static int64_t number_of(search_order order, const search_hit *h)
+{
+    switch (order) {
+    case SEARCH_BY_RELEVANCE:
+        return h->score;
+    case SEARCH_BY_TYPE:
+        return h->type;
+    case SEARCH_BY_UPDATED:
+        return h->updated_ms;
+    case SEARCH_BY_NAME:
+        break;
+    }
+    return 0;
+}
+
+static int place_text(arena *a, search_order order, const search_hit *h, str *ret_text)
+{
+    const str bytes = arena_printf(a, "%lld " STR_FMT " " STR_FMT, (long long)number_of(order, h), STR_ARG(h->id),
+                                   STR_ARG(h->name));
+
+    return bytes.p ? page_place_text(a, mark_of(order), bytes, ret_text) : -ENOMEM;
+}
+
+static int place_read(arena *a, search_order order, str cursor, search_hit *ret_place)
+{
+    str rest, number, id;
+    int64_t n;
+
+    const int r = page_place_bytes(a, mark_of(order), cursor, &rest);
+    if (r < 0)
+        return r;
+    if (!str_cut(&rest, ' ', &number) || str_to_i64(number, &n) < 0 || !str_cut(&rest, ' ', &id) || id.n == 0 ||
+        rest.n == 0 || (order != SEARCH_BY_UPDATED && (n < 0 || n > UINT8_MAX)))
+        return -EINVAL;
+    *ret_place = (search_hit){.id = id, .name = rest, .updated_ms = n, .type = (uint8_t)n, .score = (uint8_t)n};
+    return 0;
+}
 
 /* ---- what was found, and where it stands ---- */
 static int stands_in_project(store_view *v, arena *a, search_item *item)
@@ -97,11 +144,15 @@ static int write_found(call *c, store_view *v)
         r = item_of(v, c->arena, &f->page.hits[i], &items[i]);
     if (r < 0)
         return r;
-    const search_list out = {.items = {items, f->page.n},
+    search_list out = {.items = {items, f->page.n},
                              .total = (int64_t)f->page.total,
                              .query = in->query,
                              .skip = in->skip,
                              .limit = in->limit};
+    if (f->page.more)
+        r = place_text(c->arena, f->query.order, &f->page.hits[f->page.n - 1], &out.next_cursor);
+    if (r < 0)
+        return r;
     schema_write(&search_list_schema, &out, c->w);
     return 0;
 }
@@ -149,6 +200,12 @@ static int find(call *c)
                               .order = order_of(in->sort_by),
                               .skip = (uint64_t)in->skip,
                               .limit = (size_t)in->limit};
+    if (in->cursor.n) {
+        r = place_read(c->arena, f->query.order, in->cursor, &f->place);
+        f->query.after = &f->place;
+    }
+    if (r < 0)
+        return api_bad_cursor(c, r);
     const bool known = !in->type.n || artifact_type_parse(in->type, &type) == 0;
     if (in->type.n && known)
         f->query.types = UINT64_C(1) << artifact_type_number(type);
