@@ -118,6 +118,8 @@ static pumped begin_one(recache *r)
     const bool may_fetch = r->fetching < o->max_fetches;
     pick p;
 
+    if (!store_is_writable(r->store)) /* what is rendered now could not be kept */
+        return PUMPED_TROUBLE;
     if (r->in_flight >= o->max_in_flight || (!may_render && !may_fetch))
         return PUMPED_FULL;
     int err = rota_pick(r, may_render, may_fetch, &p);
