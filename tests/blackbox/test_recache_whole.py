@@ -78,6 +78,7 @@ def test_from_the_queue_to_the_file_that_nginx_sends(whole, shop):
             wire.send(request(method, target, dict({'X-Internal-Auth': key}, **(headers or {}))))
             return wire.reply(head=method == 'HEAD')
     api.queue([shop + '/shop', shop + '/lost', shop + '/moved'], [DESKTOP, MOBILE, BYPASS])
+    api.queue([shop + '/shop/items.json'], [BYPASS])
     api.settle()
     assert api.dead()['items'] == []
     # what the script made, for each dimension; nginx unpacks it for who doesn't take gzip
@@ -97,6 +98,9 @@ def test_from_the_queue_to_the_file_that_nginx_sends(whole, shop):
     assert through_nginx(shop + '/shop', method='HEAD').status == 200
     as_sent = through_nginx(shop + '/shop', BYPASS)
     assert as_sent.body == MADE
+    # nginx hands on the type that it is told, whatever the file is called
+    data = through_nginx(shop + '/shop/items.json', BYPASS)
+    assert (data.status, data.headers['content-type']) == (200, 'application/json')
     # what is no 200 stays what it is
     lost = through_nginx(shop + '/lost')
     assert (lost.status, lost.headers['x-cache']) == (404, 'fresh') and b'nothing 42' in lost.body

@@ -78,7 +78,7 @@ static int then_page(call *c)
     return reply_bytes(c, (int)j->page.status_code, type_of(&j->page), buf_view(&body), etag, true);
 }
 
-/* nginx sends the file, as a 200: the path only has to be told. */
+/* nginx sends the file, as a 200 and as the type that it is told here with the path. */
 static int send_by_proxy(call *c, const recache_page *p)
 {
     const str prefix = ((const api *)c->app)->recache->accel_prefix;

@@ -175,11 +175,8 @@ int reply_text(call *c, int status, str content_type, str body)
 
 int reply_bytes(call *c, int status, str content_type, str body, str etag, bool is_packed)
 {
-    http_reply rep = {.status = status,
-                      .content_type = body.n ? content_type : STR_NULL,
-                      .body = body,
-                      .etag = etag,
-                      .no_compress = is_packed};
+    http_reply rep = {
+        .status = status, .content_type = content_type, .body = body, .etag = etag, .no_compress = is_packed};
 
     if (status == 200 && etag.p && http_etag_matches(c->req, etag))
         rep = (http_reply){.status = 304, .etag = etag};
