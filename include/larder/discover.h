@@ -5,13 +5,15 @@
  *   root      a folder under which projects are looked for, DISCOVER_DEPTH levels deep and itself included; not in
  *             folders like node_modules (the list is in discover.c)
  *   profile   .claude .codex .gemini .cursor in a project's folder. What lies in two is taken from the first
- *   project   a folder with a profile that holds .skillmeat-deployed.toml or a deployed artifact
+ *   project   a folder with a profile that holds .skillmeat-deployed.toml or a deployed artifact, or that cannot be
+ *             looked into
  *   artifact  skills/<name>/ with a SKILL.md, commands/<name>.md, agents/<name>.md, hooks/<name>[.*], mcp/<name>[.*]
  *             in a profile, and whatever else the deployment file names that is there
  *
  * Links are followed as long as they stay within the root; what lies outside, or nowhere, counts as not there. (Where
  * the kernel has no openat2 no link is followed.) In an artifact's folder, links are content, as they are for git.
- * What is neither file, folder nor link is passed over, and opening it never waits.
+ * What is neither file, folder nor link is passed over, and opening it never waits. What has a name that is no UTF-8
+ * text (or has control characters) is left out, and said: of folders on the way, and of artifacts.
  *
  * The content hash is that of the catalogue's entries, so that the two can be compared: SHA-256 over the lines
  * "path:blob", sorted and joined by newlines, where path is relative to the artifact's folder (of a single file: its
@@ -45,6 +47,7 @@ typedef struct found_project {
     found_artifact *artifacts; /* by type, then name */
     size_t n;
     strs folders; /* absolute; where changes show first: profiles, layouts, artifacts. At most DISCOVER_WATCHED_MAX */
+    bool misses_folders; /* a profile or layout could not be looked into: there may be more artifacts */
     str why;      /* null, or what of it could not be read (the rest is there all the same) */
 } found_project;
 

@@ -166,6 +166,9 @@ static void what_may_not_be_read_is_a_fault_of_its_project(void **state)
     tree_put("p/.claude/skills/s/SKILL.md", "");
     tree_put("q/.claude/commands/x.md", "");
     tree_put("r/.claude/commands/x.md", "");
+    tree_put("s/.codex/skills/x/SKILL.md", "");
+    tree_put("t/.codex/skills/x/notes.md", ""); /* nothing deployed there, and it may be looked at */
+    chmod(tree_path("s/.codex/skills"), 0);
     chmod(tree_path("p/.claude/commands/a.md"), 0);
     chmod(tree_path("p/.claude/skills"), 0);
     chmod(tree_path("q/.claude"), 0);
@@ -176,31 +179,44 @@ static void what_may_not_be_read_is_a_fault_of_its_project(void **state)
     found_project p, q, r;
     str found = projects_found(&why);
     int read_p = read_at("p", &p), read_q = read_at("q", &q), read_r = read_at("r", &r);
+    found_project s;
+    int read_s = read_at("s", &s);
     assert_int_equal(is_root ? seteuid(0) : 0, 0);
     chmod(tree_path("p/.claude/skills"), 0755);
     chmod(tree_path("q/.claude"), 0755);
+    chmod(tree_path("s/.codex/skills"), 0755);
     chmod(tree_path("r"), 0755);
 
-    assert_str(found, "p");
+    assert_str(found, "p q s");
     assert_non_null(why.p);
     assert_int_equal(read_p, 0);
     assert_str(p.why, ".claude/commands/a.md: permission denied (and 1 more)");
     assert_str(artifacts_of(&p), "command:a command:b");
     assert_int_equal(read_q, 0);
     assert_str(q.why, ".claude: permission denied");
+    assert_true(p.misses_folders && q.misses_folders);
+    assert_int_equal(read_s, 0);
+    assert_str(s.why, ".codex/skills: permission denied");
     assert_int_equal(read_r, -EACCES);
 }
 
-static void names_that_could_not_be_shown_are_passed_over(void **state)
+static void names_that_could_not_be_shown_are_left_out_and_said(void **state)
 {
     (void)state;
     tree_put("p/.claude/commands/fine.md", "");
     tree_put("p/.claude/commands/bad\xff.md", "");
     tree_put("p/.claude/commands/line\nbreak.md", "");
     tree_put("bad\x01/.claude/commands/x.md", "");
-    assert_str(projects_found(NULL), "p");
-    found_project p = project_at("p");
+    tree_put("src/caf\xe9/x", "");
+    tree_put("src/caf\xe8", ""); /* a file, where only folders are looked at */
+    str why;
+    found_project p;
+    assert_str(projects_found(&why), "p");
+    assert_str(why, ".: 1 name left out: control characters, or no UTF-8 (and 1 more)");
+    assert_int_equal(read_at("p", &p), 0);
     assert_str(artifacts_of(&p), "command:fine");
+    assert_str(p.why, ".claude/commands: 2 names left out: control characters, or no UTF-8");
+    assert_false(p.misses_folders);
 }
 
 static void the_folders_to_watch_are_named(void **state)
@@ -292,7 +308,7 @@ int main(void)
         TEST(folders_too_deep_have_no_hash_and_end),
         TEST(broken_files_are_faults_of_their_project_and_the_rest_is_there),
         TEST(what_may_not_be_read_is_a_fault_of_its_project),
-        TEST(names_that_could_not_be_shown_are_passed_over),
+        TEST(names_that_could_not_be_shown_are_left_out_and_said),
         TEST(the_folders_to_watch_are_named),
         TEST(descriptors_are_given_back),
         TEST(missing_memory_is_an_error_at_every_step),

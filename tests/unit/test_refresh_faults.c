@@ -278,6 +278,14 @@ static void a_project_that_cannot_be_read_is_tried_less_and_less_often(void **st
     assert_str(stored(&d, IDS[0]).status, "error");
     assert_str(stored(&d, IDS[0]).error_message, "skills/own/SKILL.md: permission denied");
     assert_int_equal(stored(&d, IDS[0]).artifact_count, 1);
+    one->n = 0;
+    one->why = ".claude/skills: permission denied";
+    one->misses_folders = true; /* what it held is not known to be gone */
+    depot_live(&d, DEPOT_INTERVAL + MINUTES(1));
+    assert_str(stored(&d, IDS[0]).error_message, ".claude/skills: permission denied");
+    assert_int_equal(stored(&d, IDS[0]).artifact_count, 1);
+    one->n = 1;
+    one->misses_folders = false;
     one->why = NULL;
     depot_live(&d, DEPOT_INTERVAL + MINUTES(1));
     assert_str(stored(&d, IDS[0]).status, "active");

@@ -28,6 +28,15 @@ int faults_add(faults *f, str where, int err)
     return err == -ENOMEM ? -ENOMEM : faults_say(f, where, str_c(err_text(err)));
 }
 
+int faults_say_odd(faults *f, str where, size_t odd)
+{
+    if (odd == 0)
+        return 0;
+    const str what =
+        arena_printf(f->arena, "%zu name%s left out: control characters, or no UTF-8", odd, odd == 1 ? "" : "s");
+    return what.p ? faults_say(f, where, what) : -ENOMEM;
+}
+
 int faults_text(const faults *f, str *ret_text)
 {
     str text = f->first;
@@ -205,7 +214,12 @@ int below_list_fd(arena *a, int fd, folder_entries *ret_entries)
         }
         str name = str_c(e->d_name);
         entry_kind kind;
-        if (repo_path_check(name) == REPO_PATH_OK && kind_of(d, e, &kind)) /* "." and ".." are not */
+        const repo_path_fault fault = repo_path_check(name);
+        if (fault == REPO_PATH_SEGMENT || !kind_of(d, e, &kind)) /* "." and ".." */
+            continue;
+        entries.odd += fault != REPO_PATH_OK;
+        entries.odd_folders += fault != REPO_PATH_OK && kind == ENTRY_FOLDER;
+        if (fault == REPO_PATH_OK)
             r = add_entry(a, &entries, &cap, name, kind);
     }
     closedir(d);

@@ -14,6 +14,7 @@ typedef struct faults {
 } faults;
 int faults_add(faults *f, str where, int err);   /* -ENOMEM */
 int faults_say(faults *f, str where, str what);  /* -ENOMEM */
+int faults_say_odd(faults *f, str where, size_t odd); /* names that cannot be shown; 0: no fault. -ENOMEM */
 int faults_text(const faults *f, str *ret_text); /* null: none. -ENOMEM */
 
 /* True for what counts as not there: a name, or a link, that leads nowhere or out of the root. */
@@ -32,6 +33,7 @@ typedef struct folder_entry {
 typedef struct folder_entries {
     folder_entry *v; /* by name */
     size_t n;
+    size_t odd, odd_folders; /* left out for their names: all; folders among them */
 } folder_entries;
 #define FOLDER_ENTRIES_MAX 100000
 /* What else is in the folder is left out. -EFBIG: too much; -ENOMEM. */

@@ -164,11 +164,12 @@ static int holds_artifact(walk *w, const layout *l, str profile)
     return r;
 }
 
-/* 1 or 0; -ENOMEM. */
+/* 1 or 0; -ENOMEM. A profile that cannot be looked into may be one: reading it says why it can't. */
 static int is_project(walk *w, str folder)
 {
     int r = 0;
     for (size_t i = 0; i < PROFILE_COUNT && r == 0; i++) {
+        const size_t before = w->faults.n;
         str profile = below_join(&w->scratch, folder, profile_names[i]);
         str file = below_join(&w->scratch, profile, DEPLOYMENT_FILE);
         if (!profile.p || !file.p)
@@ -182,6 +183,8 @@ static int is_project(walk *w, str folder)
         r = r < 0 ? r : r == S_IFREG;
         for (size_t j = 0; j < LAYOUT_COUNT && r == 0; j++)
             r = holds_artifact(w, &layouts[j], profile);
+        if (r == 0)
+            r = w->faults.n > before;
     }
     return r;
 }
@@ -253,7 +256,9 @@ static int look_at(walk *w, int fd, str folder, unsigned depth)
     if (r == 0 && depth < DISCOVER_DEPTH && w->folders <= DISCOVER_FOLDERS_MAX) {
         int copy = fcntl(fd, F_DUPFD_CLOEXEC, 0);
         r = copy < 0 ? -errno : below_list_fd(&names, copy, &entries);
-        r = r < 0 ? faults_add(&w->faults, folder, r) : descend(w, &names, fd, folder, &entries, depth);
+        r = r < 0 ? faults_add(&w->faults, folder, r) : faults_say_odd(&w->faults, folder, entries.odd_folders);
+        if (r == 0)
+            r = descend(w, &names, fd, folder, &entries, depth);
     }
     arena_done(&names);
     close(fd);

@@ -22,7 +22,7 @@ typedef struct reading {
     faults faults;
     found_artifact *v;
     size_t n, cap;
-    bool is_project;
+    bool is_project, misses_folders;
 
     /* of the profile that is read */
     str profile; /* its name */
@@ -161,9 +161,14 @@ static int read_layout(reading *d, const layout *l)
     if (!profile.p || !folder.p)
         return -ENOMEM;
     int r = below_list(d->arena, d->root, folder.p, &entries);
+    if (below_is_absent(r))
+        return 0;
+    d->misses_folders |= r < 0;
     if (r < 0)
-        return below_is_absent(r) ? 0 : faults_add(&d->faults, shown(d, folder), r);
-    r = add_folder(d, folder);
+        return faults_add(&d->faults, shown(d, folder), r);
+    r = faults_say_odd(&d->faults, shown(d, folder), entries.odd);
+    if (r == 0)
+        r = add_folder(d, folder);
     for (size_t i = 0; i < entries.n && r == 0; i++) {
         str name = layout_name(l, &entries.v[i]), path = below_join(d->arena, l->folder, entries.v[i].name);
         if (!path.p)
@@ -257,6 +262,7 @@ static int read_profiles(reading *d, found_project *p)
             if (r == 0)
                 r = read_profile(d, profile_names[i], p);
         } else if (!below_is_absent(fd)) {
+            d->misses_folders = true;
             r = faults_add(&d->faults, profile_names[i], fd);
         }
     }
@@ -331,6 +337,7 @@ static int read_project(reading *d, found_project *p)
     if (r == 0)
         r = put_in_order(d, p);
     p->folders = (strs){d->folders, d->n_folders};
+    p->misses_folders = d->misses_folders;
     return r < 0 ? r : faults_text(&d->faults, &p->why);
 }
 

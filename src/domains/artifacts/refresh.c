@@ -330,7 +330,7 @@ static void on_read(job *j, int status)
     } else if (r->is_gone) {
         r->is = r->was;
         write_content(r, true);
-    } else if (r->is_discovered && !r->found.path.p) {
+    } else if (r->is_discovered && (!r->found.path.p || (r->found.misses_folders && r->was.last_fetched))) {
         note_failure(r);
     } else {
         move(r, REFRESH_ASK);
