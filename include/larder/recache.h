@@ -13,7 +13,8 @@
  * used: a share of all is kept free for others. When the answer is there, the page's file is made durable in a job,
  * and one transaction stores the page and removes the entry. What fails and can pass later is tried again after
  * base * 2^n, with jitter, up to max_attempts times in all; the rest, and what failed too often, becomes a dead
- * letter. A good copy is never replaced by an empty page or by one that has not finished loading.
+ * letter. While the store or the pages' disk fails nothing is begun, and no attempt is counted. A good copy is never
+ * replaced by an empty page or by one that has not finished loading.
  *
  * All calls on the loop. */
 #ifndef LARDER_RECACHE_H
@@ -103,10 +104,12 @@ struct recache_task {
     size_t n_dimensions_used; /* with all of them: how many these were */
     uint64_t accepted;        /* entries asked for by URLs that could be parsed */
     uint64_t deduplicated;    /* of these: were queued already, or asked for twice */
-    uint64_t changed;         /* invalidate: pages removed; retry: dead letters queued again */
+    uint64_t changed;         /* invalidate: pages removed; retry: dead letters queued again; both also of a task
+                               * that failed half-way. Enqueue, sitemap: of one that failed, the entries that are
+                               * queued all the same. A task that failed may be asked for again as it is */
     const recache_rejected *rejected; /* at most RECACHE_REJECTED_LISTED, in the arena */
     size_t n_rejected, n_rejected_listed;
-    int64_t due_at; /* hit: when the new copy is due; 0: the host doesn't ask for one */
+    int64_t due_at; /* hit: when the new copy is due, the earlier time where there was one; 0: none is asked for */
     /* the room's own */
     struct recache_change *change;
     post late; /* when there is no memory for a change */
@@ -135,6 +138,7 @@ typedef struct recache_figures {
     uint64_t pages_bytes; /* of files, as far as known */
     /* since the start */
     uint64_t rendered, fetched, failed_attempts, dead_letters, evicted, expired, swept_files, kept_good_copy;
+    uint64_t disk_errors; /* pages that could not be written: their entries stay, and nothing is begun for a while */
     uint64_t by_priority[RECACHE_PRIORITIES];   /* entries done */
     uint64_t given_up_of[RECACHE_PRIORITIES];   /* and those that became dead letters */
 } recache_figures;

@@ -47,6 +47,20 @@ def test_without_a_right_key_nobody_learns_which_paths_there_are(api, path, key)
     refused(api.ask(method, path, b'{', key=key), 401, 'unauthorized')
 
 
+@pytest.mark.parametrize('path', POSTS + ['/internal/none'])
+def test_a_strangers_large_body_is_refused_before_it_comes(running, path):
+    """Only the head is sent: the answer is there all the same."""
+    for key in ('', 'X-Internal-Auth: wrong\r\n'):
+        with running.wire() as wire:
+            wire.send(('POST %s HTTP/1.1\r\nHost: x\r\n%sContent-Length: %d\r\n\r\n'
+                       % (path, key, 31 << 20)).encode())
+            refused(wire.reply(), 401, 'unauthorized')
+        with running.wire() as wire:  # of no announced length: no more than anywhere else
+            wire.send(('POST %s HTTP/1.1\r\nHost: x\r\n%sTransfer-Encoding: chunked\r\n\r\n%x\r\n'
+                       % (path, key, (1 << 20) + 1)).encode() + b' ' * ((1 << 20) + 1))
+            refused(wire.reply(), 413, 'the body is larger than allowed')
+
+
 def test_an_empty_key_is_none(api):
     refused(api.ask('GET', '/status', headers={'X-Internal-Auth': ''}), 401, 'unauthorized')
     refused(api.ask('GET', '/status', key='', headers={'Authorization': 'Bearer ' + KEY}), 401, 'unauthorized')
@@ -255,6 +269,7 @@ def test_queueing_says_what_it_took(larder):
     shouted = api.post(POSTS[0], HOST_ID=1, Urls=[seven[0]], PRIORITY='high', DIMENSION_IDS=None, more={'x': [1]})
     assert (shouted['entries_enqueued'], shouted['entries_deduplicated']) == (3, 3)
     assert api.queue(seven[:1], [MOBILE], 'normal')['entries_deduplicated'] == 1
+    assert api.queue([None], [None])['rejected'] == [{'url': '', 'reason': 'it has no host'}]
     assert {p for _, _, p in queued(api)} == {'high'} and len(queued(api)) == 3
     # dimensions given twice count twice, as do URLs
     twice = api.queue(['https://localhost/a', 'https://localhost/a'], [DESKTOP, DESKTOP])

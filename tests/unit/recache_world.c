@@ -135,6 +135,7 @@ void world_begin_in(recache_world *w, size_t n_hosts, const char *dir)
     snprintf(w->pages, sizeof(w->pages), "%s/pages", w->dir);
     fake_clk_init(&w->clock, WORLD_NOW);
     w->n_hosts = n_hosts;
+    w->store_size = 4096 * MIB;
     w->tabs = 10;
     w->step_ms = 20;
     w->answer = (world_answer){.result = RENDER_OK, .status = 200, .html = "<html>hello</html>", .takes_ms = 100};
@@ -176,7 +177,7 @@ void world_start(recache_world *w)
     size_t n;
     keyspace *const *spaces = recache_keyspaces(&n);
     const store_options o = {
-        .dir = w->dir, .max_size = 4096 * MIB, .keyspaces = spaces, .n_keyspaces = n, .schema_version = 1};
+        .dir = w->dir, .max_size = w->store_size, .keyspaces = spaces, .n_keyspaces = n, .schema_version = 1};
     str why = STR_NULL;
     arena a;
 

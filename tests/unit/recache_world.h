@@ -26,6 +26,7 @@ typedef struct recache_world {
     bool closed, stopped;
     recache_host hosts[64];
     size_t n_hosts;
+    uint64_t store_size; /* from the next world_start on */
     recache_options options;
     /* the renderer */
     unsigned tabs; /* that may be used */

@@ -99,12 +99,15 @@ static void test_of_two_hits_the_earlier_time_wins(void **state)
     assert_int_equal(t.due_at, WORLD_NOW + HOURS(12));
     fake_clk_advance(&w.clock, HOURS(1));
     assert_int_equal(world_task(&w, &t, recache_hit), 0);
+    assert_int_equal(t.due_at, WORLD_NOW + HOURS(12));
     recache_entry e = first_entry(RECACHE_AUTO);
     assert_int_equal(e.due, WORLD_NOW + HOURS(12));
     assert_str(e.url, "https://www.1.example/");
     assert_int_equal(world_queued(&w), 1);
     assert_int_equal(world_enqueue(&w, 1, "https://www.1.example/", 1, RECACHE_NORMAL), 0);
     assert_int_equal(first_entry(RECACHE_NORMAL).due, WORLD_NOW + HOURS(1));
+    assert_int_equal(world_task(&w, &t, recache_hit), 0);
+    assert_int_equal(t.due_at, WORLD_NOW + HOURS(1));
     world_end(&w);
 }
 
@@ -314,6 +317,36 @@ static void test_ten_thousand_urls_are_one_request(void **state)
     world_end(&w);
 }
 
+/* A request that the store takes only in part says how much of it; the same one again takes the rest. */
+static void test_a_request_that_is_cut_off_tells_what_is_queued(void **state)
+{
+    enum { N = RECACHE_URLS_MAX };
+    static char texts[N][1024];
+    static str urls[N];
+    recache_task t = {.host_id = 1, .urls = {urls, N}, .priority = RECACHE_NORMAL};
+
+    (void)state;
+    for (unsigned i = 0; i < N; i++) {
+        const int n = snprintf(texts[i], sizeof(texts[i]), "https://www.1.example/%u/%0900u", i, i);
+        urls[i] = str_of(texts[i], (size_t)n);
+    }
+    paused_world(1);
+    world_stop(&w);
+    w.store_size = 12 * MIB;
+    world_start(&w);
+    assert_int_equal(world_task(&w, &t, recache_enqueue), -ENOSPC);
+    assert_in_range(t.changed, 1, 3 * N - 1);
+    assert_int_equal(world_queued(&w), t.changed);
+    world_stop(&w);
+    w.store_size = 256 * MIB;
+    world_start(&w);
+    const uint64_t before = t.changed;
+    assert_int_equal(world_task(&w, &t, recache_enqueue), 0);
+    assert_int_equal(t.deduplicated, before);
+    assert_int_equal(world_queued(&w), 3 * N);
+    world_end(&w);
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
@@ -327,6 +360,7 @@ int main(void)
         cmocka_unit_test(test_a_pause_survives_a_restart),
         cmocka_unit_test(test_invalidated_pages_are_gone_at_once_and_their_entries_stay),
         cmocka_unit_test(test_ten_thousand_urls_are_one_request),
+        cmocka_unit_test(test_a_request_that_is_cut_off_tells_what_is_queued),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }

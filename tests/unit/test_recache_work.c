@@ -294,6 +294,29 @@ static void test_what_is_queued_while_it_is_rendered_is_rendered_once_more(void 
     world_end(&w);
 }
 
+/* Its dead letter is queued again, before others, while the page is rendered for the entry that was there. */
+static void test_an_entry_that_is_moved_while_it_is_rendered_is_rendered_once_more(void **state)
+{
+    recache_task t = {.host_id = 1, .priority = RECACHE_HIGH};
+    arena a;
+
+    (void)state;
+    arena_init(&a, 0);
+    world_begin(&w, 1);
+    render_once((world_answer){.result = RENDER_FAILED, .error_type = "invalid_url"});
+    assert_str(only_dead(&a).reason, "invalid_url");
+    w.answer = (world_answer){.result = RENDER_OK, .status = 200, .html = "<x>", .takes_ms = SECONDS(2)};
+    assert_int_equal(world_enqueue(&w, 1, URL, 1, RECACHE_NORMAL), 1);
+    world_turn(&w, SECONDS(1));
+    assert_int_equal(w.n_under_way, 1);
+    assert_int_equal(world_task(&w, &t, recache_dead_retry), 0);
+    assert_int_equal(t.changed, 1);
+    assert_true(world_drain(&w, SECONDS(20)));
+    assert_int_equal(w.started, 3);
+    arena_done(&a);
+    world_end(&w);
+}
+
 static void test_a_stop_loses_nothing_that_is_under_way(void **state)
 {
     (void)state;
@@ -499,6 +522,10 @@ static void test_a_disk_that_takes_no_page_loses_no_entry(void **state)
     world_turn(&w, SECONDS(1));
     assert_int_equal(w.started, 1);
     assert_int_equal(world_queued(&w), 1);
+    world_turn(&w, MINUTES(5)); /* tried gently, and no attempt of the entry's */
+    assert_in_range(w.started, 10, 20);
+    assert_int_equal(recache_figures_of(w.recache).disk_errors, w.started);
+    assert_int_equal(world_dead(&w, 1), 0);
     assert_int_equal(mkdir(path, 0755), 0);
     assert_true(world_drain(&w, SECONDS(60)));
     assert_int_equal(world_dead(&w, 1), 0);
@@ -594,6 +621,7 @@ int main(void)
         cmocka_unit_test(test_what_will_fail_again_is_not_tried_again),
         cmocka_unit_test(test_urls_of_other_hosts_are_never_asked_for),
         cmocka_unit_test(test_what_is_queued_while_it_is_rendered_is_rendered_once_more),
+        cmocka_unit_test(test_an_entry_that_is_moved_while_it_is_rendered_is_rendered_once_more),
         cmocka_unit_test(test_a_stop_loses_nothing_that_is_under_way),
         cmocka_unit_test(test_refresh_ahead_renders_before_the_ttl_ends),
         cmocka_unit_test(test_a_rate_is_kept),

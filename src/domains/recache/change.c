@@ -160,13 +160,29 @@ static int64_t due_of(const recache_change *c, size_t i)
     return c->dues ? c->dues[i] : t->ordered ? due - (int64_t)(t->urls.n - 1 - i) : due;
 }
 
+/* Of what parsing takes only the text stays: of thousands of URLs the rest would be a lot. */
+static int parse_one(const recache_change *c, arena *scratch, str text, recache_url *ret_url, str *ret_why)
+{
+    int r = recache_url_parse(scratch, text, c->host->tracking, ret_url, ret_why);
+
+    if (r == 0) {
+        ret_url->text = arena_dup(c->task->arena, ret_url->text);
+        ret_url->host = STR_NULL;
+        r = ret_url->text.p ? 0 : -ENOMEM;
+    }
+    arena_reset(scratch);
+    return r;
+}
+
 static void parse_work(job *j)
 {
     recache_change *c = CONTAINER_OF(j, recache_change, job);
     recache_task *t = c->task;
     const strs *urls = &t->urls;
     recache_rejected *rejected = arena_array(t->arena, recache_rejected, RECACHE_REJECTED_LISTED);
+    SCOPED(arena_done) arena scratch;
 
+    arena_init(&scratch, 0);
     c->urls = arena_array(t->arena, wanted_url, urls->n);
     if (!rejected || !c->urls) {
         c->status = -ENOMEM;
@@ -175,7 +191,7 @@ static void parse_work(job *j)
     for (size_t i = 0; i < urls->n; i++) {
         str why = STR_NULL;
         wanted_url *u = &c->urls[c->n_urls];
-        const int r = recache_url_parse(t->arena, urls->v[i], c->host->tracking, &u->url, &why);
+        const int r = parse_one(c, &scratch, urls->v[i], &u->url, &why);
         u->due = due_of(c, i);
         if (r == -ENOMEM) {
             c->status = r;
@@ -257,6 +273,8 @@ static void on_enqueued(store_op *op, int status)
 
     if (status == 0)
         c->task->deduplicated += AT_COUNT(op->at);
+    else
+        c->task->changed = AT_PLACE(op->at);
     change_end(c, status);
     rota_wake(r, host);
 }
@@ -318,13 +336,13 @@ static void on_hit(store_op *op, int status)
     recache *r = c->owner;
     const uint32_t host = c->host->id;
 
+    c->task->due_at = c->due_at;
     change_end(c, status);
     rota_wake(r, host);
 }
 
 static void hit_parsed(recache_change *c)
 {
-    c->task->due_at = c->host->hit_interval_ms > 0 ? c->now + c->host->hit_interval_ms : 0;
     submit(c, change_hit_apply, on_hit, 0);
 }
 

@@ -92,12 +92,14 @@ int change_invalidate_all_apply(store_txn *t, store_op *op)
 /* The page remembers that it was wanted; the earlier time wins. */
 int change_hit_apply(store_txn *t, store_op *op)
 {
-    const recache_change *c = CONTAINER_OF(op, recache_change, op);
+    recache_change *c = CONTAINER_OF(op, recache_change, op);
     const uint16_t dimension = c->dimensions[0];
     recache_page page = {0};
+    recache_entry stands;
     bool was_there;
     arena a;
 
+    c->due_at = 0;
     arena_init(&a, 0);
     int r = recache_page_load(store_txn_view(t), &a, c->host->id, dimension, c->urls[0].url.hash, &page);
     if (r == 0) {
@@ -114,7 +116,11 @@ int change_hit_apply(store_txn *t, store_op *op)
                              .dimension = dimension,
                              .queued_at = c->now,
                              .url = c->urls[0].url.text};
-    return queue_want(t, &e, &was_there);
+    r = queue_want(t, &e, &was_there);
+    if (r == 0)
+        r = queue_find(store_txn_view(t), e.host, e.hash, e.dimension, &stands);
+    c->due_at = r == 0 ? stands.due : 0;
+    return r;
 }
 
 /* ---- dead letters ---- */

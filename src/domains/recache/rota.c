@@ -120,8 +120,13 @@ static int window_read(recache *r, const site *s, window *w, str prefix, int64_t
             w->next_due = e.due;
             break;
         }
-        if (err == 0 && !work_find(r, s->id, e.hash, e.dimension))
+        if (err < 0)
+            continue;
+        work *under_way = work_find(r, s->id, e.hash, e.dimension);
+        if (!under_way)
             w->slots[w->n++] = (slot){e.due, e.hash, e.dimension};
+        else
+            under_way->is_moved |= under_way->e.priority != e.priority || under_way->e.due != e.due;
     }
     if (err == 0)
         err = store_cursor_error(c);

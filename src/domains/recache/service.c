@@ -4,7 +4,8 @@
 #include <stdio.h>
 
 #define PUMP_SLICE 16 /* entries begun in a turn of the loop */
-#define HOLD_MS SECONDS(1)
+#define HOLD_MS SECONDS(1) /* doubled while it goes on.. */
+#define HOLD_MAX_MS SECONDS(30)
 
 keyspace *const *recache_keyspaces(size_t *ret_n)
 {
@@ -106,7 +107,12 @@ void recache_pump(recache *r)
 
 void recache_hold(recache *r)
 {
-    r->hold_until = loop_now_mono_ms(r->config->o.loop) + HOLD_MS;
+    const int64_t now = loop_now_mono_ms(r->config->o.loop);
+
+    if (now < r->hold_until) /* what was under way when it began */
+        return;
+    r->hold_ms = r->hold_ms == 0 ? HOLD_MS : r->hold_ms * 2 < HOLD_MAX_MS ? r->hold_ms * 2 : HOLD_MAX_MS;
+    r->hold_until = now + r->hold_ms;
 }
 
 typedef enum pumped { PUMPED_ONE, PUMPED_FULL, PUMPED_NOTHING_DUE, PUMPED_TROUBLE } pumped;
@@ -134,12 +140,14 @@ static pumped begin_one(recache *r)
 static void on_pump(timer *t)
 {
     recache *r = CONTAINER_OF(t, recache, pump);
-    const int64_t held = r->hold_until - loop_now_mono_ms(r->config->o.loop);
     pumped p = PUMPED_ONE;
 
     r->pump_soon = false;
     if (r->paused || r->stopping)
         return;
+    if (!store_is_writable(r->store)) /* what would be rendered could not be kept */
+        recache_hold(r);
+    const int64_t held = r->hold_until - loop_now_mono_ms(r->config->o.loop);
     if (held > 0) {
         (void)pump_in(r, held);
         return;
@@ -148,7 +156,7 @@ static void on_pump(timer *t)
         p = begin_one(r);
     if (p == PUMPED_TROUBLE) {
         recache_hold(r);
-        (void)pump_in(r, HOLD_MS);
+        (void)pump_in(r, r->hold_ms);
     } else if (p == PUMPED_ONE) {
         recache_pump(r);
     } else if (p == PUMPED_NOTHING_DUE) {

@@ -94,6 +94,7 @@ typedef struct work {
     recache_entry e; /* as it was when it was taken */
     arena arena;
     bool asked, is_again, broke; /* again: queued anew meanwhile; broke: the page can't be written */
+    bool is_moved; /* its entry waits elsewhere in the queues, and was passed over there */
     int64_t begun, charged;      /* mono ms; ms */
     render_op op;
     page_file file;
@@ -136,6 +137,7 @@ typedef struct recache_change {
     uint16_t dimensions[RECACHE_DIMENSIONS_MAX];
     size_t n_dimensions;
     bool paused;
+    int64_t due_at; /* of a hit: the writer's answer */
 } recache_change;
 /* op->at of the stepped ones: how far, and how many counted. */
 #define AT_PLACE(at) ((at) & UINT32_MAX)
@@ -187,7 +189,7 @@ struct recache {
     list changes, sitemaps;
     keeper keeper;
     timer tick, pump;
-    int64_t hold_until; /* mono ms: the store or the disk fails */
+    int64_t hold_until, hold_ms; /* mono ms: the store or the disk fails; ms: the pause, longer each time */
     recache_figures figures;
     recache_durations durations;
     bool started, paused, stopping, told_stopped, pump_soon;
@@ -200,7 +202,7 @@ static inline int64_t recache_now(recache *r)
     return loop_now_wall_ms(r->config->o.loop);
 }
 void recache_pump(recache *r);  /* begins work in a later turn */
-void recache_hold(recache *r);  /* not for a second: writing fails */
+void recache_hold(recache *r);  /* not for a second, or longer: writing fails */
 void recache_check_stopped(recache *r);
 
 #endif

@@ -103,6 +103,7 @@ static void on_part(recache_task *part)
     recache_task *t = s->task;
 
     t->accepted += part->accepted;
+    t->changed += part->status == 0 ? part->accepted : part->changed;
     t->deduplicated += part->deduplicated;
     t->n_dimensions_used = part->n_dimensions_used;
     for (size_t i = 0; i < part->n_rejected_listed; i++)

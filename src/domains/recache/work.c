@@ -47,13 +47,14 @@ static void work_end(work *w, bool queued)
 {
     recache *r = w->owner;
     const uint32_t host = w->e.host;
+    const bool is_moved = w->is_moved;
 
     if (w->asked)
         rota_charge(w->site, w->charged, loop_now_mono_ms(r->config->o.loop) - w->begun);
     else
         w->site->used -= w->charged;
     work_free(w);
-    if (queued)
+    if (queued || is_moved)
         rota_wake(r, host);
     else
         recache_pump(r);
@@ -85,6 +86,7 @@ static void on_acked(store_op *op, int status)
         f->rendered += !is_fetch(w);
         f->fetched += is_fetch(w);
         f->by_priority[w->e.priority]++;
+        r->hold_ms = 0;
         book_duration(r, loop_now_mono_ms(r->config->o.loop) - w->begun);
     } else {
         f->failed_attempts += w->asked;
@@ -183,17 +185,22 @@ static void fill_page(work *w)
     }
 }
 
+/* Our own fault, and no attempt of the page's: its entry stays as it is. */
+static void disk_failed(work *w)
+{
+    w->verdict = (verdict){VERDICT_BACK, STR("disk_error")};
+    w->owner->figures.disk_errors++;
+    recache_hold(w->owner);
+}
+
 static void on_file_end(page_file *f, int status)
 {
     work *w = CONTAINER_OF(f, work, file);
 
-    if (w->verdict.kind == VERDICT_KEEP && status < 0) {
-        w->verdict = (verdict){VERDICT_AGAIN, STR("disk_error")};
-        w->detail = str_c(err_text(status));
-        recache_hold(w->owner);
-    } else if (w->verdict.kind == VERDICT_KEEP) {
+    if (w->verdict.kind == VERDICT_KEEP && status < 0)
+        disk_failed(w);
+    else if (w->verdict.kind == VERDICT_KEEP)
         fill_page(w);
-    }
     acknowledge(w);
 }
 
@@ -236,7 +243,10 @@ static void on_done(render_op *op)
     work *w = CONTAINER_OF(op, work, op);
     const bool good = op->result == RENDER_SOFT_TIMEOUT && has_good_copy(w);
 
-    w->verdict = w->broke ? (verdict){VERDICT_AGAIN, STR("disk_error")} : outcome_of(op, w->host, good);
+    if (w->broke)
+        disk_failed(w);
+    else
+        w->verdict = outcome_of(op, w->host, good);
     w->owner->figures.kept_good_copy += good;
     w->detail = op->why.p || !op->status ? op->why : arena_printf(&w->arena, "the page's status is %d", op->status);
     page_file_end(&w->file, w->verdict.kind == VERDICT_KEEP && op->html_bytes > 0);

@@ -130,6 +130,7 @@ static int take_texts(call *c, const char *name, const json_value *v, strs *ret)
         return json_is(v, JSON_ARRAY) ? -ENOMEM : is_no(c, name, "an array of strings");
     for (size_t i = 0; i < n; i++) {
         const json_value *one = json_at(v, i);
+        texts[i] = STR("");
         const int r = json_is(one, JSON_NULL) ? 0 : take_text(c, name, one, &texts[i]);
         if (r != 0)
             return r;
@@ -146,7 +147,9 @@ static int take_integers(call *c, const char *name, const json_value *v, const i
     if (!numbers)
         return json_is(v, JSON_ARRAY) ? -ENOMEM : is_no(c, name, "an array of integers");
     for (size_t i = 0; i < n; i++) {
-        const int r = take_integer(c, name, json_at(v, i), &numbers[i]);
+        const json_value *one = json_at(v, i);
+        numbers[i] = 0;
+        const int r = json_is(one, JSON_NULL) ? 0 : take_integer(c, name, one, &numbers[i]);
         if (r != 0)
             return r;
     }
@@ -173,7 +176,8 @@ static int take_member(call *c, str key, const json_value *v, asked *ret)
     return 0; /* others are none of ours */
 }
 
-/* null says nothing, wherever it stands. */
+/* As clients of the family know it: a name's letters are of any case, what is unknown is passed over, null says nothing
+ * (and within a list: '' or 0). But a name given twice, and what is no UTF-8, are refused as no JSON. */
 static int read_asked(call *c, asked *ret)
 {
     const json_value *v;
@@ -244,13 +248,28 @@ typedef struct work {
     int (*reply)(call *c, const recache_task *t);
 } work;
 
+/* A large request is queued in steps: where one fails, what the others did stays, and is told. */
+static int reply_cut_off(call *c, const recache_task *t)
+{
+    json_object(c->w);
+    json_pair_bool(c->w, "success", false);
+    json_pair_str(c->w, "status", STR("error"));
+    json_pair_str(c->w, "message",
+                  arena_printf(c->arena, "%s: only a part was done, repeat it", store_err_text(t->status)));
+    json_pair_int(c->w, "entries_done", (int64_t)t->changed);
+    json_end(c->w);
+    return reply_json(c, t->status == -ENOMEM || t->status == -ECANCELED ? 503 : 507);
+}
+
 static void on_done(recache_task *t)
 {
     work *w = t->user;
     call *c = w->c;
     int r = t->status;
 
-    if (r == -ENOENT) /* a reload took the host away meanwhile */
+    if (r < 0 && r != -ENOENT && t->changed > 0)
+        r = reply_cut_off(c, t);
+    else if (r == -ENOENT) /* a reload took the host away meanwhile */
         r = recache_host_missing(c, 400, t->host_id);
     else if (r == 0)
         r = w->reply(c, t);

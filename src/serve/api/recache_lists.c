@@ -246,8 +246,7 @@ static recache_url_item url_item(arena *a, const recache_host *h, const recache_
 
 typedef struct url_job {
     store *store;
-    const recache_host *host; /* looked up anew in `then` */
-    uint32_t host_id;
+    uint32_t host_id; /* the host is looked up anew in `then` */
     recache_page_filter filter;
     str cursor;
     size_t limit;

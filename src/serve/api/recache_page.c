@@ -95,13 +95,15 @@ static int send_file(call *c, const recache_page *p)
 
     if (!j)
         return -ENOMEM;
-    *j = (page_job){.dir = ((const api *)c->app)->recache->pages_dir,
+    /* a reload frees the folder's name, and what the view holds goes with it */
+    *j = (page_job){.dir = arena_dup(c->arena, ((const api *)c->app)->recache->pages_dir),
                     .page = *p,
                     .plain = !http_accepts_gzip(http_header_of(c->req, HTTP_H_ACCEPT_ENCODING))};
-    j->page.file = arena_dup(c->arena, p->file); /* out of the view */
+    j->page.file = arena_dup(c->arena, p->file);
     j->page.etag = p->etag.p ? arena_dup(c->arena, p->etag) : STR_NULL;
     j->page.content_type = p->content_type.p ? arena_dup(c->arena, p->content_type) : STR_NULL;
-    if (!j->page.file.p || (p->etag.p && !j->page.etag.p) || (p->content_type.p && !j->page.content_type.p))
+    if (!j->dir.p || !j->page.file.p || (p->etag.p && !j->page.etag.p) ||
+        (p->content_type.p && !j->page.content_type.p))
         return -ENOMEM;
     c->user = j;
     return call_job(c, work_page, then_page);

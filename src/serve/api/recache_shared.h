@@ -15,7 +15,8 @@
 #define RECACHE_ERROR_FIELDS(X, S) \
     X(S, bool, success, REQUIRED, 0, 0, NONE, "false") \
     X(S, str,  status,  REQUIRED, 0, 0, NONE, "error") \
-    X(S, str,  message, REQUIRED, 0, 0, NONE, "what is wrong, in words")
+    X(S, str,  message, REQUIRED, 0, 0, NONE, "what is wrong, in words") \
+    X(S, i64,  entries_done, OPTIONAL, 0, 0, NONE, "of a request that was cut off: what was done all the same")
 SCHEMA_STRUCT(recache_error, RECACHE_ERROR_FIELDS);
 
 #define RECACHE_REQUEST_FIELDS(X, S) \

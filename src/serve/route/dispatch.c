@@ -370,25 +370,39 @@ static void on_request(void *arg, http_request *req)
     store_read_end(v);
 }
 
+static bool is_longer(str content_length, size_t max)
+{
+    int64_t n;
+
+    return content_length.p && (str_to_i64(content_length, &n) < 0 || n < 0 || (uint64_t)n > max);
+}
+
+/* A row's own cap is for those whom its family admits: of a stranger no more is taken than anywhere else. */
 static int on_head(void *arg, http_request *req, size_t *ret_max_body)
 {
-    const router *r = arg;
+    router *r = arg;
     match m;
 
     if (!r->has_body_caps || req->method >= HTTP_METHODS)
         return 0;
     route_match(r, req->path, &m);
-    if (m.node && m.node->rows[req->method] && m.node->rows[req->method]->max_body)
-        *ret_max_body = m.node->rows[req->method]->max_body;
+    const route *row = m.node ? m.node->rows[req->method] : NULL;
+    const family *f = row ? row->family : route_family_of(r, req->path);
+    const call c = {.req = req, .route = row, .arena = req->arena, .app = r->o.app, .router = r};
+    if (f->admits && !f->admits(&c))
+        return is_longer(http_header_of(req, HTTP_H_CONTENT_LENGTH), *ret_max_body) ? 401 : 0;
+    if (row && row->max_body)
+        *ret_max_body = row->max_body;
     return 0;
 }
 
 static str on_error_body(void *arg, str path, int status, str text, buf *out)
 {
+    const family *f = route_family_of(arg, path);
     json w;
 
     json_begin(&w, out);
-    route_family_of(arg, path)->error_body(&w, status, text);
+    f->error_body(&w, status, status == 401 && f->not_authorised ? str_c(f->not_authorised) : text);
     return json_finish(&w) == 0 ? STR("application/json") : STR_NULL;
 }
 
