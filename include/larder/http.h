@@ -6,7 +6,8 @@
  * pipelining. Replies to the requests of one read leave in one write.
  *
  * Refusals by this room (400, 408, 413, 414, 417, 431, 501, 503, 505) carry the body that `error_body` makes, so
- * that they have the shape of the family the path belongs to; then the connection closes.
+ * that they have the shape of the family the path belongs to; then the connection closes. Chunk extensions and trailers
+ * are checked and dropped; of extensions, a quoted value with a backslash in it is refused (llhttp 8.1 knows none).
  *
  * Memory: a request and all it points to live until its reply has been given; within on_request until that returns,
  * too. Texts of a request answered within on_request point into the read buffer. An idle connection holds under 1
