@@ -29,7 +29,7 @@ enum { RECACHE_PAGES_BY_GONE, RECACHE_PAGES_BY_ACCESS };
     X(S, i64,  disk_size,    REQUIRED, 0, 0, NONE, "bytes of its file") \
     X(S, str,  file,         NULLABLE, 0, 0, NONE, "under pages_dir, without .gz") \
     X(S, str,  etag,         NULLABLE, 0, 0, NONE, "32 hex digits of the HTML's SHA-256") \
-    X(S, str,  content_type, NULLABLE, 0, 0, NONE, "as the origin said") \
+    X(S, str,  content_type, NULLABLE, 0, 0, NONE, "as the origin said, of a page that was fetched") \
     X(S, str,  location,     NULLABLE, 0, 0, NONE, "of a redirect") \
     X(S, pairs, headers,     NULLABLE, 0, 0, NONE, "others of the origin that are kept") \
     X(S, str,  title,        NULLABLE, 0, 0, NONE, "title") \

@@ -225,6 +225,11 @@ def test_half_a_page_is_better_than_none(api, script, url):
     assert b'copy 2' in api.rendered(url).body
 
 
+def test_a_rendered_page_is_in_utf_8_whatever_its_origin_wrote(api, url):
+    page = api.rendered(url + '?fault=other_charset')
+    assert page.headers['content-type'] == 'text/html; charset=utf-8' and '\u00fc' in page.body.decode()
+
+
 def test_redirects_and_missing_pages_are_kept_as_what_they_are(api, script, url):
     script.fault = 'redirect'
     moved = api.rendered(url)
@@ -243,7 +248,7 @@ AGAIN = {'network_error': 'network_error', 'chrome_crash': 'chrome_crash', 'http
 NEVER = {'http_400': 'invalid_url', 'origin_4xx': 'origin_4xx', 'response_too_large': 'response_too_large',
          'too_large': 'response_too_large', 'huge_metadata': 'metadata_too_large',
          'large_metadata': 'metadata_too_large'}
-GOOD = {'large', 'drip', 'soft_timeout', 'redirect', 'not_found'}
+GOOD = {'large', 'drip', 'soft_timeout', 'redirect', 'not_found', 'other_charset'}
 
 
 def test_every_fault_is_tried_again_or_given_up_with_its_reason(api, script):

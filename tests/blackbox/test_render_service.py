@@ -339,6 +339,11 @@ def test_a_page_in_small_pieces_is_whole_in_the_end(script):
     assert render(script, 'https://example.com/?fault=drip').html == '<html>' + 'x' * 100 + '</html>'
 
 
+def test_a_page_is_utf_8_whatever_its_origin_s_type_says(script):
+    page = render(script, 'https://example.com/?fault=other_charset')
+    assert '\u00fc' in page.html and page.about['headers'] == {'Content-Type': ['text/html; charset=iso-8859-1']}
+
+
 def test_every_fault_is_looked_at():
     """A new fault needs a test here."""
     with open(__file__, encoding='utf-8') as f:

@@ -88,6 +88,12 @@ def not_found(service, request, reply):
 
 
 @fault
+def other_charset(service, request, reply):
+    """The origin's document was in Latin-1; what is rendered of it is in UTF-8, as all that a service sends."""
+    reply.page('<html><body>\u00fc</body></html>', headers={'Content-Type': ['text/html; charset=iso-8859-1']})
+
+
+@fault
 def server_error(service, request, reply):
     reply.page('<html><body>it broke</body></html>', status=500, error_type='origin_5xx')
 

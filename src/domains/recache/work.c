@@ -171,7 +171,8 @@ static void fill_page(work *w)
         .is_partial = op->result == RENDER_SOFT_TIMEOUT,
         .size = (int64_t)w->file.size,
         .disk_size = (int64_t)w->file.disk_size,
-        .content_type = header(op, STR("content-type")),
+        /* What is rendered is HTML in UTF-8, whatever it was made of. */
+        .content_type = is_fetch(w) ? header(op, STR("content-type")) : STR("text/html; charset=utf-8"),
         .location = op->status >= 300 && op->status < 400 ? op->final_url : STR_NULL,
         .headers = kept_headers(w),
         .title = op->title,
