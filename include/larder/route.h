@@ -72,6 +72,7 @@ enum { /* beside schema.h's ALLOW_EXTRA, which is 1 */
     NO_DOCUMENT = 4, /* left out of the OpenAPI document */
     BODY_BY_HAND = 8, /* the schema is for the document: the handler reads body_json, in an order of its own */
     HAS_ETAG = 16,   /* its handler tags the reply itself */
+    MAY_WAIT = 32,   /* the client may ask it to wait: call_wait_ms */
 };
 
 #define ROUTE_BODY_ON_LOOP 65536
@@ -148,7 +149,9 @@ int call_job(call *c, void (*work)(call *c), int (*then)(call *c));
 /* Replies with what `write` makes of a view of the store in c->w: here, or, when it is long, on a worker, where it may
  * touch nothing but the call's arena and the view. `failed` (NULL: reply_errno) replies for a negative result. */
 int call_read(call *c, int (*write)(call *c, store_view *v), int (*failed)(call *c, int err), bool is_long);
-bool prefer_wait(const http_request *req, int64_t *ret_ms); /* RFC 7240: Prefer: wait=N, at most 60 s */
+/* How long the client would wait for the result (RFC 7240, Prefer: wait=N), at most 60 s; 0: not at all, or the row
+ * does not say MAY_WAIT. */
+int64_t call_wait_ms(const call *c);
 
 /* ---- streams: events for clients that stay (text/event-stream) ----
  * A channel keeps its last events; a stream is a reply that follows it, at its client's pace. A client that comes back

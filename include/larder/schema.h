@@ -105,6 +105,7 @@ struct schema {
     const field *fields;
     size_t n;
     size_t size; /* of the struct */
+    const schema *base, *beside; /* SCHEMA_BESIDE */
 };
 
 #define NONE .def = NULL
@@ -175,6 +176,11 @@ struct schema {
                                   .fields = type##_fields,                                       \
                                   .n = COUNT_OF(type##_fields),                                  \
                                   .size = sizeof(type)}
+
+/* For the document only: a reply with the members of `base_`, and perhaps, all together, those of `beside_`, whose
+ * first field is REQUIRED. Such a reply is written with schema_write_members of the two. */
+#define SCHEMA_BESIDE(type, base_, beside_, doc_) \
+    const schema type##_schema = {.name = #type, .doc = doc_, .base = &base_##_schema, .beside = &beside_##_schema}
 
 /* True when the decoder found this field present and not null (was_null: present as null). */
 #define HAS(in, type, member) schema_has(&type##_schema, (in)->given, offsetof(type, member))

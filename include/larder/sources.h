@@ -115,6 +115,7 @@ SCHEMA_STRUCT(entry, ENTRY_FIELDS);
  * total_unique, and total_detected = total_unique + duplicates_within_source, whether the repository was read or GitHub
  * said that nothing changed. An entry that is hidden is counted as a duplicate and as nothing else. */
 #define SCAN_RESULT_FIELDS(X, S)                                                                                       \
+    X(S, str,    source_id,        REQUIRED, 0, 0, NONE, "the source that was scanned") \
     X(S, choice, status,           REQUIRED, 0, 0, CHOICES("success|error"), "how the scan ended") \
     X(S, i64,    artifacts_found,  REQUIRED, 0, 0, NONE, "live entries now: neither removed nor excluded") \
     X(S, i64,    new_count,        REQUIRED, 0, 0, NONE, "of these, seen for the first time") \

@@ -66,6 +66,17 @@ class Document:
         schema = content[media].get('schema')
         if schema is not None and media == 'application/json':
             self.fits(body, schema, where)
+            known = self.members(schema)
+            if isinstance(body, dict) and known is not None:
+                assert body.keys() <= known, '%s: the document does not know %s' % (where, sorted(body.keys() - known))
+
+    def members(self, schema):
+        """The names that the schema has for an object's members; None where it leaves them open."""
+        schema = self.resolve(schema)
+        parts = [self.members(sub) for rule in ('allOf', 'anyOf', 'oneOf') for sub in schema.get(rule, ())]
+        if schema.get('additionalProperties') or None in parts or not (parts or 'properties' in schema):
+            return None
+        return set(schema.get('properties', ())).union(*parts)
 
     # ---- JSON Schema ---------------------------------------------------------------------------
     def fits(self, value, schema, where):
@@ -123,6 +134,10 @@ class Document:
 
     def on_required(self, value, rule, *_):
         return not isinstance(value, dict) or all(name in value for name in rule)
+
+    def on_dependentrequired(self, value, rule, *_):
+        return not isinstance(value, dict) or all(set(names) <= value.keys() for first, names in rule.items()
+                                                  if first in value)
 
     def on_enum(self, value, rule, *_):
         return value in rule

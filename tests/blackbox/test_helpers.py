@@ -1,4 +1,5 @@
 """The suite's own tools: a checker that lets everything pass would make every other test worthless."""
+import copy
 import socket
 import threading
 
@@ -74,7 +75,7 @@ DOCUMENT = {'openapi': '3.1.0', 'components': {'schemas': SCHEMAS}, 'paths': {'/
 @pytest.fixture
 def document():
     before = set(openapi.called)
-    yield openapi.Document(DOCUMENT)
+    yield openapi.Document(copy.deepcopy(DOCUMENT))
     openapi.called.clear()
     openapi.called.update(before)
 
@@ -96,6 +97,26 @@ def test_the_checker_passes_what_fits(document, body):
 def test_the_checker_finds_what_does_not(document, body):
     with pytest.raises(AssertionError):
         document.check('GET', '/pets/7', 200, body)
+
+
+def test_the_checker_looks_into_what_is_composed(document):
+    document.parsed['components']['schemas'].update(
+        Base={'type': 'object', 'required': ['id'], 'properties': {'id': {'type': 'integer'}}},
+        Both={'allOf': [{'$ref': '#/components/schemas/Base'},
+                        {'properties': {'n': {'type': 'integer'}, 'm': {'type': 'integer'}},
+                         'dependentRequired': {'n': ['m']}}]})
+    both = {'$ref': '#/components/schemas/Both'}
+    assert document.members(both) == {'id', 'n', 'm'} and document.members({'type': 'object'}) is None
+    for good in ({'id': 1}, {'id': 1, 'n': 2, 'm': 3}, {'id': 1, 'm': 3}):
+        document.fits(good, both, 'here')
+    for bad in ({'n': 2, 'm': 3}, {'id': 1, 'n': 2}, {'id': 1, 'n': 'x', 'm': 3}):
+        assert not document.accepts(bad, both, 'here')
+
+
+def test_the_checker_refuses_members_nobody_knows(document):
+    del document.parsed['components']['schemas']['Pet']['additionalProperties']
+    with pytest.raises(AssertionError, match='does not know .*more'):
+        document.check('GET', '/pets/7', 200, {'name': 'a', 'more': 1})
 
 
 def test_the_checker_knows_paths_statuses_and_media(document):

@@ -323,6 +323,38 @@ def test_a_waited_rescan_answers_with_counts(server, source, repo):
     assert again['last_sync_at'] >= done['last_sync_at'] >= source['last_sync_at']
 
 
+SCANNED = '''source_id status artifacts_found new_count updated_count removed_count unchanged_count total_detected
+    total_unique duplicates_within_source duplicates_cross_source scan_duration_ms errors scanned_at actual_ref
+    not_modified'''.split()
+
+
+def test_what_was_waited_for_brings_the_scans_counts(server, repo, source):
+    """Every reply is held against the document, which must know them."""
+    waited = server.post(path_of(source) + '/rescan', headers={'Prefer': 'wait=60'}).json()
+    assert set(SCANNED) <= set(waited) and waited['source_id'] == waited['id'] == source['id']
+    assert not set(SCANNED) & set(server.post(path_of(source) + '/rescan').json())
+    server.settled(source['id'])
+    document = server.get('/openapi.json').json()
+    for path in (SOURCES, SOURCES + '/{id}/rescan'):
+        named = [p for p in document['paths'][path]['post']['parameters'] if p['in'] == 'header']
+        assert [p['name'] for p in named] == ['Prefer']
+    assert not [p for p in document['paths'][SOURCES]['get']['parameters'] if p['in'] == 'header']
+
+
+def test_the_counts_do_not_depend_on_how_they_came_to_be_known(server, github):
+    files = {'skills/%s/SKILL.md' % name: repos.front(description=text)
+             for name, text in (('a', '1'), ('b', '2'), ('c', '2'), ('d', '2'))}
+    repo = github.add(repos.Repo('acme', repos.unique('twins'), files))
+    source = server.create(repo)
+    counts = [name for name in SCANNED if name.endswith('_count') or name.startswith(('total', 'dup', 'artifacts'))]
+    unchanged = server.post(path_of(source) + '/rescan', headers={'Prefer': 'wait=60'}).json()
+    repo.push(dict(files, **{'notes.txt': 'x'}))
+    read = server.post(path_of(source) + '/rescan', headers={'Prefer': 'wait=60'}).json()
+    assert (unchanged['not_modified'], read['not_modified']) == (True, False)
+    assert [unchanged[name] for name in counts] == [read[name] for name in counts]
+    assert (read['unchanged_count'], read['duplicates_within_source'], read['total_detected']) == (2, 2, 4)
+
+
 def test_rescan_while_scanning_is_409(server, source, repo, github):
     github.fault('/repos/' + repo.full_name, 'hold')
     assert server.rescan(source['id'], settled=False)['scan_status'] == 'scanning'

@@ -277,6 +277,23 @@ static void each_kind_is_described(void **state)
     arena_done(&a);
 }
 
+static SCHEMA_BESIDE(both, odd, thing, "One, and perhaps the other");
+
+static void what_may_stand_beside_is_there_whole_or_not(void **state)
+{
+    (void)state;
+    arena a;
+    arena_init(&a, 0);
+    const json_value *parts = json_get(described(&a, &both_schema), "allOf");
+    assert_int_equal(json_count(parts), 2);
+    assert_str(json_string(json_get(json_at(parts, 0), "$ref")), "#/components/schemas/odd");
+    const json_value *beside = json_at(parts, 1);
+    assert_int_equal(json_count(json_get(beside, "properties")), COUNT_OF(properties));
+    assert_null(json_get(beside, "required"));
+    assert_non_null(json_get(beside, "dependentRequired"));
+    arena_done(&a);
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
@@ -289,6 +306,7 @@ int main(void)
         cmocka_unit_test(what_is_written_decodes_to_the_same),
         cmocka_unit_test(every_failed_allocation_is_the_writers_result),
         cmocka_unit_test(each_kind_is_described),
+        cmocka_unit_test(what_may_stand_beside_is_there_whole_or_not),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }

@@ -218,14 +218,25 @@ static void put_member(json *w, const field *f)
     json_end(w);
 }
 
-static void put_required(json *w, const schema *s)
+static void put_properties(json *w, const schema *s)
+{
+    json_key(w, STR("properties"));
+    json_object(w);
+    for (size_t i = 0; i < s->n; i++)
+        if (!(s->fields[i].flags & HIDDEN))
+            put_member(w, &s->fields[i]);
+    json_end(w);
+}
+
+/* The names of the fields that are always there, from the `from`-th field on; nothing where there are none. */
+static void put_required(json *w, const char *key, const schema *s, size_t from)
 {
     bool any = false;
-    for (size_t i = 0; i < s->n; i++) {
+    for (size_t i = from; i < s->n; i++) {
         if (!(s->fields[i].flags & REQUIRED) || s->fields[i].flags & HIDDEN)
             continue;
         if (!any) {
-            json_key(w, STR("required"));
+            json_key(w, str_c(key));
             json_array(w);
         }
         any = true;
@@ -235,17 +246,41 @@ static void put_required(json *w, const schema *s)
         json_end(w);
 }
 
+/* Where its first field is, there are all the others. */
+static void put_beside(json *w, const schema *s)
+{
+    json_object(w);
+    json_pair_str(w, "type", STR("object"));
+    json_pair_str(w, "description", str_c(s->doc));
+    put_properties(w, s);
+    json_key(w, STR("dependentRequired"));
+    json_object(w);
+    put_required(w, s->fields[0].name, s, 1);
+    json_end(w);
+    json_end(w);
+}
+
+static void put_composed(json *w, const schema *s)
+{
+    json_key(w, STR("allOf"));
+    json_array(w);
+    json_object(w);
+    put_reference(w, s->base);
+    json_end(w);
+    put_beside(w, s->beside);
+    json_end(w);
+}
+
 void schema_describe(const schema *s, json *w)
 {
     json_object(w);
     json_pair_str(w, "type", STR("object"));
     json_pair_str(w, "description", str_c(s->doc));
-    json_key(w, STR("properties"));
-    json_object(w);
-    for (size_t i = 0; i < s->n; i++)
-        if (!(s->fields[i].flags & HIDDEN))
-            put_member(w, &s->fields[i]);
-    json_end(w);
-    put_required(w, s);
+    if (s->base) {
+        put_composed(w, s);
+    } else {
+        put_properties(w, s);
+        put_required(w, "required", s, 0);
+    }
     json_end(w);
 }

@@ -13,6 +13,7 @@ static void fill_result(scan *sc, bool ok)
 {
     scan_result *r = &sc->result;
 
+    r->source_id = sc->src.id;
     r->status = ok ? STR("success") : STR("error");
     r->artifacts_found = sc->live;
     if (ok) {

@@ -103,6 +103,8 @@ SCHEMA(entry_list, ENTRY_LIST_FIELDS, "A page of a source's catalogue");
     X(S, str,  error,     NULLABLE, 0, 0, NONE, "why not")
 SCHEMA_STRUCT(inferred, INFERRED_FIELDS);
 SCHEMA(inferred, INFERRED_FIELDS, "What the address shows");
+
+static SCHEMA_BESIDE(scanned_source, source, scan_result, "A source, with what its scan found when one was waited for");
 /* clang-format on */
 
 /* ---- what the handlers share ---- */
@@ -133,10 +135,8 @@ static int reply_source(call *c, int status, str id, const scan_result *result)
     if (r == 0) {
         json_object(c->w);
         schema_write_members(&source_schema, &s, c->w);
-        if (result) {
-            json_pair_str(c->w, "source_id", s.id);
+        if (result)
             schema_write_members(&scan_result_schema, result, c->w);
-        }
         json_end(c->w);
     }
     store_read_end(v);
@@ -268,8 +268,8 @@ static void on_task(source_task *t)
         end_wait(ch, NULL);
 }
 
-/* A deferred call with its task; NULL after -ENOMEM. `waits`: the row honours Prefer: wait. */
-static change *change_new(call *c, int status, bool waits)
+/* A deferred call with its task; NULL after -ENOMEM. */
+static change *change_new(call *c, int status)
 {
     change *ch = arena_new(c->arena, change);
 
@@ -281,8 +281,7 @@ static change *change_new(call *c, int status, bool waits)
     ch->status = status;
     ch->task.arena = c->arena;
     ch->task.on_done = on_task;
-    if (waits && !prefer_wait(c->req, &ch->wait_ms))
-        ch->wait_ms = 0;
+    ch->wait_ms = call_wait_ms(c);
     return ch;
 }
 
@@ -298,7 +297,7 @@ static const json_value *manual_map_of(const call *c)
 static int post_source(call *c)
 {
     api *app = c->app;
-    change *ch = change_new(c, 201, true);
+    change *ch = change_new(c, 201);
 
     if (!ch)
         return -ENOMEM;
@@ -316,7 +315,7 @@ static int patch_source(call *c)
 
     if (u->given == 0)
         return reply_error(c, 400, "At least one update parameter must be provided");
-    change *ch = change_new(c, 200, false);
+    change *ch = change_new(c, 200);
     if (!ch)
         return -ENOMEM;
     ch->task.id = in->id;
@@ -330,7 +329,7 @@ static int delete_source(call *c)
 {
     const source_ref *in = c->params;
     api *app = c->app;
-    change *ch = change_new(c, 204, false);
+    change *ch = change_new(c, 204);
 
     if (!ch)
         return -ENOMEM;
@@ -344,7 +343,7 @@ static int post_rescan(call *c)
     const source_ref *in = c->params;
     const rescan *how = c->body;
     api *app = c->app;
-    change *ch = change_new(c, 200, true);
+    change *ch = change_new(c, 200);
 
     if (!ch)
         return -ENOMEM;
@@ -531,9 +530,10 @@ static int post_infer_url(call *c)
 /* ---- rows ---- */
 static const route rows_of_sources[] = {
     {HTTP_M_POST, "/api/v1/marketplace/sources", &family_sources, SCOPE_SOURCES_WRITE, LIMIT_KEY,
-     .body = &source_create_schema, .flags = ALLOW_EXTRA, .reply = &source_schema, .reply_status = 201,
+     .body = &source_create_schema, .flags = ALLOW_EXTRA | MAY_WAIT, .reply = &scanned_source_schema,
+     .reply_status = 201,
      .errors = "400 409 422 500 507", .handle = post_source,
-     .summary = "Register a repository and scan it; Prefer: wait=N waits for the scan"},
+     .summary = "Register a repository and scan it; Prefer: wait=N waits for the scan and adds its counts"},
     {HTTP_M_GET, "/api/v1/marketplace/sources", &family_sources, SCOPE_SOURCES_READ, LIMIT_KEY,
      .params = &source_query_schema, .reply = &source_list_schema, .errors = "422", .etag_of = {&sources_ks},
      .handle = list_sources, .summary = "Sources, filtered, in pages"},
@@ -551,8 +551,8 @@ static const route rows_of_sources[] = {
      .params = &source_ref_schema, .reply_status = 204, .errors = "404 507", .handle = delete_source,
      .summary = "Forget a source and its catalogue"},
     {HTTP_M_POST, "/api/v1/marketplace/sources/{id}/rescan", &family_sources, SCOPE_SOURCES_WRITE, LIMIT_KEY,
-     .params = &source_ref_schema, .body = &rescan_schema, .flags = ALLOW_EXTRA | BODY_OPTIONAL,
-     .reply = &source_schema, .errors = "400 404 409 422 507", .handle = post_rescan,
+     .params = &source_ref_schema, .body = &rescan_schema, .flags = ALLOW_EXTRA | BODY_OPTIONAL | MAY_WAIT,
+     .reply = &scanned_source_schema, .errors = "400 404 409 422 507", .handle = post_rescan,
      .summary = "Scan again; Prefer: wait=N waits for the scan and adds its counts"},
     {HTTP_M_GET, "/api/v1/marketplace/sources/{id}/artifacts", &family_sources, SCOPE_SOURCES_READ, LIMIT_KEY,
      .params = &entry_query_schema, .reply = &entry_list_schema, .errors = "400 404 422",

@@ -214,6 +214,21 @@ static void put_operation_id(json *w, const route *row)
     buf_done(&id);
 }
 
+static void put_prefer(json *w)
+{
+    json_object(w);
+    json_pair_str(w, "name", STR("Prefer"));
+    json_pair_str(w, "in", STR("header"));
+    json_pair_bool(w, "required", false);
+    json_pair_str(w, "description", STR("wait=N: answer when what was asked for is done, after N seconds at most"));
+    json_key(w, STR("schema"));
+    json_object(w);
+    json_pair_str(w, "type", STR("string"));
+    json_end(w);
+    json_pair_str(w, "example", STR("wait=30"));
+    json_end(w);
+}
+
 static void put_parameters(json *w, const route *row)
 {
     json_key(w, STR("parameters"));
@@ -230,6 +245,8 @@ static void put_parameters(json *w, const route *row)
         schema_describe_field(f, w);
         json_end(w);
     }
+    if (row->flags & MAY_WAIT)
+        put_prefer(w);
     json_end(w);
 }
 
@@ -329,10 +346,11 @@ static int add_schema(schema_set *set, const schema *s)
         set->cap = cap;
     }
     set->v[set->n++] = s;
-    int r = 0;
-    for (size_t i = 0; i < s->n && r == 0; i++)
-        if (!(s->fields[i].flags & HIDDEN))
-            r = add_schema(set, s->fields[i].sub);
+    int r = add_schema(set, s->base);
+    const schema *const own = s->beside ? s->beside : s; /* what stands beside another is described in its place */
+    for (size_t i = 0; i < own->n && r == 0; i++)
+        if (!(own->fields[i].flags & HIDDEN))
+            r = add_schema(set, own->fields[i].sub);
     return r;
 }
 

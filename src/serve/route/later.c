@@ -96,9 +96,9 @@ int call_read(call *c, int (*write)(call *c, store_view *v), int (*failed)(call 
 
 #define WAIT_MAX_MS SECONDS(60)
 
-bool prefer_wait(const http_request *req, int64_t *ret_ms)
+int64_t call_wait_ms(const call *c)
 {
-    str rest = http_header_of(req, HTTP_H_PREFER), part, name;
+    str rest = c->route->flags & MAY_WAIT ? http_header_of(c->req, HTTP_H_PREFER) : STR_NULL, part, name;
     int64_t seconds;
 
     while (str_cut(&rest, ',', &part)) {
@@ -109,9 +109,8 @@ bool prefer_wait(const http_request *req, int64_t *ret_ms)
         if (!str_cut(&value, '=', &name) || !str_eq_nocase(str_trim(name), STR("wait")))
             continue;
         if (str_to_i64(str_trim(value), &seconds) < 0 || seconds < 0)
-            return false;
-        *ret_ms = seconds > WAIT_MAX_MS / 1000 ? WAIT_MAX_MS : seconds * 1000;
-        return true;
+            return 0;
+        return seconds > WAIT_MAX_MS / 1000 ? WAIT_MAX_MS : seconds * 1000;
     }
-    return false;
+    return 0;
 }
