@@ -100,6 +100,7 @@ bool str_eq_nocase(str a, str b); /* ASCII letters only */
 bool str_starts_nocase(str s, str prefix);
 bool str_ends_nocase(str s, str suffix);
 str str_trim(str s);              /* blanks, tabs, CR, LF on both sides */
+bool str_has_control(str s);      /* U+0000 to U+001F, U+007F to U+009F, of UTF-8 */
 ptrdiff_t str_chr(str s, char c); /* -1 when absent */
 ptrdiff_t str_rchr(str s, char c);
 ptrdiff_t str_find(str s, str needle);

@@ -76,21 +76,21 @@ SCHEMA_STRUCT(artifact, ARTIFACT_FIELDS);
 
 /* What a reporter says: PUT /api/v1/cache/projects/{id}. */
 #define REPORT_ARTIFACT_FIELDS(X, S) \
-    X(S, str,  name,             REQUIRED, 1, 200, NONE, "its name, unique for its type in the project") \
-    X(S, str,  type,             REQUIRED, 1, 50, NONE, "skill, command, agent, hook, mcp, ...") \
-    X(S, str,  source,           OPTIONAL | NULLABLE, 0, 500, NONE, "github:owner/repo/path@version") \
-    X(S, str,  deployed_version, OPTIONAL | NULLABLE, 0, 200, NONE, "version deployed there") \
-    X(S, str,  upstream_version, OPTIONAL | NULLABLE, 0, 200, NONE, "where the reporter knows it itself") \
-    X(S, str,  content_hash,     OPTIONAL | NULLABLE, 0, 200, NONE, "of what is deployed") \
+    X(S, str,  name,             REQUIRED | NO_CONTROL, 1, 200, NONE, "its name, unique for its type in the project") \
+    X(S, str,  type,             REQUIRED | NO_CONTROL, 1, 50, NONE, "skill, command, agent, hook, mcp, ...") \
+    X(S, str,  source,           OPTIONAL | NULLABLE | NO_CONTROL, 0, 500, NONE, "github:owner/repo/path@version") \
+    X(S, str,  deployed_version, OPTIONAL | NULLABLE | NO_CONTROL, 0, 200, NONE, "version deployed there") \
+    X(S, str,  upstream_version, OPTIONAL | NULLABLE | NO_CONTROL, 0, 200, NONE, "where the reporter knows it itself") \
+    X(S, str,  content_hash,     OPTIONAL | NULLABLE | NO_CONTROL, 0, 200, NONE, "of what is deployed") \
     X(S, str,  description,      OPTIONAL | NULLABLE, 0, 2000, NONE, "one line") \
-    X(S, strs, tags,             OPTIONAL | NULLABLE, 0, 50, EACH(1, 50), "labels")
+    X(S, strs, tags,             OPTIONAL | NULLABLE | NO_CONTROL, 0, 50, EACH(1, 50), "labels")
 SCHEMA_STRUCT(report_artifact, REPORT_ARTIFACT_FIELDS);
 #define FIELD_C_report_artifacts rows
 #define FIELD_KIND_report_artifacts FIELD_ROWS
 #define FIELD_SUB_report_artifacts &report_artifact_schema
 #define PROJECT_REPORT_FIELDS(X, S) \
-    X(S, str, name, REQUIRED, 1, 200, NONE, "its name") \
-    X(S, str, path, REQUIRED, 1, 1000, NONE, "where it lies") \
+    X(S, str, name, REQUIRED | NO_CONTROL, 1, 200, NONE, "its name") \
+    X(S, str, path, REQUIRED | NO_CONTROL, 1, 1000, NONE, "where it lies") \
     X(S, report_artifacts, artifacts, REQUIRED, 0, PROJECT_ARTIFACTS_MAX, NONE, "all that is deployed there")
 SCHEMA_STRUCT(project_report, PROJECT_REPORT_FIELDS);
 

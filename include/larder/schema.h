@@ -13,7 +13,8 @@
  *
  * Columns: kind, name, flags, min, max, extras, one line of documentation.
  * Flags: REQUIRED or OPTIONAL; with | NULLABLE, null is a value too (else null is refused in a body); with
- * | HIDDEN, the field is kept in the record and not in JSON.
+ * | HIDDEN, the field is kept in the record and not in JSON; with | NO_CONTROL, a body's text (of strs: each) may hold
+ * no control characters.
  * min and max bound: a number's value; a text's length in code points; the number of a list's or an object's
  * elements. Both 0 is no bound; a max of 0 (lengths and counts) or INT64_MAX (numbers) is none.
  *
@@ -83,7 +84,7 @@ typedef enum field_kind {
     FIELD_ROWS,
 } field_kind;
 
-enum { OPTIONAL = 0, REQUIRED = 1, NULLABLE = 2, HIDDEN = 4 };
+enum { OPTIONAL = 0, REQUIRED = 1, NULLABLE = 2, HIDDEN = 4, NO_CONTROL = 8 };
 
 typedef struct schema schema;
 typedef struct field {
@@ -202,7 +203,7 @@ enum { ALLOW_EXTRA = 1 /* keys that the schema does not name are ignored */ };
  *     Input should be 'a', 'b' or 'c'
  *     Input should be greater than or equal to N      (less than or equal to)
  *     String should have at least N characters        (at most; List, Dictionary: N items)
- *     String should not contain null characters
+ *     String should not contain null characters       (control characters)
  *     Extra inputs are not permitted
  * with the names of what it is in: "host.name: Field required", "artifacts[2].name: Field required".
  * Numbers are numbers, booleans are booleans: 1.0 is no integer, "true" and 1 are no booleans. */

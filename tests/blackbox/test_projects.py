@@ -125,6 +125,14 @@ def bodies():
                            ('content_hash', 200), ('description', 2000)):
         for value in ('x' * (longest + 1), 7, [], True):
             yield 'artifact %s %.9r' % (field, value), dict(BODY, artifacts=[dict(CANVAS, **{field: value})]), field
+    for control in ('\n', '\x01', '\x1b[31m', '\x7f', '\x9b'):
+        text = 'a%sb' % control
+        for field in ('name', 'path'):
+            yield '%s with %r' % (field, control), dict(BODY, **{field: text}), field + ': String should not contain control'
+        for field in ('name', 'source', 'deployed_version', 'upstream_version', 'content_hash'):
+            yield ('artifact %s with %r' % (field, control), dict(BODY, artifacts=[dict(CANVAS, **{field: text})]),
+                   'artifacts[0].%s: String should not contain control characters' % field)
+        yield 'tag with %r' % control, dict(BODY, artifacts=[dict(CANVAS, tags=['fine', text])]), 'artifacts[0].tags[1]'
     for value in ('a', ['a', 7], ['x' * 51], ['t'] * 51, [''], {}):
         yield 'tags %.12r' % (value,), dict(BODY, artifacts=[dict(CANVAS, tags=value)]), 'tags'
     yield 'too many', dict(BODY, artifacts=[{'name': str(i), 'type': 'skill'} for i in range(10001)]), 'artifacts'

@@ -67,6 +67,8 @@ static void trim_takes_blanks_off_both_sides(void **state)
     (void)state;
     assert_str(str_trim(STR(" \t\r\n a b \n")), "a b");
     assert_str(str_trim(STR(" \n ")), "");
+    assert_false(str_has_control(STR_NULL) || str_has_control(STR(" ~\xc2\xa0\xc3\x9f\xe6\x97\xa5\xc2")));
+    assert_true(str_has_control(STR("a\n")) && str_has_control(STR("\x7f")) && str_has_control(STR("a\xc2\x9b")));
     assert_int_equal(str_trim(STR_NULL).n, 0);
 }
 

@@ -98,6 +98,35 @@ static void absent_fields_get_their_defaults(void **state)
     arena_done(&b.a);
 }
 
+static void where_it_is_said_texts_hold_no_control_characters(void **state)
+{
+    (void)state;
+    static const struct {
+        const char *member, *error; /* NULL: it fits */
+    } cases[] = {
+        {"\"line\":\"\u00a0\u00df~\"", NULL},
+        {"\"words\":[\"a b\",\"\u65e5\"]", NULL},
+        {"\"line\":\"a\\n\"", "line: String should not contain control characters"},
+        {"\"line\":\"\\u007f\"", "line: String should not contain control characters"},
+        {"\"line\":\"\\u009b1m\"", "line: String should not contain control characters"},
+        {"\"line\":\"\\u0000\"", "line: String should not contain null characters"},
+        {"\"words\":[\"ok\",\"\\u001b\"]", "words[1]: String should not contain control characters"},
+    };
+    for (size_t i = 0; i < COUNT_OF(cases); i++) {
+        arena a;
+        arena_init(&a, 0);
+        const json_value *v;
+        odd o = {0};
+        schema_error err = {0};
+        const str text = arena_printf(&a, "{\"only\":{\"label\":\"l\"},%s}", cases[i].member);
+        assert_int_equal(json_parse(&a, text, &v, NULL), 0);
+        assert_int_equal(schema_decode(&odd_schema, &a, v, 0, &o, &err), cases[i].error ? -EINVAL : 0);
+        if (cases[i].error)
+            unit_assert_str(err.text, str_c(cases[i].error), __FILE__, __LINE__);
+        arena_done(&a);
+    }
+}
+
 static void defaults_exist_for_texts_lists_and_raw(void **state)
 {
     (void)state;
@@ -334,6 +363,7 @@ int main(void)
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(every_kind_is_decoded),
         cmocka_unit_test(absent_fields_get_their_defaults),
+        cmocka_unit_test(where_it_is_said_texts_hold_no_control_characters),
         cmocka_unit_test(defaults_exist_for_texts_lists_and_raw),
         cmocka_unit_test(null_is_told_from_absent),
         cmocka_unit_test(the_first_fault_is_named_in_the_schemas_order),

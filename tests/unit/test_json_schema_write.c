@@ -239,6 +239,10 @@ static const property odd_properties[] = {
     {"extra", "{'default':{'a':[1]},'description':'some by default'}"},
     {"level", "{'type':['string','null'],'enum':['low',null],'description':'one or none'}"},
     {"only", "{'$ref':'#/components/schemas/part','description':'must be there'}"},
+    {"line", "{'type':'string','maxLength':5,'pattern':'^[^\\\\u0000-\\\\u001f\\\\u007f-\\\\u009f]*$',"
+             "'description':'shown as it is'}"},
+    {"words", "{'type':'array','items':{'type':'string','minLength':1,"
+              "'pattern':'^[^\\\\u0000-\\\\u001f\\\\u007f-\\\\u009f]*$'},'description':'these too'}"},
 };
 /* clang-format on */
 

@@ -56,7 +56,9 @@ SCHEMA_STRUCT(lookup, LOOKUP_FIELDS);
     X(S, pairs,  map,      OPTIONAL | NULLABLE, 0, 0, DEFAULT(""),            "empty by default") \
     X(S, raw,    extra,    OPTIONAL,            0, 0, DEFAULT("{\"a\":[1]}"), "some by default")  \
     X(S, choice, level,    OPTIONAL | NULLABLE, 0, 0, CHOICES("low"),         "one or none")      \
-    X(S, part,   only,     REQUIRED,            0, 0, NONE,                   "must be there")
+    X(S, part,   only,     REQUIRED,            0, 0, NONE,                   "must be there")      \
+    X(S, str,    line,     OPTIONAL | NO_CONTROL, 0, 5, NONE,                 "shown as it is")     \
+    X(S, strs,   words,    OPTIONAL | NO_CONTROL, 0, 0, EACH(1, 0),           "these too")
 SCHEMA_STRUCT(odd, ODD_FIELDS);
 
 #define FIND_FIELDS(X, S)                                                  \

@@ -47,6 +47,16 @@ static bool is_blank(char c)
     return c == ' ' || c == '\t' || c == '\r' || c == '\n';
 }
 
+bool str_has_control(str s)
+{
+    for (size_t i = 0; i < s.n; i++) {
+        const uint8_t c = (uint8_t)s.p[i];
+        if (c < 0x20 || c == 0x7f || (c == 0xc2 && i + 1 < s.n && (uint8_t)s.p[i + 1] < 0xa0))
+            return true;
+    }
+    return false;
+}
+
 str str_trim(str s)
 {
     while (s.n > 0 && is_blank(s.p[0]))

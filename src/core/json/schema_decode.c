@@ -57,7 +57,8 @@ static bool in_bounds(decoder *d, size_t n, int64_t min, int64_t max, const char
     return false;
 }
 
-static bool text_fits(decoder *d, const json_value *v, int64_t min, int64_t max, str *ret_text, str *ret_why)
+static bool text_fits(decoder *d, const field *f, const json_value *v, int64_t min, int64_t max, str *ret_text,
+                      str *ret_why)
 {
     if (!json_is(v, JSON_STRING)) {
         *ret_why = STR("Input should be a valid string");
@@ -66,6 +67,10 @@ static bool text_fits(decoder *d, const json_value *v, int64_t min, int64_t max,
     str text = json_string(v);
     if (text.n && memchr(text.p, '\0', text.n)) {
         *ret_why = STR("String should not contain null characters");
+        return false;
+    }
+    if ((f->flags & NO_CONTROL) && str_has_control(text)) {
+        *ret_why = STR("String should not contain control characters");
         return false;
     }
     if (!in_bounds(d, utf8_length(text), min, max, "String", "character", ret_why))
@@ -103,7 +108,7 @@ static int decode_f64(decoder *d, const field *f, const json_value *v, double *m
 static int decode_str(decoder *d, const field *f, const json_value *v, str *member)
 {
     str why;
-    return text_fits(d, v, f->min, f->max, member, &why) ? 0 : fail(d, str_c(f->name), why);
+    return text_fits(d, f, v, f->min, f->max, member, &why) ? 0 : fail(d, str_c(f->name), why);
 }
 
 /* "Input should be 'a', 'b' or 'c'" */
@@ -145,7 +150,7 @@ static int decode_strs(decoder *d, const field *f, const json_value *v, strs *me
     if (!items)
         return -ENOMEM;
     for (size_t i = 0; i < n; i++)
-        if (!text_fits(d, json_at(v, i), f->each_min, f->each_max, &items[i], &why))
+        if (!text_fits(d, f, json_at(v, i), f->each_min, f->each_max, &items[i], &why))
             return fail(d, arena_printf(d->a, "%s[%zu]", f->name, i), why);
     *member = (strs){items, n};
     return 0;
@@ -199,7 +204,7 @@ static int decode_pairs(decoder *d, const field *f, const json_value *v, pairs *
     size_t n = 0;
     for (void *it = NULL; (it = json_next(v, it, &key, &value)); n++) {
         items[n].key = key;
-        if (!text_fits(d, value, f->each_min, f->each_max, &items[n].value, &why))
+        if (!text_fits(d, f, value, f->each_min, f->each_max, &items[n].value, &why))
             return fail(d, member_name(d, f, key), why);
     }
     *member = (pairs){items, n};

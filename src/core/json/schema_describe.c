@@ -51,6 +51,12 @@ static void put_choices(json *w, const field *f)
     json_end(w);
 }
 
+static void put_pattern(json *w, const field *f)
+{
+    if (f->flags & NO_CONTROL)
+        json_pair_str(w, "pattern", STR("^[^\\u0000-\\u001f\\u007f-\\u009f]*$"));
+}
+
 /* The schema of a list's or an object's texts. */
 static void put_each_text(json *w, const field *f)
 {
@@ -58,6 +64,7 @@ static void put_each_text(json *w, const field *f)
     json_pair_str(w, "type", STR("string"));
     put_bound(w, "minLength", f->each_min);
     put_bound(w, "maxLength", f->each_max);
+    put_pattern(w, f);
     json_end(w);
 }
 
@@ -118,6 +125,7 @@ static void put_kind(json *w, const field *f)
         put_type(w, f, "string");
         put_bound(w, "minLength", f->min);
         put_bound(w, "maxLength", f->max);
+        put_pattern(w, f);
         break;
     case FIELD_CHOICE:
         put_choices(w, f);

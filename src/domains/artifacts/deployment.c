@@ -21,10 +21,7 @@ static int wrong(record_reader *r, unsigned line, const char *key, const char *m
 
 static bool is_clean(str s)
 {
-    for (size_t i = 0; i < s.n; i++)
-        if ((unsigned char)s.p[i] < 0x20 || s.p[i] == 0x7f)
-            return false;
-    return s.n <= TEXT_MAX;
+    return s.n <= TEXT_MAX && !str_has_control(s);
 }
 
 /* Null where it is missing or empty. */

@@ -213,12 +213,7 @@ static int reply_reported(call *c, const project_task *t)
 
 bool api_fits_project_id(str id)
 {
-    if (id.n > PROJECT_ID_MAX)
-        return false;
-    for (size_t i = 0; i < id.n; i++)
-        if ((unsigned char)id.p[i] < 0x20 || id.p[i] == 0x7f)
-            return false;
-    return true;
+    return id.n <= PROJECT_ID_MAX && !str_has_control(id);
 }
 
 static int put_project(call *c)
