@@ -4,14 +4,16 @@
  *   entry        one page to be rendered: host, URL, dimension; one for each, whatever was asked how often
  *   priority     high, normal, autorecache; a higher one takes an entry over from a lower one
  *   due          when it may be rendered at the earliest; entries of a priority are taken in this order
+ *   lane         each priority has two: pages that are rendered, and those of the bypass, that are fetched. Neither
+ *                waits for the other: not where all tabs are in use, and not where an origin doesn't answer
  *   dead letter  an entry that was given up, with the reason; one for each (host, URL, dimension)
  *
  * An entry stays in the queue until its page is stored, in the same transaction, or until it becomes a dead letter:
  * what is being rendered is known in memory only, so that after a crash it is simply due again.
  *
- * Record of the queue: key (host, priority, due, hash, dimension), which is the order of work; an index finds it by
+ * Record of the queue: key (host, lane, due, hash, dimension), which is the order of work; an index finds it by
  * (host, hash, dimension). A request's entries are written in that order, so both trees are written from left to
- * right. Tallies count by (host, priority). */
+ * right. Tallies count by (host, lane). */
 #ifndef LARDER_RECACHE_QUEUE_H
 #define LARDER_RECACHE_QUEUE_H
 

@@ -164,6 +164,7 @@ static void test_the_queue_is_listed_page_by_page_in_the_order_of_work(void **st
     static const recache_priority ORDER[] = {RECACHE_AUTO, RECACHE_HIGH, RECACHE_NORMAL};
     char url[64];
     unsigned seen = 0, last = 0, n_auto = 0;
+    int64_t due = 0;
     str cursor = STR_NULL;
     arena a;
 
@@ -171,7 +172,7 @@ static void test_the_queue_is_listed_page_by_page_in_the_order_of_work(void **st
     paused_world(2);
     for (unsigned i = 0; i < 45; i++) {
         snprintf(url, sizeof(url), "https://www.1.example/%u", i);
-        assert_int_equal(world_enqueue(&w, 1, url, 1, ORDER[i % 3]), 1);
+        assert_int_equal(world_enqueue(&w, 1, url, (uint16_t)(i / 3 % 2), ORDER[i % 3]), 1);
         fake_clk_advance(&w.clock, 10);
     }
     assert_int_equal(world_enqueue(&w, 2, "https://www.2.example/", 1, RECACHE_HIGH), 1);
@@ -183,7 +184,9 @@ static void test_the_queue_is_listed_page_by_page_in_the_order_of_work(void **st
         for (size_t i = 0; i < page.n; i++, seen++) {
             assert_int_equal(page.items[i].host, 1);
             assert_true(page.items[i].priority >= last);
+            assert_true(page.items[i].priority > last || page.items[i].due > due); /* fetched and rendered ones mixed */
             last = page.items[i].priority;
+            due = page.items[i].due;
             n_auto += last == RECACHE_AUTO;
         }
         cursor = page.cursor;

@@ -338,67 +338,6 @@ static void test_a_stop_loses_nothing_that_is_under_way(void **state)
     world_end(&w);
 }
 
-/* ---- the schedule ---- */
-static void test_refresh_ahead_renders_before_the_ttl_ends(void **state)
-{
-    (void)state;
-    world_begin(&w, 1);
-    w.hosts[0].refresh_ahead_ms = HOURS(1);
-    assert_int_equal(recache_configure(w.recache, &w.options), 0);
-    assert_int_equal(world_enqueue(&w, 1, URL, 1, RECACHE_HIGH), 1);
-    world_turn(&w, SECONDS(5));
-    assert_int_equal(w.started, 1);
-    assert_int_equal(world_queued(&w), 1);
-    fake_clk_advance(&w.clock, HOURS(23) - MINUTES(1));
-    world_turn(&w, SECONDS(5));
-    assert_int_equal(w.started, 1);
-    fake_clk_advance(&w.clock, MINUTES(1));
-    world_turn(&w, SECONDS(5));
-    assert_int_equal(w.started, 2);
-    world_end(&w);
-}
-
-static void test_a_rate_is_kept(void **state)
-{
-    (void)state;
-    world_begin(&w, 2);
-    w.hosts[0].rate = 2;
-    w.hosts[0].burst = 4;
-    assert_int_equal(recache_configure(w.recache, &w.options), 0);
-    for (unsigned i = 0; i < 100; i++) {
-        char url[64];
-        snprintf(url, sizeof(url), "https://www.1.example/%u", i);
-        assert_int_equal(world_enqueue(&w, 1, url, 1, RECACHE_NORMAL), 1);
-    }
-    const uint64_t before = w.starts_of[1];
-    const int64_t from = clk_wall_ms(&w.clock.base);
-    world_turn(&w, SECONDS(20));
-    const int64_t s = (clk_wall_ms(&w.clock.base) - from) / 1000;
-    assert_true(w.starts_of[1] - before <= (uint64_t)(2 * s + 5) && w.starts_of[1] >= (uint64_t)(2 * s - 2));
-    world_end(&w);
-}
-
-static void test_entries_of_a_host_that_went_away_wait_for_its_return(void **state)
-{
-    recache_options fewer;
-
-    (void)state;
-    world_begin(&w, 2);
-    w.tabs = 0;
-    assert_int_equal(world_enqueue(&w, 2, "https://www.2.example/", 1, RECACHE_HIGH), 1);
-    fewer = w.options;
-    fewer.n_hosts = 1;
-    assert_int_equal(recache_configure(w.recache, &fewer), 0);
-    w.tabs = 10;
-    world_turn(&w, SECONDS(10));
-    assert_int_equal(w.started, 0);
-    assert_int_equal(world_queued(&w), 1);
-    assert_int_equal(recache_configure(w.recache, &w.options), 0);
-    assert_true(world_drain(&w, SECONDS(10)));
-    assert_int_equal(w.started, 1);
-    world_end(&w);
-}
-
 /* ---- keeping ---- */
 static void grow_old(const char *folder)
 {
@@ -623,9 +562,6 @@ int main(void)
         cmocka_unit_test(test_what_is_queued_while_it_is_rendered_is_rendered_once_more),
         cmocka_unit_test(test_an_entry_that_is_moved_while_it_is_rendered_is_rendered_once_more),
         cmocka_unit_test(test_a_stop_loses_nothing_that_is_under_way),
-        cmocka_unit_test(test_refresh_ahead_renders_before_the_ttl_ends),
-        cmocka_unit_test(test_a_rate_is_kept),
-        cmocka_unit_test(test_entries_of_a_host_that_went_away_wait_for_its_return),
         cmocka_unit_test(test_files_that_no_record_names_are_swept),
         cmocka_unit_test(test_pages_are_forgotten_when_they_are_gone),
         cmocka_unit_test(test_the_pages_asked_for_least_recently_make_room),

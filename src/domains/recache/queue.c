@@ -41,10 +41,15 @@ uint64_t be_get(const char *p, size_t n)
     return v;
 }
 
+void lane_prefix(uint32_t host, unsigned lane, char out[QUEUE_DUE_AT])
+{
+    be_put(out, 4, host);
+    out[4] = (char)lane;
+}
+
 void queue_key(const recache_entry *e, char out[QUEUE_KEY_LEN])
 {
-    be_put(out, 4, e->host);
-    out[4] = (char)e->priority;
+    lane_prefix(e->host, LANE_OF(e->priority, e->dimension), out);
     be_put(out + QUEUE_DUE_AT, 8, (uint64_t)e->due);
     be_put(out + 13, 8, e->hash);
     be_put(out + 21, 2, e->dimension);
@@ -59,11 +64,11 @@ void url_key(uint32_t host, uint64_t hash, uint16_t dimension, char out[URL_KEY_
 
 int queue_decode_key(str key, recache_entry *ret_entry)
 {
-    if (key.n != QUEUE_KEY_LEN || (unsigned char)key.p[4] >= RECACHE_PRIORITIES)
+    if (key.n != QUEUE_KEY_LEN || (unsigned char)key.p[4] >= QUEUE_LANES)
         return -EPROTO;
     *ret_entry = (recache_entry){
         .host = (uint32_t)be_get(key.p, 4),
-        .priority = (recache_priority)key.p[4],
+        .priority = LANE_PRIORITY(key.p[4]),
         .due = (int64_t)be_get(key.p + QUEUE_DUE_AT, 8),
         .hash = be_get(key.p + 13, 8),
         .dimension = (uint16_t)be_get(key.p + 21, 2),
@@ -117,7 +122,7 @@ static int queue_emit(str key, str value, store_emit *out)
 }
 
 static const char *const QUEUE_INDEXES[] = {"url"};
-keyspace recache_queue_ks = {.name = "recache_queue",
+keyspace recache_queue_ks = {.name = "recache_lanes",
                              .indexes = QUEUE_INDEXES,
                              .n_indexes = COUNT_OF(QUEUE_INDEXES),
                              .emit = queue_emit,
@@ -166,20 +171,20 @@ int queue_find(store_view *v, uint32_t host, uint64_t hash, uint16_t dimension, 
 }
 
 /* ---- counting ---- */
-static void queue_prefix(uint32_t host, unsigned priority, char out[QUEUE_DUE_AT])
+static int64_t lane_total(store_view *v, uint32_t host, unsigned lane)
 {
-    be_put(out, 4, host);
-    out[4] = (char)priority;
+    char prefix[QUEUE_DUE_AT];
+
+    lane_prefix(host, lane, prefix);
+    return store_tally(v, &recache_queue_ks, str_of(prefix, sizeof(prefix)));
 }
 
 void recache_queue_totals(store_view *v, uint32_t host, int64_t out[RECACHE_PRIORITIES])
 {
-    char prefix[QUEUE_DUE_AT];
-
-    for (unsigned p = 0; p < RECACHE_PRIORITIES; p++) {
-        queue_prefix(host, p, prefix);
-        out[p] = store_tally(v, &recache_queue_ks, str_of(prefix, sizeof(prefix)));
-    }
+    for (unsigned p = 0; p < RECACHE_PRIORITIES; p++)
+        out[p] = 0;
+    for (unsigned lane = 0; lane < QUEUE_LANES; lane++)
+        out[LANE_PRIORITY(lane)] += lane_total(v, host, lane);
 }
 
 /* One walk from the front, over what is due, and one from the back, over what is not, in turns: the shorter tells. */
@@ -218,15 +223,18 @@ static int count_due(store_view *v, str prefix, int64_t total, int64_t now, int6
 
 int recache_queue_counts(store_view *v, uint32_t host, int64_t now, recache_counts out[RECACHE_PRIORITIES])
 {
-    int64_t totals[RECACHE_PRIORITIES];
     char prefix[QUEUE_DUE_AT];
     int r = 0;
 
-    recache_queue_totals(v, host, totals);
-    for (unsigned p = 0; p < RECACHE_PRIORITIES && r == 0; p++) {
-        queue_prefix(host, p, prefix);
-        out[p] = (recache_counts){.total = totals[p]};
-        r = count_due(v, str_of(prefix, sizeof(prefix)), totals[p], now, &out[p].due);
+    for (unsigned p = 0; p < RECACHE_PRIORITIES; p++)
+        out[p] = (recache_counts){0};
+    for (unsigned lane = 0; lane < QUEUE_LANES && r == 0; lane++) {
+        const int64_t total = lane_total(v, host, lane);
+        int64_t due = 0;
+        lane_prefix(host, lane, prefix);
+        r = count_due(v, str_of(prefix, sizeof(prefix)), total, now, &due);
+        out[LANE_PRIORITY(lane)].total += total;
+        out[LANE_PRIORITY(lane)].due += due;
     }
     return r;
 }
@@ -243,47 +251,79 @@ static str cursor_text(arena *a, str key)
     return str_of(hex, HEX_LEN(key.n));
 }
 
-static int list_priority(store_view *v, arena *a, str prefix, str after, size_t limit, recache_entry *items, size_t *n)
+/* `after`: null, or a key of either lane of the priority; what follows its prefix says how far the list has come. */
+static int list_lane(store_view *v, arena *a, uint32_t host, unsigned lane, str after, size_t limit,
+                     recache_entry *items, size_t *ret_n)
 {
+    char from[QUEUE_KEY_LEN];
     store_cursor *c;
     store_item item;
+    size_t n = 0;
 
-    int r = store_walk(v, &recache_queue_ks, STORE_BY_KEY, prefix, after, false, &c);
+    lane_prefix(host, lane, from);
+    if (after.p)
+        memcpy(from + QUEUE_DUE_AT, after.p + QUEUE_DUE_AT, sizeof(from) - QUEUE_DUE_AT);
+    int r = store_walk(v, &recache_queue_ks, STORE_BY_KEY, str_of(from, QUEUE_DUE_AT),
+                       after.p ? str_of(from, sizeof(from)) : STR_NULL, false, &c);
     if (r < 0)
         return r;
-    while (r == 0 && *n < limit && store_next(c, &item)) {
+    while (r == 0 && n < limit && store_next(c, &item)) {
         if (after.p && str_eq(item.key, after))
             continue;
-        r = queue_decode(item.key, item.value, &items[*n]);
+        r = queue_decode(item.key, item.value, &items[n]);
         if (r == 0) {
-            items[*n].url = arena_dup(a, items[*n].url);
-            r = items[*n].url.p ? 0 : -ENOMEM;
-            ++*n;
+            items[n].url = arena_dup(a, items[n].url);
+            r = items[n++].url.p ? 0 : -ENOMEM;
         }
     }
     if (r == 0)
         r = store_cursor_error(c);
     store_cursor_end(c);
+    *ret_n = n;
+    return r;
+}
+
+static bool comes_before(const recache_entry *x, const recache_entry *y)
+{
+    if (x->due != y->due)
+        return x->due < y->due;
+    return x->hash != y->hash ? x->hash < y->hash : x->dimension < y->dimension;
+}
+
+/* Both lanes of a priority, in the order of their times. */
+static int list_priority(store_view *v, arena *a, uint32_t host, unsigned p, str after, size_t limit,
+                         recache_entry *items, size_t *n)
+{
+    recache_entry *fetched = arena_array(a, recache_entry, limit), *rendered = arena_array(a, recache_entry, limit);
+    size_t n_fetched = 0, n_rendered = 0, f = 0, i = 0;
+
+    int r = fetched && rendered ? 0 : -ENOMEM;
+    if (r == 0)
+        r = list_lane(v, a, host, 2 * p, after, limit, fetched, &n_fetched);
+    if (r == 0)
+        r = list_lane(v, a, host, 2 * p + 1, after, limit, rendered, &n_rendered);
+    while (r == 0 && *n < limit && (f < n_fetched || i < n_rendered)) {
+        const bool fetch = i == n_rendered || (f < n_fetched && comes_before(&fetched[f], &rendered[i]));
+        items[(*n)++] = fetch ? fetched[f++] : rendered[i++];
+    }
     return r;
 }
 
 int recache_queue_list(store_view *v, arena *a, uint32_t host, unsigned priorities, str cursor, size_t limit,
                        recache_queue_page *ret_page)
 {
-    char after[QUEUE_KEY_LEN], prefix[QUEUE_DUE_AT], last[QUEUE_KEY_LEN];
+    char after[QUEUE_KEY_LEN], last[QUEUE_KEY_LEN];
     recache_entry *items = arena_array(a, recache_entry, limit + 1); /* one more tells whether there are more */
     size_t n = 0;
     int r = items ? 0 : -ENOMEM;
 
     if (cursor.p && (hex_decode(cursor, after, sizeof(after)) < 0 || be_get(after, 4) != host))
         return -EINVAL;
-    for (unsigned p = cursor.p ? (unsigned char)after[4] : 0; r == 0 && p < RECACHE_PRIORITIES && n <= limit; p++) {
-        queue_prefix(host, p, prefix);
-        const bool inside = cursor.p && p == (unsigned char)after[4];
+    const unsigned begin = cursor.p ? LANE_PRIORITY((unsigned char)after[4]) : 0;
+    for (unsigned p = begin; r == 0 && p < RECACHE_PRIORITIES && n <= limit; p++)
         if (priorities & 1u << p)
-            r = list_priority(v, a, str_of(prefix, sizeof(prefix)),
-                              inside ? str_of(after, sizeof(after)) : STR_NULL, limit + 1, items, &n);
-    }
+            r = list_priority(v, a, host, p, cursor.p && p == begin ? str_of(after, sizeof(after)) : STR_NULL,
+                              limit + 1, items, &n);
     if (r < 0)
         return r;
     recache_queue_page page = {.items = items, .n = n < limit ? n : limit};

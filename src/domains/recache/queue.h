@@ -2,17 +2,24 @@
 #ifndef LARDER_RECACHE_QUEUE_PRIVATE_H
 #define LARDER_RECACHE_QUEUE_PRIVATE_H
 
+#include "larder/recache_hosts.h"
 #include "larder/recache_queue.h"
 
-/* host 4, priority 1, due 8, hash 8, dimension 2 bytes; big-endian, so that keys sort as the numbers do */
+/* host 4, lane 1, due 8, hash 8, dimension 2 bytes; big-endian, so that keys sort as the numbers do */
 #define QUEUE_KEY_LEN 23
-#define QUEUE_DUE_AT 5  /* what is before: one queue's prefix */
+#define QUEUE_DUE_AT 5  /* what is before: one lane's prefix */
+/* The bypass goes first: it is quick, and needs no tab. */
+#define QUEUE_LANES (2 * RECACHE_PRIORITIES)
+#define LANE_OF(priority, dimension) (2 * (unsigned)(priority) + ((dimension) != RECACHE_DIMENSION_BYPASS))
+#define LANE_PRIORITY(lane) ((recache_priority)((lane) / 2))
+#define LANE_IS_FETCHED(lane) ((lane) % 2 == 0)
 #define URL_KEY_LEN 14  /* host, hash, dimension: what an entry is known by, and a dead letter's key */
 
 void be_put(char *out, size_t n, uint64_t v);
 uint64_t be_get(const char *p, size_t n);
 
 void queue_key(const recache_entry *e, char out[QUEUE_KEY_LEN]);
+void lane_prefix(uint32_t host, unsigned lane, char out[QUEUE_DUE_AT]);
 void url_key(uint32_t host, uint64_t hash, uint16_t dimension, char out[URL_KEY_LEN]);
 /* The URL points into `value`. -EPROTO. */
 int queue_decode(str key, str value, recache_entry *ret_entry);

@@ -1,4 +1,4 @@
-/* Which entry is next. Of each queue of each host a window of due entries is in memory, read anew when it has become
+/* Which entry is next. Of each lane of each host a window of due entries is in memory, read anew when it has become
  * empty; entries under way stay in the store, and are passed over. */
 #include "service.h"
 
@@ -82,16 +82,16 @@ void rota_wake(recache *r, uint32_t host)
 {
     site *s = rota_site(r, host);
 
-    for (unsigned p = 0; s && p < RECACHE_PRIORITIES; p++)
-        window_wake(&s->windows[p]);
+    for (unsigned lane = 0; s && lane < QUEUE_LANES; lane++)
+        window_wake(&s->windows[lane]);
     recache_pump(r);
 }
 
 void rota_wake_all(recache *r)
 {
     for (size_t i = 0; i < r->n_sites; i++)
-        for (unsigned p = 0; p < RECACHE_PRIORITIES; p++)
-            window_wake(&r->sites[i]->windows[p]);
+        for (unsigned lane = 0; lane < QUEUE_LANES; lane++)
+            window_wake(&r->sites[i]->windows[lane]);
     recache_pump(r);
 }
 
@@ -100,8 +100,8 @@ static bool site_is_idle(const site *s)
 {
     unsigned n = s->in_flight;
 
-    for (unsigned p = 0; p < RECACHE_PRIORITIES; p++)
-        n += s->windows[p].n;
+    for (unsigned lane = 0; lane < QUEUE_LANES; lane++)
+        n += s->windows[lane].n;
     return n == 0;
 }
 
@@ -137,16 +137,15 @@ static int window_read(recache *r, const site *s, window *w, str prefix, int64_t
 }
 
 /* Fills the window when it is empty and there may be something to fill it with. */
-static int window_fill(recache *r, site *s, recache_priority p, int64_t now)
+static int window_fill(recache *r, site *s, unsigned lane, int64_t now)
 {
-    window *w = &s->windows[p];
+    window *w = &s->windows[lane];
     char prefix[QUEUE_DUE_AT];
 
     if (w->n > 0 || (w->is_dry && now < w->next_due))
         return 0;
     const bool was_idle = site_is_idle(s);
-    be_put(prefix, 4, s->id);
-    prefix[4] = (char)p;
+    lane_prefix(s->id, lane, prefix);
     const int err = window_read(r, s, w, str_of(prefix, sizeof(prefix)), now);
     if (was_idle && s->used < r->virtual_time) /* what it did not use while it had no work is lost */
         s->used = r->virtual_time;
@@ -171,78 +170,71 @@ static bool rate_permits(const recache *r, site *s)
     return s->tokens >= 1;
 }
 
-/* The first slot that may be worked on now; WINDOW: none. */
-static unsigned usable(const site *s, const window *w, bool may_render, bool may_fetch)
-{
-    for (unsigned i = 0; i < w->n; i++) {
-        const recache_dimension *d = recache_dimension_by_id(s->host, w->slots[i].dimension);
-        if (!d || d->action == RECACHE_BLOCK || (d->action == RECACHE_BYPASS ? may_fetch : may_render))
-            return i;
-    }
-    return WINDOW;
-}
-
 typedef struct choice {
     site *site;
-    unsigned priority, at;
-    int64_t due;
+    unsigned lane;
 } choice;
 
-/* Among the hosts that have an entry of this priority, the one that was given least. */
-static int choose_fair(recache *r, unsigned p, bool may_render, bool may_fetch, int64_t now, choice *best)
+/* Among the hosts that have an entry in this lane, the one that was given least. */
+static int choose_fair(recache *r, unsigned lane, int64_t now, choice *best)
 {
     for (size_t i = 0; i < r->n_sites; i++) {
         site *s = r->sites[i];
-        if (!s->host)
-            continue;
-        const int err = window_fill(r, s, (recache_priority)p, now);
+        const int err = s->host ? window_fill(r, s, lane, now) : 0;
         if (err < 0)
             return err;
-        if (s->windows[p].n == 0 || (best->site && s->used >= best->site->used) || !rate_permits(r, s))
-            continue;
-        const unsigned at = usable(s, &s->windows[p], may_render, may_fetch);
-        if (at < WINDOW)
-            *best = (choice){s, p, at, s->windows[p].slots[at].due};
+        if (s->host && s->windows[lane].n > 0 && (!best->site || s->used < best->site->used) && rate_permits(r, s))
+            *best = (choice){s, lane};
     }
     return 0;
 }
 
-/* The entry that has waited longest, when it has waited long. */
-static int choose_aged(recache *r, bool may_render, bool may_fetch, int64_t now, choice *best)
+/* The host of this lane's entry that has waited longest, when that is long, and longer than in `best`. */
+static int choose_aged(recache *r, unsigned lane, int64_t now, choice *best)
 {
+    int64_t oldest = best->site ? best->site->windows[best->lane].slots[0].due : now - AGED_MS;
+
     for (size_t i = 0; i < r->n_sites; i++) {
         site *s = r->sites[i];
-        for (unsigned p = 0; s->host && p < RECACHE_PRIORITIES; p++) {
-            const int err = window_fill(r, s, (recache_priority)p, now);
-            if (err < 0)
-                return err;
-            const window *w = &s->windows[p];
-            const unsigned at = usable(s, w, may_render, may_fetch);
-            if (at < WINDOW && w->slots[at].due < now - AGED_MS && (!best->site || w->slots[at].due < best->due) &&
-                rate_permits(r, s))
-                *best = (choice){s, p, at, w->slots[at].due};
+        const window *w = &s->windows[lane];
+        const int err = s->host ? window_fill(r, s, lane, now) : 0;
+        if (err < 0)
+            return err;
+        if (s->host && w->n > 0 && w->slots[0].due < oldest && rate_permits(r, s)) {
+            *best = (choice){s, lane};
+            oldest = w->slots[0].due;
         }
     }
     return 0;
 }
 
-int rota_pick(recache *r, bool may_render, bool may_fetch, pick *ret_pick)
+static int choose(recache *r, bool may_render, bool may_fetch, choice *ret_choice)
 {
     const int64_t now = recache_now(r);
-    choice c = {0};
+    const bool aged = r->picks % AGED_TURN == AGED_TURN - 1;
     int err = 0;
 
-    if (r->picks % AGED_TURN == AGED_TURN - 1)
-        err = choose_aged(r, may_render, may_fetch, now, &c);
-    for (unsigned p = 0; err == 0 && !c.site && p < RECACHE_PRIORITIES; p++)
-        err = choose_fair(r, p, may_render, may_fetch, now, &c);
+    for (unsigned lane = 0; err == 0 && aged && lane < QUEUE_LANES; lane++)
+        if (LANE_IS_FETCHED(lane) ? may_fetch : may_render)
+            err = choose_aged(r, lane, now, ret_choice);
+    for (unsigned lane = 0; err == 0 && !ret_choice->site && lane < QUEUE_LANES; lane++)
+        if (LANE_IS_FETCHED(lane) ? may_fetch : may_render)
+            err = choose_fair(r, lane, now, ret_choice);
+    return err;
+}
+
+int rota_pick(recache *r, bool may_render, bool may_fetch, pick *ret_pick)
+{
+    choice c = {0};
+
+    const int err = choose(r, may_render, may_fetch, &c);
     if (err < 0 || !c.site)
         return err < 0 ? err : -ENOENT;
 
-    window *w = &c.site->windows[c.priority];
-    *ret_pick = (pick){c.site, (recache_priority)c.priority, w->slots[c.at], c.site->cost};
+    window *w = &c.site->windows[c.lane];
+    *ret_pick = (pick){c.site, c.lane, w->slots[0], c.site->cost};
     w->n--;
-    memmove(&w->slots[c.at], &w->slots[c.at + 1], (w->n - c.at) * sizeof(w->slots[0]));
+    memmove(&w->slots[0], &w->slots[1], w->n * sizeof(w->slots[0]));
     r->picks++;
     if (c.site->used > r->virtual_time)
         r->virtual_time = c.site->used;
@@ -266,8 +258,8 @@ int64_t rota_delay(const recache *r)
 
     for (size_t i = 0; i < r->n_sites; i++) {
         const site *s = r->sites[i];
-        for (unsigned p = 0; s->host && p < RECACHE_PRIORITIES; p++) {
-            const window *w = &s->windows[p];
+        for (unsigned lane = 0; s->host && lane < QUEUE_LANES; lane++) {
+            const window *w = &s->windows[lane];
             int64_t d = INT64_MAX;
             if (w->n > 0 && s->host->rate > 0 && s->tokens < 1)
                 d = (int64_t)((1 - s->tokens) * 1000 / s->host->rate) + 1;

@@ -38,7 +38,7 @@ typedef struct slot { /* an entry that is due */
     uint64_t hash;
     uint16_t dimension;
 } slot;
-/* The first entries of one queue that are due and not under way. */
+/* The first entries of one lane that are due and not under way. */
 typedef struct window {
     slot slots[WINDOW];
     unsigned n;
@@ -48,7 +48,7 @@ typedef struct window {
 typedef struct site { /* a host's part of it */
     uint32_t id;
     const recache_host *host; /* in the present configuration; NULL: it is not there any more */
-    window windows[RECACHE_PRIORITIES];
+    window windows[QUEUE_LANES];
     double tokens; /* pages that the rate permits now */
     int64_t tokens_at; /* mono ms */
     int64_t used;      /* rendering time it was given, in ms: the least comes first */
@@ -58,7 +58,7 @@ typedef struct site { /* a host's part of it */
 
 typedef struct pick {
     site *site;
-    recache_priority priority;
+    unsigned lane;
     slot slot;
     int64_t charged; /* to the site, beforehand */
 } pick;

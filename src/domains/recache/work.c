@@ -268,7 +268,7 @@ static int read_entry(recache *r, work *w, const pick *p)
     str value;
 
     w->e = (recache_entry){.host = p->site->id,
-                           .priority = p->priority,
+                           .priority = LANE_PRIORITY(p->lane),
                            .due = p->slot.due,
                            .hash = p->slot.hash,
                            .dimension = p->slot.dimension};
