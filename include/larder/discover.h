@@ -27,7 +27,7 @@
 #define DISCOVER_PROJECTS_MAX 100000          /* of one root */
 #define DISCOVER_FOLDERS_MAX 1000000          /* looked into for one root */
 #define DISCOVER_ARTIFACTS_MAX 10000          /* of one project */
-#define DISCOVER_FILES_MAX 2000               /* of one artifact */
+#define DISCOVER_FILES_MAX 2000               /* of one artifact; and as many folders */
 #define DISCOVER_BYTES_MAX (64 * 1024 * 1024) /* of one artifact */
 #define DISCOVER_WATCHED_MAX 256
 

@@ -20,6 +20,7 @@ typedef enum repo_path_fault { REPO_PATH_FAULTS(REPO_PATH_ENUM) REPO_PATH_FAULT_
 
 repo_path_fault repo_path_check(str path);
 bool repo_path_is_below(str path, str folder); /* below the folder, at any depth; all is below an empty one */
+bool repo_path_is_in(str path, str folder);    /* the same, or the folder itself */
 /* As if each were followed by its end character. With ':' for both: the order of the lines "path:blob" that a content's
  * hash is made of, which is not that of the paths ("run.sh" comes before "run"). */
 int repo_path_cmp_ended(str a, char end_a, str b, char end_b);

@@ -128,6 +128,23 @@ static void an_artifact_that_is_too_large_has_no_hash_and_is_said(void **state)
     assert_non_null(artifact_named(&p, "fine")->content_hash.p);
 }
 
+static void folders_without_files_are_counted_too(void **state)
+{
+    (void)state;
+    tree_put("p/.claude/skills/hollow/SKILL.md", "");
+    for (int i = 0; i < DISCOVER_FILES_MAX; i++)
+        assert_int_equal(mkdir(tree_path(arena_printf(&tree_arena, "p/.claude/skills/hollow/%d", i).p), 0755), 0);
+    found_project p;
+    assert_int_equal(read_at("p", &p), 0);
+    assert_non_null(p.why.p);
+    assert_null(artifact_named(&p, "hollow")->content_hash.p);
+
+    assert_int_equal(rmdir(tree_path("p/.claude/skills/hollow/0")), 0); /* as many as there may be, its own too */
+    assert_int_equal(read_at("p", &p), 0);
+    assert_null(p.why.p);
+    assert_non_null(artifact_named(&p, "hollow")->content_hash.p);
+}
+
 static void folders_too_deep_have_no_hash_and_end(void **state)
 {
     (void)state;
@@ -305,6 +322,7 @@ int main(void)
         TEST(loops_of_folders_by_links_end),
         TEST(what_is_no_file_is_passed_over_without_waiting),
         TEST(an_artifact_that_is_too_large_has_no_hash_and_is_said),
+        TEST(folders_without_files_are_counted_too),
         TEST(folders_too_deep_have_no_hash_and_end),
         TEST(broken_files_are_faults_of_their_project_and_the_rest_is_there),
         TEST(what_may_not_be_read_is_a_fault_of_its_project),

@@ -243,7 +243,7 @@ static void one_artifact_may_be_the_whole(void **state)
     finds_with("x.md tools/pdf/agent.md", &o, "agent 100 tools/pdf", __LINE__);
     o.root_hint = STR("tools/.pdf");
     finds_with("tools/.pdf/a", &o, "agent 100 tools/.pdf=repo", __LINE__);
-    finds_with("x.md", &o, "", __LINE__);
+    finds_with("x.md", &o, "agent 100 tools/.pdf=repo", __LINE__); /* it is one artifact, if an empty one */
 }
 
 static void loose_markdown_needs_telling_frontmatter(void **state)
@@ -297,9 +297,11 @@ static void manifests_are_named(void **state)
     } cases[] = {
         {"skills/x/README.md skills/x/skill.md skills/x/sub/SKILL.txt", "skills/x/skill.md"},
         {"commands/x/COMMAND.md commands/x/README.md", "commands/x/COMMAND.md"},
-        {"mcp/x/server.json mcp/x/CLAUDE.md mcp/x/readme.md", "mcp/x/readme.md"},
-        {"mcp/x/server.json mcp/x/CLAUDE.md", "mcp/x/CLAUDE.md"},
-        {"mcp/x/server.json mcp/x/y.py", NULL},
+        {"mcp/x/server.json mcp/x/CLAUDE.md mcp/x/readme.md", "mcp/x/server.json"},
+        {"mcp/x/server.json mcp/x/mcp.md", "mcp/x/mcp.md"},
+        {"mcp/x/server.json mcp/x/y.py", "mcp/x/server.json"},
+        {"hooks/x/hooks.json hooks/x/README.md", "hooks/x/hooks.json"},
+        {"skills/x/SKILL.txt skills/x/a.py skills/x/skill.md skills/x/b.py", "skills/x/skill.md"},
         {"p/plugin.json p/.claude-plugin/plugin.json p/README.md", "p/.claude-plugin/plugin.json"},
         {"p/plugin.json p/README.md", "p/plugin.json"},
         {"SKILL.md README.md", "SKILL.md"},
@@ -314,6 +316,17 @@ static void manifests_are_named(void **state)
         else
             assert_null(r.v[0].manifest.p);
     }
+}
+
+static void a_file_that_says_something_describes_before_one_that_does_not(void **state)
+{
+    (void)state;
+    static const frontmatter front = {.description = STR_INIT("A server")};
+    listing l = files("mcp/x/README.md mcp/x/mcp.md mcp/x/server.json");
+    l.v[0].front = l.v[2].front = &front;
+    detect_result r = run(&l, &plain);
+    assert_int_equal(r.n, 1);
+    assert_str(r.v[0].manifest, "mcp/x/server.json"); /* before the README, which does too */
 }
 
 static void scores_add_up_under_their_names(void **state)
@@ -529,6 +542,7 @@ int main(void)
         T(one_artifact_may_be_the_whole),
         T(loose_markdown_needs_telling_frontmatter),
         T(manifests_are_named),
+        T(a_file_that_says_something_describes_before_one_that_does_not),
         T(scores_add_up_under_their_names),
         T(the_content_hash_is_over_sorted_lines),
         T(equal_content_is_kept_once),

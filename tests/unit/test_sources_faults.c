@@ -134,6 +134,40 @@ static void an_archive_that_is_cut_off_is_begun_anew_twice_at_most(void **state)
     }
 }
 
+static void a_wait_for_quota_is_one_wait_across_a_restart(void **state)
+{
+    (void)state;
+    shop w;
+    arena a;
+    shop_open(&w);
+    arena_init(&a, 0);
+    stock(&w, "acme", "tools");
+    w.github.quota = 0;
+    w.github.quota_reset = SHOP_NOW + HOURS(1);
+    assert_int_equal(shop_create(&w, CREATE_ACME), 0);
+    fake_clk_advance(&w.clock, MINUTES(10));
+    shop_restart(&w);
+    shop_settle(&w);
+    source s = shop_source(&w, &a, ACME);
+    assert_str(s.scan_status, "scanning");
+    assert_int_equal(s.waiting_since, SHOP_NOW);
+    assert_int_equal(s.waiting_until, SHOP_NOW + HOURS(1));
+
+    w.github.quota = 100;
+    shop_pass(&w, HOURS(1));
+    assert_int_equal(shop_source(&w, &a, ACME).waiting_since, 0);
+    w.github.quota = 0; /* the next wait is another one */
+    w.github.quota_reset = w.clock.wall_ms + HOURS(1);
+    errand e;
+    errand_rescan(&e, &w, ACME);
+    assert_int_equal(errand_wait(&e), 0);
+    errand_end(&e);
+    shop_settle(&w);
+    assert_int_equal(shop_source(&w, &a, ACME).waiting_since, w.clock.wall_ms);
+    arena_done(&a);
+    shop_close(&w);
+}
+
 static void another_configuration_ends_the_wait_for_quota(void **state)
 {
     (void)state;
@@ -499,6 +533,7 @@ int main(void)
         cmocka_unit_test(many_scans_share_what_is_left_and_all_come_to_an_end),
         cmocka_unit_test(a_github_that_never_stops_refusing_is_asked_ever_less),
         cmocka_unit_test(an_archive_that_is_cut_off_is_begun_anew_twice_at_most),
+        cmocka_unit_test(a_wait_for_quota_is_one_wait_across_a_restart),
         cmocka_unit_test(another_configuration_ends_the_wait_for_quota),
         cmocka_unit_test(links_are_not_followed_and_the_result_names_them),
         cmocka_unit_test(a_root_that_is_not_there_is_told_of),

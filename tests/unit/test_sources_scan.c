@@ -103,6 +103,16 @@ static void an_entry_tells_what_its_frontmatter_and_the_repository_say(void **st
     assert_true(str_eq(pdf.detected_sha, str_c(r->sha)));
     assert_int_equal(pdf.content_hash.n, 64);
     assert_int_equal(pdf.detected_at, SHOP_NOW);
+
+    fake_put(r, "mcp/one/server.json",
+             "{\"name\":\"io.acme/one\",\"description\":\"Serves one\",\"version\":\"0.3.0\"}");
+    fake_put(r, "mcp/one/main.py", "");
+    fake_commit(r);
+    assert_int_equal(shop_rescan(&w, ACME).new_count, 1);
+    entry one = the_entry(&w, &a, ACME, "one"); /* a server's manifest is JSON */
+    assert_str(one.artifact_type, "mcp");
+    assert_str(one.description, "Serves one");
+    assert_str(one.detected_version, "0.3.0");
     arena_done(&a);
     shop_close(&w);
 }

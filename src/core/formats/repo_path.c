@@ -13,6 +13,11 @@ bool repo_path_is_below(str path, str folder)
     return folder.n == 0 || (path.n > folder.n && path.p[folder.n] == '/' && str_starts(path, folder));
 }
 
+bool repo_path_is_in(str path, str folder)
+{
+    return str_eq(path, folder) || repo_path_is_below(path, folder);
+}
+
 int repo_path_cmp_ended(str a, char end_a, str b, char end_b)
 {
     const size_t n = a.n < b.n ? a.n : b.n;

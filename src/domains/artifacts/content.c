@@ -18,7 +18,7 @@ typedef struct walk {
     arena scratch;
     str manifest_name, manifest, culprit; /* in the scratch */
     str *lines;                           /* "path:blob"; room for DISCOVER_FILES_MAX */
-    size_t n;
+    size_t n, folders;
     uint64_t bytes;
 } walk;
 
@@ -142,7 +142,7 @@ static int find_manifest(walk *w, const folder_entries *entries, str full)
 static int add_folder(walk *w, int fd, str full, str path, unsigned depth)
 {
     folder_entries entries;
-    if (depth > DEPTH_MAX)
+    if (depth > DEPTH_MAX || w->folders++ == DISCOVER_FILES_MAX) /* empty ones too cost a look */
         return -EFBIG;
     int copy = fcntl(fd, F_DUPFD_CLOEXEC, 0); /* the list closes its own */
     int r = copy < 0 ? -errno : below_list_fd(&w->scratch, copy, &entries);

@@ -3,6 +3,7 @@
 #include <limits.h>
 #include <stdlib.h>
 
+#include "larder/repo_path.h"
 #include "refresh.h"
 
 /* ---- what it holds ---- */
@@ -79,11 +80,11 @@ static int load_held(refresh *r, store_view *v)
     return err;
 }
 
-static bool lies_below(str path, str root)
+static str without_slash(str root)
 {
     while (root.n > 0 && root.p[root.n - 1] == '/')
         root.n--;
-    return str_starts(path, root) && (path.n == root.n || path.p[root.n] == '/');
+    return root;
 }
 
 /* The deepest root that holds it: projects have canonical paths, roots may be written otherwise. *ret_missing: one that
@@ -102,7 +103,7 @@ static int root_of(refresh *r, str path, str *ret_root, str *ret_missing)
             root = arena_dup(&r->arena, str_c(real));
         if (!root.p)
             return -ENOMEM;
-        if (lies_below(path, root) && (!best.p || root.n > best.n))
+        if (repo_path_is_in(path, without_slash(root)) && (!best.p || root.n > best.n))
             best = root;
     }
     *ret_root = best;

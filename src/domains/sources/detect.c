@@ -45,6 +45,8 @@ static void describe_content(const tree *t, uint32_t first, uint32_t end, size_t
         const detect_file *f = t->files[i].file;
         add_line(&s, f, from, i == first);
         unsigned rank = t->files[i].bits ? detect_manifest_rank(ret->type, str_from(f->path, from)) : 0;
+        if (rank > 0 && f->front) /* one that says something before one that says nothing */
+            rank += MANIFEST_RANKS;
         if (rank > best) {
             best = rank;
             ret->manifest = f->path;
@@ -150,7 +152,7 @@ static int whole_artifact(detector *d, detect_result *ret)
         .score = {.raw_total = 100, .normalized_score = 100},
     };
     describe_content(&d->tree, 0, d->tree.n_files, o->root_hint.n > 0 ? o->root_hint.n + 1 : 0, v);
-    *ret = (detect_result){.v = v, .n = d->tree.n_files > 0 ? 1 : 0, .skipped = d->tree.skipped};
+    *ret = (detect_result){.v = v, .n = 1, .skipped = d->tree.skipped};
     return 0;
 }
 

@@ -182,21 +182,21 @@ detect_type detect_manifest_type(unsigned has)
 }
 
 /* Per type, best first. */
-static const char *const describing[DETECT_TYPE_COUNT][6] = {
+static const char *const describing[DETECT_TYPE_COUNT][MANIFEST_RANKS] = {
     [DETECT_SKILL] = {"SKILL.md", "README.md"},
     [DETECT_COMMAND] = {"COMMAND.md", "README.md"},
     [DETECT_AGENT] = {"AGENT.md", "README.md"},
-    [DETECT_MCP] = {"MCP.md", "README.md", "CLAUDE.md"},
-    [DETECT_HOOK] = {"HOOK.md", "README.md"},
+    [DETECT_MCP] = {"MCP.md", "server.json", "README.md", "CLAUDE.md"},
+    [DETECT_HOOK] = {"HOOK.md", "hooks.json", "README.md"},
     [DETECT_COMPOSITE] = {".claude-plugin/plugin.json", "plugin.json", "composite.json", "COMPOSITE.md", "PLUGIN.md",
                           "README.md"},
 };
 
 unsigned detect_manifest_rank(detect_type type, str name)
 {
-    for (unsigned i = 0; i < COUNT_OF(describing[0]) && describing[type][i]; i++)
+    for (unsigned i = 0; i < MANIFEST_RANKS && describing[type][i]; i++)
         if (str_eq_nocase(name, str_c(describing[type][i])))
-            return (unsigned)COUNT_OF(describing[0]) - i;
+            return MANIFEST_RANKS - i;
     return 0;
 }
 
@@ -204,8 +204,8 @@ bool detect_is_describing(str path)
 {
     ptrdiff_t slash = str_rchr(path, '/');
     str name = slash < 0 ? path : str_from(path, (size_t)slash + 1);
-    return has_extension(name, STR(".md")) || str_eq_nocase(name, STR("plugin.json")) ||
-           str_eq_nocase(name, STR("composite.json"));
+    return has_extension(name, STR(".md")) ||
+           (has_extension(name, STR(".json")) && (detect_file_bits(name) & HAS_JSON_MANIFEST));
 }
 
 /* ---- frontmatter: the first row with a key that is there decides ---- */

@@ -42,12 +42,14 @@ enum {
     HAS_LOOSE_MD = 1 << 13, /* .md that is neither a manifest nor a plain document */
 };
 #define HAS_MD_MANIFEST (HAS_SKILL | HAS_COMMAND | HAS_AGENT | HAS_MCP | HAS_HOOK)
+#define HAS_JSON_MANIFEST (HAS_MCP_JSON | HAS_HOOK_JSON | HAS_PLUGIN_JSON | HAS_COMPOSITE) /* and it ends in .json */
 unsigned detect_file_bits(str name);
 
 /* The type a directory's manifests give, the first in the order of types; DETECT_NO_TYPE without one. */
 detect_type detect_manifest_type(unsigned has);
 
-/* How well a file describes a directory of this type: 0 not at all, higher is better. `name` is relative to it. */
+/* How well a file describes a directory of this type: 0 not at all, up to MANIFEST_RANKS. `name` is relative to it. */
+#define MANIFEST_RANKS 6u
 unsigned detect_manifest_rank(detect_type type, str name);
 
 /* The type that frontmatter alone makes of a Markdown file; DETECT_NO_TYPE when it lacks something. */

@@ -111,6 +111,7 @@ int scan_queue(sources *s, const source *src, str token, source_task *check, sca
     }
     if (r == 0) {
         sc->live = sc->src.artifact_count;
+        sc->waiting_since = sc->src.waiting_since; /* a stop does not end a wait for quota */
         sc->ref = sc->src.ref;
         sc->settings = scan_settings(&sc->arena, &sc->src, sc->ref);
         r = sc->settings.p ? change_log_new(sc->src.id, &sc->changes) : -ENOMEM;

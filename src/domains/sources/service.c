@@ -377,7 +377,7 @@ void sources_deliver(sources *s, change_log *log)
 }
 
 /* ---- settings ---- */
-#define DETECTOR_VERSION "1" /* raise it when the same files would give other entries */
+#define DETECTOR_VERSION "2" /* raise it when the same files would give other entries */
 
 str scan_settings(arena *a, const source *s, str ref)
 {

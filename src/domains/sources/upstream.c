@@ -1,4 +1,5 @@
 /* What the catalogue knows of an artifact that was deployed from a repository. */
+#include "larder/repo_path.h"
 #include "larder/repo_url.h"
 #include "records.h"
 
@@ -9,11 +10,6 @@ static bool is_of(const source *s, str ref)
 {
     return !ref.n || str_eq(ref, STR("latest")) || str_eq(ref, s->ref) ||
            (ref.n >= SHORT_SHA && str_starts(s->last_indexed_tree_sha, ref));
-}
-
-static bool lies_below(str path, str folder)
-{
-    return !folder.n || (str_starts(path, folder) && (path.n == folder.n || path.p[folder.n] == '/'));
 }
 
 /* The path alone does not say which type it is of; a command's may stand without its ".md". -ENOENT. */
@@ -48,7 +44,7 @@ int entry_upstream_of(store_view *v, arena *a, str owner, str repo, str path, st
     if (r == 0)
         r = source_load(v, a, parsed.id, &s);
     if (r == -EINVAL || r == -ENOENT ||
-        (r == 0 && (!s.last_sync_at || !is_of(&s, ref) || !lies_below(path.p ? path : STR(""), s.root_hint)))) {
+        (r == 0 && (!s.last_sync_at || !is_of(&s, ref) || !repo_path_is_in(path, s.root_hint)))) {
         *ret_upstream = (entry_upstream){0};
         return 0;
     }
