@@ -207,7 +207,7 @@ static void enqueue_request(samples *took, const uint16_t *dimensions, size_t n_
 static void enqueue_until(const char *name, uint64_t wanted, size_t n_dimensions, bool beside)
 {
     static samples took;
-    static const uint16_t DIMENSIONS[] = {0, 1, 2};
+    static const uint16_t DIMENSIONS[] = {1, 2, 3};
     uint64_t n = 0;
     char text[80];
     double in_tasks = 0;
@@ -315,9 +315,9 @@ static void set_flag(void *arg)
 static void open_all(const char *dir, arena *a)
 {
     static const recache_dimension DIMENSIONS[] = {
-        {.id = 0, .name = STR_INIT("a"), .width = 1920, .height = 1080},
-        {.id = 1, .name = STR_INIT("b"), .width = 1920, .height = 1080},
-        {.id = 2, .name = STR_INIT("c"), .width = 400, .height = 800},
+        {.id = 1, .name = STR_INIT("a"), .width = 1920, .height = 1080},
+        {.id = 2, .name = STR_INIT("b"), .width = 1920, .height = 1080},
+        {.id = 3, .name = STR_INIT("c"), .width = 400, .height = 800},
     };
     static const int64_t STATUSES[] = {200, 404};
     static const str DOMAINS[] = {STR_INIT("www.shop.example")};

@@ -572,6 +572,7 @@ def test_figures_move(larder, script, keys, url):
     for name, value in (('larder_recache_queue_entries{priority="high"}', 4), ('larder_recache_paused', 1),
                         ('larder_recache_in_flight', 0), ('larder_recache_pages_total{source="render"}', 1),
                         ('larder_recache_duration_seconds_count', 1), ('larder_recache_failed_attempts_total', 1),
+                        ('larder_recache_disk_errors_total', 0),
                         ('larder_recache_dead_letters_total', 1), ('larder_recache_page_bytes', 4096),
                         ('larder_render_tabs{state="all"}', 8), ('larder_render_service_up' + service, 1),
                         ('larder_render_service_breaker_open' + service, 0),

@@ -10,6 +10,7 @@ typedef struct scrape {
     const ops_taps *taps;
     store_stats store;
     recache_figures recache;
+    uint64_t queued[RECACHE_PRIORITIES]; /* of all hosts */
 } scrape;
 
 typedef struct metric {
@@ -278,7 +279,7 @@ static void by_priority(const char *name, const char *label, const uint64_t valu
         put_labelled(out, name, label, recache_priority_name((recache_priority)p), values[p]);
 }
 
-static void queued(const scrape *in, uint64_t ret_totals[RECACHE_PRIORITIES])
+static void count_queued(scrape *in)
 {
     size_t n;
     const recache_host *hosts = recache_hosts(in->taps->recache, &n);
@@ -288,26 +289,20 @@ static void queued(const scrape *in, uint64_t ret_totals[RECACHE_PRIORITIES])
     for (size_t i = 0; i < n; i++) {
         recache_queue_totals(v, hosts[i].id, totals);
         for (unsigned p = 0; p < RECACHE_PRIORITIES; p++)
-            ret_totals[p] += (uint64_t)totals[p];
+            in->queued[p] += (uint64_t)totals[p];
     }
     store_read_end(v);
 }
 
 static void queue_entries(const scrape *in, const char *name, buf *out)
 {
-    uint64_t totals[RECACHE_PRIORITIES] = {0};
-
-    queued(in, totals);
-    by_priority(name, "priority", totals, out);
+    by_priority(name, "priority", in->queued, out);
 }
 
 /* As clients of the family know it. */
 static void queue_depth(const scrape *in, const char *name, buf *out)
 {
-    uint64_t totals[RECACHE_PRIORITIES] = {0};
-
-    queued(in, totals);
-    by_priority(name, "queue_type", totals, out);
+    by_priority(name, "queue_type", in->queued, out);
 }
 
 static void recache_requests(const scrape *in, const char *name, buf *out)
@@ -355,6 +350,7 @@ static void recache_duration(const scrape *in, const char *name, buf *out)
 RECACHE_SAMPLE(failed_attempts, failed_attempts)
 RECACHE_SAMPLE(dead_letters, dead_letters)
 RECACHE_SAMPLE(kept_good_copies, kept_good_copy)
+RECACHE_SAMPLE(disk_errors, disk_errors)
 RECACHE_SAMPLE(page_bytes, pages_bytes)
 RECACHE_SAMPLE(recache_in_flight, in_flight)
 RECACHE_SAMPLE(recache_paused, paused)
@@ -470,6 +466,7 @@ static const metric METRICS[] = {
     {"larder_recache_dead_letters_total", "counter", "Pages given up.", dead_letters},
     {"larder_recache_kept_good_copies_total", "counter", "Bad answers that did not replace a good copy.",
      kept_good_copies},
+    {"larder_recache_disk_errors_total", "counter", "Pages that could not be written; they stay queued.", disk_errors},
     {"larder_recache_forgotten_pages_total", "counter", "Stored pages that were forgotten, by reason.", pages_gone},
     {"larder_recache_page_bytes", "gauge", "What the pages' files take on the disk.", page_bytes},
     {"larder_render_tabs", "gauge", "Tabs of the healthy render services.", render_tabs},
@@ -494,6 +491,7 @@ int ops_write_metrics(const ops *o, buf *out)
 
     store_stats_of(o->taps.store, &in.store);
     in.recache = recache_figures_of(o->taps.recache);
+    count_queued(&in);
     for (size_t i = 0; i < COUNT_OF(METRICS); i++) {
         buf_printf(out, "# HELP %s %s\n# TYPE %s %s\n", METRICS[i].name, METRICS[i].help, METRICS[i].name,
                    METRICS[i].kind);
