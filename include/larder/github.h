@@ -77,15 +77,15 @@ struct github_op {
     void *impl;  /* the room's own */
 };
 
-typedef struct github_options {
+typedef struct github_options { /* texts are borrowed until the next github_set_options, or github_free */
     const char *api_url; /* https://api.github.com, or a stand-in; no trailing slash */
-    str token;           /* configured; null for none; copied */
+    str token;           /* configured; null for none */
     size_t max_entries;  /* of a tree */
     size_t max_archive_bytes;
 } github_options;
 int github_new(loop *l, client *c, const github_options *o, github **ret_github);
-int github_set_options(github *g, const github_options *o); /* for operations started from now on */
-void github_free(github *g);                                /* after client_close: no operation is under way */
+void github_set_options(github *g, const github_options *o); /* for operations started from now on */
+void github_free(github *g);                                 /* after client_close: no operation is under way */
 
 int github_get_repository(github *g, github_op *op); /* all starters: -ENOMEM, -EINVAL: on_done will not run */
 int github_get_commit(github *g, github_op *op);

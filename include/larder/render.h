@@ -126,6 +126,14 @@ typedef struct render_options {             /* texts are copied; zero fields tak
 int render_fleet_new(loop *l, const render_options *o, render_fleet **ret_fleet); /* -EINVAL (a URL), -ENOMEM */
 /* For what begins from now on; services that stay keep what is known of them. On error nothing has changed. */
 int render_fleet_set_options(render_fleet *f, const render_options *o);
+/* The same in two steps, for who must know that it can be done before anything else changes: after a prepare, whose
+ * errors are the same, comes a commit or a drop, before the loop goes on and with the texts of `o` still there. */
+typedef struct render_change render_change;
+int render_fleet_prepare(render_fleet *f, const render_options *o, render_change **ret_change);
+void render_fleet_commit(render_fleet *f, render_change *c);
+void render_fleet_drop(render_fleet *f, render_change *c);
+/* http:// or https://, a host, perhaps a port, and at most a '/' behind it. */
+bool render_is_service_url(str url);
 /* Cancels what is under way (their on_done run), then, on the loop, frees the fleet and calls closed(arg). */
 void render_fleet_close(render_fleet *f, void (*closed)(void *arg), void *arg);
 

@@ -372,7 +372,13 @@ static int read_services(config *c, str *why)
         render_service_options *s = &services[c->n_services];
         const char *wrong = NULL;
         r = tree_decode(&c->arena, &node->items[i], SERVICE_FIELDS, COUNT_OF(SERVICE_FIELDS), s, why);
-        if (r == 0 && client_url_check(&c->arena, s->url, &wrong) == -EINVAL)
+        if (r == 0)
+            r = client_url_check(&c->arena, s->url, &wrong);
+        if (r == 0 && !render_is_service_url(s->url)) {
+            wrong = "of a render service only host and port are given";
+            r = -EINVAL;
+        }
+        if (r == -EINVAL && wrong)
             r = tree_complain(&c->arena, &node->items[i], why, "url: %s", wrong);
         if (r == 0 && !!s->key.name.n != !!s->key.value.n)
             r = tree_complain(&c->arena, &node->items[i], why, "key and key_header belong together");

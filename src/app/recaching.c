@@ -101,19 +101,23 @@ int recaching_configure(recaching *r, const config *c, tls_trust *trust)
 {
     const recache_options o = service_options(r, c);
     const render_options fleet = fleet_options(r, c, trust);
+    render_change *services = NULL;
     api_recache changed;
     arena fresh;
 
     arena_init(&fresh, 0);
     int err = describe(r, c, &fresh, &changed);
     if (err == 0)
-        err = recache_configure(r->service, &o);
+        err = render_fleet_prepare(r->fleet, &fleet, &services);
     if (err == 0)
-        err = render_fleet_set_options(r->fleet, &fleet);
+        err = recache_configure(r->service, &o);
     if (err < 0) {
+        if (services)
+            render_fleet_drop(r->fleet, services);
         arena_done(&fresh);
         return err;
     }
+    render_fleet_commit(r->fleet, services);
     arena_done(&r->arena);
     r->arena = fresh;
     r->api = changed;

@@ -152,7 +152,7 @@ static void work_read(job *j)
             server_make_trust(r->fresh->recache_ca_file, "recache.ca_file", &r->fresh->arena, &r->page_trust, &r->why);
 }
 
-/* Takes what was read over, or leaves everything as it is. */
+/* Takes what was read over, or leaves everything as it is: only what comes first can fail. */
 static int apply(server *s, const config *fresh, tls_trust *trust, tls_trust *page_trust)
 {
     const http_options http = server_http_options(fresh);
@@ -161,11 +161,10 @@ static int apply(server *s, const config *fresh, tls_trust *trust, tls_trust *pa
     const projects_options pro = server_projects_options(s, fresh);
     const sources_options src = server_sources_options(s, fresh);
 
-    int r = recaching_configure(&s->recaching, fresh, page_trust);
-    if (r == 0)
-        r = github_set_options(s->github, &gh);
+    const int r = recaching_configure(&s->recaching, fresh, page_trust);
     if (r < 0)
         return r;
+    github_set_options(s->github, &gh);
     server_set_log(fresh);
     server_raise_file_limit(fresh);
     client_set_trust(s->client, trust);

@@ -141,6 +141,7 @@ static void what_makes_no_sense_is_refused_with_its_place(void **state)
         {"  hosts:\n    - {id: 1, domain: a.example, render: {wait_for: ever}}\n",
          ":3: wait_for: is none of DOMContentLoaded, load, networkIdle, networkAlmostIdle"},
         {"  render_services: [{url: \"ftp://x\"}]\n", ":2: url: "},
+        {"  render_services: [{url: \"http://x/y\"}]\n", ":2: url: of a render service only host and port are given"},
         {"  render_services: [{url: \"http://x:1\", key: k}]\n", ":2: key and key_header belong together"},
         {"  hosts: [[[[[[[[[[1]]]]]]]]]]\n", ":2: recache.hosts: is nested too deeply"},
     };

@@ -531,6 +531,28 @@ static void options_that_make_no_sense_change_nothing(void **state)
     farm_close(&f);
 }
 
+static void a_change_that_is_dropped_changes_nothing(void **state)
+{
+    (void)state;
+    farm f;
+    farm_open(&f, 2);
+    render_options o = f.options;
+    render_change *change;
+    f.options.n_services = 1;
+    assert_int_equal(render_fleet_new(f.w.loop, &f.options, &f.fleet), 0);
+    peer_run_until(f.w.loop, farm_service(&f, 0).heard_at > 0);
+    o.reserved = 0.9;
+    assert_int_equal(render_fleet_prepare(f.fleet, &o, &change), 0);
+    render_fleet_drop(f.fleet, change);
+    peer_turns(f.w.loop);
+    assert_capacity(&f, 10, 10, 0, 10);
+    assert_int_equal(render_fleet_prepare(f.fleet, &o, &change), 0);
+    render_fleet_commit(f.fleet, change);
+    peer_run_until(f.w.loop, farm_service(&f, 1).heard_at > 0);
+    assert_capacity(&f, 20, 20, 18, 2);
+    farm_close(&f);
+}
+
 static void lack_of_memory_changes_nothing(void **state)
 {
     (void)state;
@@ -584,6 +606,7 @@ int main(void)
         cmocka_unit_test(a_registered_service_renders_and_may_leave_meanwhile),
         cmocka_unit_test(changed_options_keep_the_services_that_stay),
         cmocka_unit_test(options_that_make_no_sense_change_nothing),
+        cmocka_unit_test(a_change_that_is_dropped_changes_nothing),
         cmocka_unit_test(lack_of_memory_changes_nothing),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);

@@ -29,24 +29,9 @@ static void free_secret(char *text)
     mem_free(text);
 }
 
-int github_set_options(github *g, const github_options *o)
+void github_set_options(github *g, const github_options *o)
 {
-    char *url = mem_strndup(o->api_url, strlen(o->api_url));
-    char *token = o->token.n ? mem_strndup(o->token.p, o->token.n) : NULL;
-
-    if (!url || (o->token.n && !token)) {
-        mem_free(url);
-        free_secret(token);
-        return -ENOMEM;
-    }
-    free_secret(g->token);
-    mem_free(g->api_url);
     g->o = *o;
-    g->api_url = url;
-    g->token = token;
-    g->o.api_url = url;
-    g->o.token = str_c(token);
-    return 0;
 }
 
 int github_new(loop *l, client *c, const github_options *o, github **ret_github)
@@ -57,20 +42,13 @@ int github_new(loop *l, client *c, const github_options *o, github **ret_github)
         return -ENOMEM;
     g->loop = l;
     g->client = c;
-    const int r = github_set_options(g, o);
-    if (r < 0)
-        mem_free(g);
-    else
-        *ret_github = g;
-    return r;
+    g->o = *o;
+    *ret_github = g;
+    return 0;
 }
 
 void github_free(github *g)
 {
-    if (!g)
-        return;
-    free_secret(g->token);
-    mem_free(g->api_url);
     mem_free(g);
 }
 

@@ -10,7 +10,6 @@ struct github {
     loop *loop;
     client *client;
     github_options o;
-    char *api_url, *token;           /* what o points to */
     github_quota quotas[QUOTAS_MAX]; /* the one used last at the end */
     size_t n_quotas;
 };

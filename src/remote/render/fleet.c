@@ -104,9 +104,14 @@ void render_fleet_forget(service *s)
 
 /* ---- options ---- */
 
-static bool is_service_url(str url)
+static str without_slash(str url)
 {
-    const str host = str_from(url, str_starts(url, STR("https://")) ? 8 : 7);
+    return str_ends(url, STR("/")) ? str_head(url, url.n - 1) : url;
+}
+
+bool render_is_service_url(str url)
+{
+    const str host = without_slash(str_from(url, str_starts(url, STR("https://")) ? 8 : 7));
 
     if (!str_starts(url, STR("http://")) && !str_starts(url, STR("https://")))
         return false;
@@ -114,11 +119,6 @@ static bool is_service_url(str url)
         if ((uint8_t)host.p[i] <= ' ' || host.p[i] == 127 || strchr("/?#@\\", host.p[i]))
             return false;
     return host.n > 0;
-}
-
-static str without_slash(str url)
-{
-    return str_ends(url, STR("/")) ? str_head(url, url.n - 1) : url;
 }
 
 static bool is_same(const service *s, const render_service_options *o)
@@ -201,17 +201,41 @@ static void take_trust(tls_trust **mine, tls_trust *theirs, client *c)
     client_set_trust(c, theirs);
 }
 
-int render_fleet_set_options(render_fleet *f, const render_options *o)
-{
+struct render_change {
+    render_options o;
     service *table[RENDER_SERVICES_MAX];
-    size_t n = 0;
+    size_t n;
+};
 
+int render_fleet_prepare(render_fleet *f, const render_options *o, render_change **ret_change)
+{
     for (size_t i = 0; i < o->n_services; i++)
-        if (!is_service_url(without_slash(o->services[i].url)))
+        if (!render_is_service_url(o->services[i].url))
             return -EINVAL;
-    const int r = make_table(f, o, table, &n);
+    render_change *c = mem_new(render_change);
+    if (!c)
+        return -ENOMEM;
+    c->o = *o;
+    const int r = make_table(f, o, c->table, &c->n);
     if (r < 0)
-        return r;
+        mem_free(c);
+    else
+        *ret_change = c;
+    return r;
+}
+
+void render_fleet_drop(render_fleet *f, render_change *c)
+{
+    for (size_t i = 0; i < c->n; i++)
+        if (!has(f->services, f->n_services, c->table[i]))
+            render_service_free(c->table[i]);
+    mem_free(c);
+}
+
+void render_fleet_commit(render_fleet *f, render_change *c)
+{
+    const render_options *o = &c->o;
+
     f->reserved = o->reserved;
     f->poll_ms = o->poll_ms > 0 ? o->poll_ms : POLL_MS;
     f->max_timeout_ms = o->max_timeout_ms > 0 ? o->max_timeout_ms : MAX_TIMEOUT_MS;
@@ -221,8 +245,18 @@ int render_fleet_set_options(render_fleet *f, const render_options *o)
     take_trust(&f->services_trust, o->services_trust, f->services_client);
     take_trust(&f->origins_trust, o->origins_trust, f->origins_client);
     client_set_public_only(f->origins_client, !o->allow_private);
-    change_table(f, table, n);
-    return 0;
+    change_table(f, c->table, c->n);
+    mem_free(c);
+}
+
+int render_fleet_set_options(render_fleet *f, const render_options *o)
+{
+    render_change *c = NULL;
+    const int r = render_fleet_prepare(f, o, &c);
+
+    if (r == 0)
+        render_fleet_commit(f, c);
+    return r;
 }
 
 /* ---- registration ---- */
