@@ -60,6 +60,13 @@ int api_bad_cursor(call *c, int err); /* for call_read: -EINVAL is a cursor that
 bool api_fits_project_id(str id);       /* as far as bytes go; null does */
 int api_no_project(call *c, str id);    /* replies 404 */
 
+/* How much is cached, and how fresh it is: of projects and sources together. Times wall ms, 0 for none. */
+typedef struct api_figures {
+    int64_t projects, artifacts, stale, outdated, sources, entries, used_bytes;
+    int64_t oldest_entry, newest_entry, last_refresh, last_run, next_run;
+} api_figures;
+int api_figures_of(store *s, int64_t now, int64_t ttl_ms, api_figures *ret_figures); /* -EIO, -ENOMEM, -EPROTO */
+
 /* What the domains' callbacks say, told to who listens. */
 void api_tell_projects(api *app, const projects_event *e);
 void api_tell_scan(api *app, str source_id, const scan_result *result);

@@ -147,6 +147,9 @@ typedef struct projects_totals { /* exact; times wall ms, 0 for none */
     int64_t oldest_entry, newest_entry, last_fetched, next_refresh, last_run;
 } projects_totals;
 int projects_totals_of(store_view *v, int64_t now, int64_t ttl_ms, projects_totals *ret_totals);
+/* When the project was last fetched that time alone makes stale next; INT64_MAX: there is none. While neither this nor
+ * projects_ks changes, the same projects are stale. */
+int64_t projects_next_stale(store_view *v, int64_t now, int64_t ttl_ms);
 
 /* All artifacts, for who keeps an index of them. A negative result of fn ends it. Texts live until fn returns. */
 typedef struct artifact_live {

@@ -76,7 +76,7 @@ enum { /* beside schema.h's ALLOW_EXTRA, which is 1 */
 };
 
 #define ROUTE_BODY_ON_LOOP 65536
-#define ROUTE_ETAG_KEYSPACES 4
+#define ROUTE_ETAG_KEYSPACES 6
 struct route {
     http_method method;
     const char *path;

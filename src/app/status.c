@@ -12,31 +12,6 @@
 #define BAR 24 /* characters */
 
 /* ---- figures ---- */
-typedef struct figures {
-    projects_totals projects;
-    sources_times times;
-    int64_t sources, entries, used_bytes;
-    bool is_served;
-} figures;
-
-static int read_figures(store *s, const config *c, figures *ret_figures)
-{
-    figures f = {.is_served = store_is_served(s)};
-    store_stats st;
-    store_view *v = store_read_begin(s);
-
-    store_stats_of(s, &st);
-    sources_times_of(v, &f.times);
-    f.sources = (int64_t)store_count(v, &sources_ks);
-    f.entries = entries_live(v, STR_NULL);
-    f.used_bytes = (int64_t)st.used_bytes;
-    const int r = projects_totals_of(v, clk_wall_ms(clk_real()), c->projects_ttl, &f.projects);
-    store_read_end(v);
-    if (r == 0)
-        *ret_figures = f;
-    return r;
-}
-
 static void print_time(const char *name, int64_t at)
 {
     char text[RFC3339_LEN + 1];
@@ -46,30 +21,25 @@ static void print_time(const char *name, int64_t at)
     printf("%-14s %s\n", name, at ? text : "never");
 }
 
-static int64_t earlier(int64_t a, int64_t b) /* 0: there is none */
+static int print_figures(store *s, const config *c)
 {
-    return a == 0 || (b != 0 && b < a) ? b : a;
-}
+    api_figures f;
 
-static int64_t later(int64_t a, int64_t b)
-{
-    return a > b ? a : b;
-}
-
-static void print_figures(const figures *f)
-{
-    const projects_totals *p = &f->projects;
-
-    printf("%-14s %" PRId64 ", %" PRId64 " stale\n", "projects", p->projects, p->stale);
-    printf("%-14s %" PRId64 ", %" PRId64 " outdated\n", "artifacts", p->artifacts, p->outdated);
-    printf("%-14s %" PRId64 ", with %" PRId64 " entries\n", "sources", f->sources, f->entries);
-    printf("%-14s %.1f MB\n", "cache size", (double)f->used_bytes / 1e6);
-    print_time("oldest entry", earlier(p->oldest_entry, f->times.oldest_entry));
-    print_time("newest entry", later(p->newest_entry, f->times.newest_entry));
-    print_time("last refresh", later(p->last_fetched, f->times.last_sync));
-    print_time("last run", later(p->last_run, f->times.last_sync));
-    print_time("next run", earlier(p->next_refresh, f->times.next_scan));
-    printf("%-14s %s\n", "scheduler", f->is_served ? "running" : "not running: no server serves this store");
+    const int r = api_figures_of(s, clk_wall_ms(clk_real()), c->projects_ttl, &f);
+    if (r < 0)
+        return r;
+    printf("%-14s %" PRId64 ", %" PRId64 " stale\n", "projects", f.projects, f.stale);
+    printf("%-14s %" PRId64 ", %" PRId64 " outdated\n", "artifacts", f.artifacts, f.outdated);
+    printf("%-14s %" PRId64 ", with %" PRId64 " entries\n", "sources", f.sources, f.entries);
+    printf("%-14s %.1f MB\n", "cache size", (double)f.used_bytes / 1e6);
+    print_time("oldest entry", f.oldest_entry);
+    print_time("newest entry", f.newest_entry);
+    print_time("last refresh", f.last_refresh);
+    print_time("last run", f.last_run);
+    print_time("next run", f.next_run);
+    printf("%-14s %s\n", "scheduler",
+           store_is_served(s) ? "running" : "not running: no server serves this store");
+    return 0;
 }
 
 /* ---- what goes on ---- */
@@ -117,17 +87,13 @@ static int follow(store *s, progress_note *n)
 
 static int show(store *s, const config *c)
 {
-    figures f;
     progress_note n;
 
-    int r = read_figures(s, c, &f);
+    int r = progress_read(s, clk_wall_ms(clk_real()), &n);
     if (r == 0)
-        r = progress_read(s, clk_wall_ms(clk_real()), &n);
-    if (r < 0)
+        r = print_figures(s, c);
+    if (r < 0 || !is_busy(&n))
         return r;
-    print_figures(&f);
-    if (!is_busy(&n))
-        return 0;
     if (!isatty(STDOUT_FILENO)) {
         print_progress(&n);
         putchar('\n');
@@ -135,11 +101,7 @@ static int show(store *s, const config *c)
     }
     putchar('\n');
     r = follow(s, &n);
-    if (r == 0)
-        r = read_figures(s, c, &f);
-    if (r == 0)
-        print_figures(&f);
-    return r;
+    return r < 0 ? r : print_figures(s, c);
 }
 
 int command_status(cli *c)

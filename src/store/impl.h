@@ -141,6 +141,7 @@ struct store {
 
     MDB_env *env; /* NULL only after a reopening that failed */
     size_t page_size;
+    uint64_t pages_used, pages_used_of; /* in the loop's snapshot of that number */
     uint64_t map_size;
     uint64_t limit_pages; /* for ops that don't free */
     int64_t other_pages;  /* in use beside the tables (space.c); is_measured: known, which it is once open */

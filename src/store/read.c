@@ -17,6 +17,7 @@ int store_view_open(store *s)
     v->snapshot = mdb_txn_id(v->txn);
     for (size_t i = 0; i < s->n_spaces; i++)
         s->spaces[i].generation_of = NO_SNAPSHOT;
+    s->pages_used_of = NO_SNAPSHOT;
     return 0;
 }
 

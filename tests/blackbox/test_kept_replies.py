@@ -1,8 +1,9 @@
 """Answers that the server gives again without making them anew: the same bytes, and never old ones."""
 import pytest
 import repos
-from program import CACHE, SOURCES
+from program import CACHE, SOURCES, until
 
+STATUS = CACHE + '/status'
 TIMES = 4                      # the first makes it, the second keeps it, the others get it again
 
 
@@ -36,6 +37,25 @@ def test_the_same_question_gets_the_same_bytes(server, source):
         for tag in (first.headers['etag'], '*'):
             assert server.get(path, headers={'If-None-Match': tag}).status == 304
         assert server.get(path, headers={'If-None-Match': '"other"'}).body == first.body
+
+
+def test_the_figures_are_kept_while_they_are_true(larder):
+    one = larder({'projects.ttl': '2s', 'projects.refresh_interval': '1h'})
+
+    def figures(**wanted):
+        """An answer with these figures, given TIMES times and then not again: what goes on meanwhile shows in them too."""
+        replies = [one.get(STATUS) for _ in range(TIMES)]
+        tags, told = {reply.headers['etag'] for reply in replies}, {reply.body for reply in replies}
+        assert len(tags) >= len(told), 'one tag for two answers'
+        again = one.get(STATUS, headers={'If-None-Match': replies[0].headers['etag']})
+        return replies[0] if again.status == 304 and wanted.items() <= replies[0].json().items() else None
+    one.report('proj-1', [('canvas', '1.0.0')])
+    first = until(lambda: figures(stale_projects=0, total_artifacts=1), 'the report to show')
+    second = until(lambda: figures(stale_projects=1), 'time alone to make it stale')
+    assert one.get(STATUS, headers={'If-None-Match': first.headers['etag']}).status == 200
+    one.report('proj-1', [('canvas', '1.0.0'), ('docker', '1.0.0')])
+    third = until(lambda: figures(stale_projects=0, total_artifacts=2), 'the next report to show')
+    assert len({first.headers['etag'], second.headers['etag'], third.headers['etag']}) == 3
 
 
 def test_a_change_shows_at_once(server, source):

@@ -74,6 +74,22 @@ static int time_at_end(store_view *v, int index, bool last, int64_t *ret_time)
     return r;
 }
 
+int64_t projects_next_stale(store_view *v, int64_t now, int64_t ttl_ms)
+{
+    store_cursor *c = NULL;
+    store_item item;
+    store_key from;
+    uint64_t at = INT64_MAX;
+
+    store_key_init(&from);
+    store_key_u64(&from, (uint64_t)(now - ttl_ms));
+    if (store_walk(v, &projects_ks, PROJECTS_BY_FETCHED, STR_NULL, store_key_view(&from), false, &c) == 0 &&
+        store_next(c, &item))
+        (void)store_key_cut_u64(&item.index_key, &at);
+    store_cursor_end(c);
+    return (int64_t)at;
+}
+
 static int last_run(store_view *v, int64_t *ret_time)
 {
     SCOPED(arena_done) arena a;

@@ -152,8 +152,7 @@ static int get_marketplace(call *c)
 }
 
 /* ---- figures ---- */
-/* 0: there is none. */
-static int64_t earlier(int64_t a, int64_t b)
+static int64_t earlier(int64_t a, int64_t b) /* 0: there is none */
 {
     return a == 0 || (b != 0 && b < a) ? b : a;
 }
@@ -163,52 +162,100 @@ static int64_t later(int64_t a, int64_t b)
     return a > b ? a : b;
 }
 
-static int read_figures(const api *app, cache_status *ret_status)
+int api_figures_of(store *s, int64_t now, int64_t ttl_ms, api_figures *ret_figures)
 {
-    const sources_stats *scans = sources_stats_of(app->sources);
-    const projects_stats *refreshes = projects_stats_of(app->projects);
     store_stats st;
     sources_times times;
-    projects_totals totals;
-    store_view *v = store_read_begin(app->store);
+    projects_totals p;
+    store_view *v = store_read_begin(s);
 
-    store_stats_of(app->store, &st);
+    store_stats_of(s, &st);
     sources_times_of(v, &times);
-    const int r = projects_totals_of(v, loop_now_wall_ms(app->loop), projects_ttl(app->projects), &totals);
+    const int r = projects_totals_of(v, now, ttl_ms, &p);
     if (r == 0)
-        *ret_status = (cache_status){
-            .total_projects = totals.projects,
-            .total_artifacts = totals.artifacts,
-            .stale_projects = totals.stale,
-            .outdated_artifacts = totals.outdated,
-            .cache_size_bytes = (int64_t)st.used_bytes,
-            .oldest_entry = earlier(totals.oldest_entry, times.oldest_entry),
-            .newest_entry = later(totals.newest_entry, times.newest_entry),
-            .last_refresh = later(totals.last_fetched, times.last_sync),
-            .refresh_job_status = {.is_running = store_is_writable(app->store),
-                                   .next_run_time = earlier(totals.next_refresh, times.next_scan),
-                                   .last_run_time = later(totals.last_run, times.last_sync)},
-            .refreshing = (int64_t)(refreshes->refreshing + refreshes->queued),
-            .total_sources = (int64_t)store_count(v, &sources_ks),
-            .total_entries = entries_live(v, STR_NULL),
-            .scanning_sources = (int64_t)(scans->running + scans->queued + scans->waiting),
+        *ret_figures = (api_figures){
+            .projects = p.projects,
+            .artifacts = p.artifacts,
+            .stale = p.stale,
+            .outdated = p.outdated,
+            .sources = (int64_t)store_count(v, &sources_ks),
+            .entries = entries_live(v, STR_NULL),
+            .used_bytes = (int64_t)st.used_bytes,
+            .oldest_entry = earlier(p.oldest_entry, times.oldest_entry),
+            .newest_entry = later(p.newest_entry, times.newest_entry),
+            .last_refresh = later(p.last_fetched, times.last_sync),
+            .last_run = later(p.last_run, times.last_sync),
+            .next_run = earlier(p.next_refresh, times.next_scan),
         };
     store_read_end(v);
     return r;
 }
 
+/* What is under way: known without the store. */
+typedef struct activity {
+    uint64_t refreshing, scanning;
+} activity;
+
+static activity activity_of(const api *app)
+{
+    const sources_stats *scans = sources_stats_of(app->sources);
+    const projects_stats *refreshes = projects_stats_of(app->projects);
+
+    return (activity){.refreshing = refreshes->refreshing + refreshes->queued,
+                      .scanning = scans->running + scans->queued + scans->waiting};
+}
+
 static int get_status(call *c)
 {
-    cache_status out;
-    const int r = read_figures(c->app, &out);
+    const api *app = c->app;
+    const activity now = activity_of(app);
+    api_figures f;
 
-    return r < 0 ? r : reply_entity(c, 200, &cache_status_schema, &out);
+    const int r = api_figures_of(app->store, loop_now_wall_ms(app->loop), projects_ttl(app->projects), &f);
+    if (r < 0)
+        return r;
+    const cache_status out = {
+        .total_projects = f.projects,
+        .total_artifacts = f.artifacts,
+        .stale_projects = f.stale,
+        .outdated_artifacts = f.outdated,
+        .cache_size_bytes = f.used_bytes,
+        .oldest_entry = f.oldest_entry,
+        .newest_entry = f.newest_entry,
+        .last_refresh = f.last_refresh,
+        .refresh_job_status = {.is_running = store_is_writable(app->store),
+                               .next_run_time = f.next_run,
+                               .last_run_time = f.last_run},
+        .refreshing = (int64_t)now.refreshing,
+        .total_sources = f.sources,
+        .total_entries = f.entries,
+        .scanning_sources = (int64_t)now.scanning,
+    };
+    return reply_entity(c, 200, &cache_status_schema, &out);
+}
+
+/* What the figures depend on beside the content of keyspaces: also time, which makes projects stale. */
+static uint64_t status_version(const void *arg)
+{
+    const api *app = arg;
+    const activity now = activity_of(app);
+    store_stats st;
+    store_view *v = store_read_begin(app->store);
+
+    store_stats_of(app->store, &st);
+    const int64_t next_stale =
+        projects_next_stale(v, loop_now_wall_ms(app->loop), projects_ttl(app->projects));
+    store_read_end(v);
+    const uint64_t all[] = {now.refreshing, now.scanning, store_is_writable(app->store), st.used_bytes,
+                            (uint64_t)next_stale};
+    return hash64(all, sizeof(all));
 }
 
 /* ---- rows ---- */
 static const route rows_of_cache[] = {
     {HTTP_M_GET, "/api/v1/cache/status", &family_cache, SCOPE_CACHE_READ, LIMIT_CLIENT, .reply = &cache_status_schema,
-     .handle = get_status, .summary = "How much is cached, and how fresh it is"},
+     .etag_of = {&projects_ks, &artifacts_ks, &project_changes_ks, &refresh_state_ks, &sources_ks, &entries_ks},
+     .etag_version = status_version, .handle = get_status, .summary = "How much is cached, and how fresh it is"},
     {HTTP_M_GET, "/api/v1/cache/marketplace", &family_cache, SCOPE_CACHE_READ, LIMIT_CLIENT,
      .params = &marketplace_query_schema, .reply = &marketplace_list_schema, .errors = "400", .etag_of = {&entries_ks},
      .handle = get_marketplace, .summary = "Entries of all sources"},
