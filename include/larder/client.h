@@ -125,6 +125,8 @@ void client_close(client *c, void (*closed)(void *arg), void *arg);
 
 /* Whether it is a URL that a call can have: 0; -EINVAL with what is wrong, for people (static); -ENOMEM. */
 int client_url_check(arena *a, str url, const char **ret_why);
+/* The whole URL that `reference` means on the page `base`, as a redirect has it. -EINVAL, -ENOMEM as above. */
+int client_url_join(arena *a, str base, str reference, str *ret_url, const char **ret_why);
 
 int client_start(client *c, client_call *call); /* -ENOMEM, -ECANCELED after close: on_done will not run */
 void client_cancel(client_call *call);          /* any time between start and on_done */

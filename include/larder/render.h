@@ -100,6 +100,9 @@ void render_pause(render_op *op); /* no pieces until render_resume; the deadline
 void render_resume(render_op *op);
 void render_cancel(render_op *op);  /* any time between start and on_done */
 void render_op_done(render_op *op); /* frees the out part; harmless when done already */
+/* The whole URL that final_url, which may be a relative one, means: in `a`, until that goes. -EINVAL with *ret_why, for
+ * people (static): it is none, or there is none; -ENOMEM. */
+int render_redirect_url(arena *a, const render_op *op, str *ret_url, const char **ret_why);
 
 /* ---- the fleet ---- */
 

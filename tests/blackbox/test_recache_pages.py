@@ -321,7 +321,10 @@ def test_the_pages_of_a_sitemap_are_queued(api, script, origin, url):
                              urls[3], old, '0.5')])), {}),
                          '/index.xml': (200, 'text/xml', xml('sitemapindex', [
                              '<sitemap><loc>%s%s</loc></sitemap>' % (origin, name)
-                             for name in ('/sitemap.xml', '/more.xml.gz', '/gone')]), {})})
+                             for name in ('/sitemap.xml', '/more.xml.gz', '/gone')]), {}),
+                         '/old.xml': (301, 'text/html', b'moved', {'Location': 'cut.xml'}),
+                         '/away.xml': (302, 'text/html', b'moved', {'Location': 'https://example.org/sitemap.xml'}),
+                         '/cut.xml': (200, 'text/xml', whole[:-30], {})})
     sitemap = CACHE + 'sitemap'
     api.pause()
     try:
@@ -331,7 +334,11 @@ def test_the_pages_of_a_sitemap_are_queued(api, script, origin, url):
         all_of = api.post(sitemap, host_id=1, url=origin + '/index.xml', dimension_ids=[DESKTOP], priority='high')
         assert (all_of['entries_enqueued'], all_of['entries_deduplicated']) == (4, 3)
         assert {r['url'] for r in all_of['rejected']} == {'http://[::1]/', origin + '/gone'}
-        for name in ('/gone', '/good', '/broken'):
+        cut = api.post(sitemap, host_id=1, url=origin + '/old.xml', dimension_ids=[DESKTOP])
+        assert (cut['entries_enqueued'], cut['entries_deduplicated']) == (3, 3)
+        assert [r['reason'] for r in cut['rejected'] if r['url'] == origin + '/old.xml'] == [
+            'it ends too early: only what comes before was read']
+        for name in ('/gone', '/good', '/broken', '/away.xml'):
             reply = api.ask('POST', sitemap, {'host_id': 1, 'url': origin + name})
             assert reply.status == 502 and reply.json()['message'].startswith('sitemap: '), reply.body
     finally:

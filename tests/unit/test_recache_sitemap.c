@@ -4,6 +4,7 @@
 #include "domains/recache/sitemap.h"
 #include "recache_world.h"
 
+#include <stdio.h>
 #include <zlib.h>
 
 static recache_world w;
@@ -70,8 +71,41 @@ static void test_plain_lines_are_a_sitemap_and_other_texts_are_none(void **state
     assert_int_equal(sitemap_read(&a, STR("<html><body>no</body></html>"), &s), -EINVAL);
     assert_int_equal(sitemap_read(&a, STR("nothing of that kind"), &s), -EINVAL);
     assert_int_equal(sitemap_read(&a, STR(""), &s), -EINVAL);
-    assert_int_equal(sitemap_read(&a, STR("<urlset><url><loc>https://x.y/"), &s), 0); /* cut off */
-    assert_int_equal(s.n, 0);
+    arena_done(&a);
+}
+
+static void test_a_list_that_ends_too_early_is_told_from_a_whole_one(void **state)
+{
+    arena a;
+
+    (void)state;
+    arena_init(&a, 0);
+    sitemap s = read_map(&a, "<urlset><url><loc>https://x.y/1</loc></url><url><loc>https://x.y/");
+    assert_true(s.is_cut);
+    assert_int_equal(s.n, 1);
+    s = read_map(&a, "<sitemapindex>");
+    assert_true(s.is_cut);
+    s = read_map(&a, "<s:urlset xmlns:s='x'><s:url><s:loc>https://x.y/1</s:loc></s:url></s:urlset>\n");
+    assert_false(s.is_cut);
+    assert_false(read_map(&a, "<urlset/>").is_cut);
+    assert_false(read_map(&a, "https://x.y/1").is_cut);
+    arena_done(&a);
+}
+
+static void test_what_a_list_has_too_many_of_is_counted(void **state)
+{
+    buf text = BUF_INIT;
+    arena a;
+
+    (void)state;
+    arena_init(&a, 0);
+    for (int i = 0; i < SITEMAP_URLS_MAX + 7; i++)
+        buf_printf(&text, "https://x.y/%d\n", i);
+    buf_char(&text, '\0');
+    const sitemap s = read_map(&a, text.p);
+    assert_int_equal(s.n, SITEMAP_URLS_MAX);
+    assert_int_equal(s.left_out, 7);
+    buf_done(&text);
     arena_done(&a);
 }
 
@@ -111,9 +145,13 @@ static void test_memory_that_runs_out_is_told(void **state)
 /* ---- the whole way ---- */
 static char packed[512];
 
+static const char *large;
+
 static world_answer site(recache_world *world, const render_op *op)
 {
+    static const char *const hops[] = {"/a.xml", "hop0", "//www.1.example/hop1", "https://www.1.example/hop2"};
     world_answer a = {.result = RENDER_OK, .status = 200, .takes_ms = 20};
+    int hop;
 
     (void)world;
     if (str_ends(op->url, STR("/index.xml")))
@@ -126,6 +164,14 @@ static world_answer site(recache_world *world, const render_op *op)
                  "<url><loc>https://www.1.example/high?utm_source=x</loc></url><url><loc>no url</loc></url></urlset>";
     else if (str_ends(op->url, STR("/nested.xml")))
         a.html = "<sitemapindex><sitemap><loc>https://www.1.example/index.xml</loc></sitemap></sitemapindex>";
+    else if (str_ends(op->url, STR("/large.xml")))
+        a.html = large;
+    else if (str_ends(op->url, STR("/cut.xml")))
+        a.html = "<urlset><url><loc>https://www.1.example/1</loc></url><url><loc>https://www.1.exa";
+    else if (str_ends(op->url, STR("/away.xml")))
+        a = (world_answer){.result = RENDER_OK, .status = 301, .final_url = "https://elsewhere.example/a.xml"};
+    else if (sscanf(op->url.p, "https://www.1.example/hop%d", &hop) == 1)
+        a = (world_answer){.result = RENDER_OK, .status = 302, .html = "moved", .final_url = hops[hop]};
     else
         a.status = 404;
     return a;
@@ -152,7 +198,7 @@ static int run_sitemap(recache_task *t, arena *a, const char *url)
                         .on_done = world_task_ended,
                         .user = &done};
     recache_sitemap(w.recache, t);
-    for (int i = 0; i < 100000 && !done; i++)
+    for (int i = 0; i < 2000000 && !done; i++)
         world_turn(&w, 20);
     assert_true(done);
     return t->status;
@@ -201,6 +247,58 @@ static void test_a_sitemap_that_cannot_be_had_is_an_error_with_its_reason(void *
     world_end(&w);
 }
 
+/* Nothing vanishes without a word. */
+static void test_what_is_left_out_of_a_sitemap_is_told(void **state)
+{
+    buf text = BUF_INIT;
+    recache_task t;
+    arena a;
+
+    (void)state;
+    arena_init(&a, 0);
+    world_begin(&w, 1);
+    w.decide = site;
+    assert_int_equal(world_task(&w, &t, pause_it), 0);
+    for (int i = 0; i < SITEMAP_URLS_MAX + 120; i++)
+        buf_printf(&text, "https://www.1.example/%d\n", i);
+    buf_char(&text, '\0');
+    large = text.p;
+    assert_int_equal(run_sitemap(&t, &a, "https://www.1.example/large.xml"), 0);
+    assert_int_equal(t.accepted, SITEMAP_URLS_MAX);
+    assert_int_equal(t.n_rejected, 120);
+    assert_int_equal(t.n_rejected_listed, 1);
+    assert_str(t.rejected[0].url, "https://www.1.example/large.xml");
+    assert_str(t.rejected[0].reason, "120 more than the 50000 that a sitemap may list: these were left out");
+    assert_int_equal(run_sitemap(&t, &a, "https://www.1.example/cut.xml"), 0);
+    assert_int_equal(t.accepted, 1);
+    assert_int_equal(t.n_rejected, 1);
+    assert_str(t.rejected[0].reason, "it ends too early: only what comes before was read");
+    buf_done(&text);
+    arena_done(&a);
+    world_end(&w);
+}
+
+static void test_a_sitemap_may_be_redirected_within_the_host(void **state)
+{
+    recache_task t;
+    arena a;
+
+    (void)state;
+    arena_init(&a, 0);
+    world_begin(&w, 1);
+    w.decide = site;
+    assert_int_equal(run_sitemap(&t, &a, "https://www.1.example/hop2"), 0); /* three times */
+    assert_int_equal(t.accepted, 3);
+    assert_int_equal(t.n_rejected, 1);
+    assert_int_equal(run_sitemap(&t, &a, "https://www.1.example/hop3"), -EREMOTEIO);
+    assert_str(t.rejected[0].reason, "redirected to https://www.1.example/hop0: it is redirected too often");
+    assert_int_equal(run_sitemap(&t, &a, "https://www.1.example/away.xml"), -EREMOTEIO);
+    assert_str(t.rejected[0].reason,
+               "redirected to https://elsewhere.example/a.xml: its host is not one of the host's domains");
+    arena_done(&a);
+    world_end(&w);
+}
+
 static void test_gzip_is_unpacked(void **state)
 {
     z_stream z = {0};
@@ -236,6 +334,10 @@ int main(void)
         cmocka_unit_test(test_memory_that_runs_out_is_told),
         cmocka_unit_test(test_the_sitemaps_of_an_index_are_queued),
         cmocka_unit_test(test_a_sitemap_that_cannot_be_had_is_an_error_with_its_reason),
+        cmocka_unit_test(test_a_list_that_ends_too_early_is_told_from_a_whole_one),
+        cmocka_unit_test(test_what_a_list_has_too_many_of_is_counted),
+        cmocka_unit_test(test_what_is_left_out_of_a_sitemap_is_told),
+        cmocka_unit_test(test_a_sitemap_may_be_redirected_within_the_host),
         cmocka_unit_test(test_gzip_is_unpacked),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);

@@ -4,7 +4,7 @@
 
 #include "service.h"
 
-#define SITEMAPS_MAX 500 /* of an index */
+#define REDIRECTS_MAX 3
 #define FETCHED_MAX ((size_t)32 << 20)
 
 typedef struct sitemap_run {
@@ -15,6 +15,8 @@ typedef struct sitemap_run {
     const recache_host *host;
     str *files; /* to be read; in the task's arena */
     size_t n_files, at, n_read;
+    str address; /* of the file at hand, or where it was redirected to */
+    unsigned redirects;
     bool is_index; /* a sitemap of an index can't be one itself */
     bool asks;
     render_op op;
@@ -32,8 +34,6 @@ typedef struct sitemap_run {
     recache_task part;
     recache_rejected *rejected;
 } sitemap_run;
-
-static void next_file(sitemap_run *s);
 
 static void run_end(sitemap_run *s)
 {
@@ -76,6 +76,14 @@ static void reject(sitemap_run *s, str url, str why)
     t->n_rejected++;
 }
 
+static void on_next(post *p);
+
+static void next_file_later(sitemap_run *s)
+{
+    s->late.fn = on_next;
+    loop_post(s->config->o.loop, &s->late);
+}
+
 /* This file is done with; the next one, or the end. One that can't be had is an error only where there is no other. */
 static void file_done(sitemap_run *s, int status, str why)
 {
@@ -91,9 +99,24 @@ static void file_done(sitemap_run *s, int status, str why)
     else if (s->owner->stopping)
         end_later(s, -ECANCELED);
     else if (s->at < s->n_files)
-        next_file(s);
+        next_file_later(s); /* a turn for each, however many */
     else
         end_later(s, s->n_read > 0 ? 0 : -EREMOTEIO);
+}
+
+/* What of the file was not taken. */
+static void reject_rest(sitemap_run *s)
+{
+    const size_t n = s->map.left_out;
+
+    if (s->map.is_cut)
+        reject(s, s->files[s->at], STR("it ends too early: only what comes before was read"));
+    if (n == 0)
+        return;
+    const str why = arena_printf(&s->arena, "%zu more than the %d that a sitemap may list: these were left out", n,
+                                 SITEMAP_URLS_MAX);
+    reject(s, s->files[s->at], why.p ? why : STR("it lists too many"));
+    s->task->n_rejected += n - 1;
 }
 
 /* ---- queueing ---- */
@@ -129,7 +152,7 @@ static void queue_pages(sitemap_run *s)
 /* The sitemaps of an index come after the index itself, each once. */
 static int take_index(sitemap_run *s)
 {
-    const size_t n = s->map.n < SITEMAPS_MAX ? s->map.n : SITEMAPS_MAX;
+    const size_t n = s->map.n;
     str *files = arena_array(s->task->arena, str, n + 1);
 
     if (!files)
@@ -142,7 +165,6 @@ static int take_index(sitemap_run *s)
     }
     s->files = files;
     s->n_files = n + 1;
-    s->is_index = true;
     return 0;
 }
 
@@ -169,6 +191,18 @@ static void read_work(job *j)
         s->status = sitemap_read(&s->arena, buf_view(&s->text), &s->map);
     if (s->status == 0 && !s->map.is_index)
         s->status = list_pages(s, s->part.due);
+    else if (s->status == 0 && !s->is_index)
+        s->status = take_index(s);
+}
+
+static void use_file(sitemap_run *s)
+{
+    reject_rest(s);
+    s->is_index |= s->map.is_index;
+    if (s->map.is_index)
+        file_done(s, 0, STR_NULL);
+    else
+        queue_pages(s);
 }
 
 static void on_read(job *j, int status)
@@ -180,12 +214,10 @@ static void on_read(job *j, int status)
     s->status = 0;
     if (status == 0 && s->map.is_index && s->is_index)
         file_done(s, -EINVAL, STR("it is an index in an index"));
-    else if (status == 0 && s->map.is_index)
-        file_done(s, take_index(s), STR_NULL);
-    else if (status == 0)
-        queue_pages(s);
-    else
+    else if (status < 0)
         file_done(s, status, status == -EINVAL ? STR("it is no sitemap") : str_c(err_text(status)));
+    else
+        use_file(s);
 }
 
 /* ---- fetching ---- */
@@ -197,22 +229,61 @@ static int on_piece(render_op *op, str bytes)
     return s->fetched.err;
 }
 
+static void fetch(sitemap_run *s);
+
+static bool is_redirect(const render_op *op)
+{
+    const int s = op->status;
+
+    return op->result == RENDER_OK && (s == 301 || s == 302 || s == 303 || s == 307 || s == 308);
+}
+
+/* Null with s->address being where it leads; or why it is not followed. */
+static str follow(sitemap_run *s)
+{
+    const char *why = "out of memory";
+
+    if (s->redirects++ == REDIRECTS_MAX)
+        return STR("it is redirected too often");
+    return render_redirect_url(&s->arena, &s->op, &s->address, &why) < 0 ? str_c(why) : STR_NULL;
+}
+
+/* Why the answer is of no use; null: it is. */
+static str answer_fault(sitemap_run *s)
+{
+    const render_op *op = &s->op;
+
+    if (op->result != RENDER_OK)
+        return s->fetched.err ? STR("it is too large") : op->why.p ? op->why : STR("it can't be fetched");
+    if (is_redirect(op))
+        return follow(s);
+    return op->status == 200 ? STR_NULL : arena_printf(&s->arena, "status %d", op->status);
+}
+
+/* The file at hand can't be had. */
+static void fetch_failed(sitemap_run *s, str why)
+{
+    if (s->redirects > 0)
+        why = arena_printf(&s->arena, "redirected to " STR_FMT ": " STR_FMT, STR_ARG(str_head(s->address, 200)),
+                           STR_ARG(why));
+    file_done(s, s->owner->stopping ? -ECANCELED : -EREMOTEIO, why.p ? why : STR("out of memory"));
+}
+
 static void on_fetched(render_op *op)
 {
     sitemap_run *s = CONTAINER_OF(op, sitemap_run, op);
     const recache_options *o = &s->config->o;
-    str why = STR_NULL;
+    const bool moved = is_redirect(op);
+    str why = answer_fault(s);
 
-    if (op->result != RENDER_OK)
-        why = s->fetched.err ? STR("it is too large") : op->why.p ? op->why : STR("it can't be fetched");
-    else if (op->status != 200)
-        why = arena_printf(&s->arena, "status %d", op->status);
     why = why.p ? arena_dup(&s->arena, why) : why;
     s->asks = false;
     o->renderer.op_done(op);
     s->part.due = loop_now_wall_ms(o->loop);
     if (why.p)
-        file_done(s, s->owner->stopping ? -ECANCELED : -EREMOTEIO, why);
+        fetch_failed(s, why);
+    else if (moved)
+        fetch(s);
     else if (loop_job(o->loop, &s->job, read_work, on_read) < 0)
         file_done(s, -ENOMEM, STR_NULL);
 }
@@ -223,34 +294,19 @@ static str check_address(sitemap_run *s, recache_url *u)
     const strs nothing = {NULL, 0};
     str why = STR_NULL;
 
-    if (recache_url_parse(&s->arena, s->files[s->at], nothing, u, &why) < 0)
+    if (recache_url_parse(&s->arena, s->address, nothing, u, &why) < 0)
         return why.p ? why : STR("out of memory");
     return recache_host_has_domain(s->host, u->host) ? STR_NULL : STR("its host is not one of the host's domains");
 }
 
-static void on_next(post *p)
-{
-    next_file(CONTAINER_OF(p, sitemap_run, late));
-}
-
-static void next_file_later(sitemap_run *s)
-{
-    s->late.fn = on_next;
-    loop_post(s->config->o.loop, &s->late);
-}
-
-static void next_file(sitemap_run *s)
+static void fetch(sitemap_run *s)
 {
     const recache_options *o = &s->config->o;
     recache_url u;
     const str why = check_address(s, &u);
 
-    if (why.p) {
-        reject(s, s->files[s->at++], why);
-        if (s->at < s->n_files)
-            next_file_later(s); /* a turn for each, however many */
-        else
-            end_later(s, s->n_read > 0 ? 0 : -EREMOTEIO);
+    if (why.p || s->owner->stopping) {
+        fetch_failed(s, why);
         return;
     }
     const recache_dimension *bypass = recache_dimension_by_id(s->host, RECACHE_DIMENSION_BYPASS);
@@ -260,11 +316,21 @@ static void next_file(sitemap_run *s)
                         .timeout_ms = o->timeout_per_url_ms,
                         .on_piece = on_piece,
                         .on_done = on_fetched};
+    buf_reset(&s->fetched);
     s->fetched.max = FETCHED_MAX;
     const int r = o->renderer.start(o->renderer.arg, &s->op);
     s->asks = r == 0;
     if (r < 0)
         end_later(s, r);
+}
+
+static void on_next(post *p)
+{
+    sitemap_run *s = CONTAINER_OF(p, sitemap_run, late);
+
+    s->address = s->files[s->at];
+    s->redirects = 0;
+    fetch(s);
 }
 
 void recache_sitemap(recache *r, recache_task *t)

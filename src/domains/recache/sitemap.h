@@ -4,7 +4,7 @@
 
 #include "larder/base.h"
 
-#define SITEMAP_URLS_MAX 50000 /* of one file, as the protocol has it; more are not read */
+#define SITEMAP_URLS_MAX 50000 /* of one file, pages or sitemaps, as the protocol has it */
 #define SITEMAP_BYTES_MAX ((size_t)64 << 20) /* of one file, unpacked */
 
 typedef struct sitemap_url {
@@ -16,6 +16,8 @@ typedef struct sitemap {
     bool is_index; /* its URLs are sitemaps */
     sitemap_url *v;
     size_t n;
+    size_t left_out; /* those beyond SITEMAP_URLS_MAX */
+    bool is_cut;     /* XML that ends before it is closed: what comes before is there */
 } sitemap;
 /* -EINVAL: neither XML of that kind nor a list of URLs; -ENOMEM. Texts lie in the arena or in `text`. */
 int sitemap_read(arena *a, str text, sitemap *ret_sitemap);

@@ -181,8 +181,12 @@ static int64_t lastmod_of(str text)
 /* ---- the whole ---- */
 static int add_url(arena *a, sitemap *s, const sitemap_url *u)
 {
-    if (u->loc.n == 0 || s->n == SITEMAP_URLS_MAX)
+    if (u->loc.n == 0)
         return 0;
+    if (s->n == SITEMAP_URLS_MAX) {
+        s->left_out++;
+        return 0;
+    }
     if ((s->n & (s->n - 1)) == 0) { /* room is doubled when it is full: at powers of two */
         sitemap_url *v = arena_array(a, sitemap_url, s->n ? 2 * s->n : 1);
         if (!v)
@@ -206,6 +210,7 @@ static int read_xml(arena *a, str text, sitemap *s)
     while (next_tag(&text, &t, &before)) {
         if (str_eq(t.name, STR("urlset")) || str_eq(t.name, STR("sitemapindex"))) {
             s->is_index = t.name.n == 12;
+            s->is_cut = !t.closes && !t.is_empty;
             is_sitemap = true;
         } else if (str_eq(t.name, STR("url")) || str_eq(t.name, STR("sitemap"))) {
             const int r = t.closes ? add_url(a, s, &u) : 0;

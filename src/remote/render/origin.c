@@ -31,6 +31,14 @@ static void take_origin_head(operation *x)
         render_tell_head(x);
 }
 
+int render_redirect_url(arena *a, const render_op *op, str *ret_url, const char **ret_why)
+{
+    if (op->final_url.n > 0)
+        return client_url_join(a, op->url, op->final_url, ret_url, ret_why);
+    *ret_why = "it does not say where";
+    return -EINVAL;
+}
+
 static int on_origin_body(client_call *call, str piece)
 {
     operation *x = call->user;

@@ -269,3 +269,16 @@ str client_url_text(arena *a, const url *u)
     return arena_printf(a, "%s://" STR_FMT STR_FMT, u->https ? "https" : "http", STR_ARG(u->authority),
                         STR_ARG(u->target));
 }
+
+int client_url_join(arena *a, str base, str reference, str *ret_url, const char **ret_why)
+{
+    url at, to;
+
+    int r = client_url_parse(a, base, &at, ret_why);
+    if (r == 0)
+        r = client_url_resolve(a, &at, reference, &to, ret_why);
+    const str whole = r == 0 ? client_url_text(a, &to) : STR_NULL;
+    if (whole.p)
+        *ret_url = whole;
+    return r == 0 && !whole.p ? -ENOMEM : r;
+}
