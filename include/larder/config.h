@@ -8,7 +8,8 @@
  *
  * In the file an option is found by its sections ("http:" and in it "idle_timeout:") or by its dotted name. In the
  * environment it is LARDER_ and the name in capitals, dots as underscores: LARDER_HTTP_IDLE_TIMEOUT. A variable that
- * begins like a section's (LARDER_HTTP_...) and is no option is an error; others, such as LARDER_BIN, are not ours.
+ * begins like a section's (LARDER_HTTP_...) and is no option is an error; others (LARDER_LOGLEVEL, LARDER_HOME) may
+ * have been meant for somebody else: a warning.
  *
  * All is checked when it is read: who uses a config need not look again. An error names the place:
  * "larder.yaml:12: http.idle_timeout: '5 parsecs' is no duration, such as 30s or 6h".
@@ -192,6 +193,7 @@ extern const config_option config_options[CONFIG_OPTION_COUNT];
 /* SECRET_FILE: github.token was read from github.token_file, or recache.auth_key from its file. */
 typedef enum config_origin { FROM_DEFAULT, FROM_FILE, FROM_ENVIRONMENT, FROM_SET, FROM_SECRET_FILE } config_origin;
 
+#define CONFIG_WARNINGS_MAX 8 /* more are not told */
 typedef struct config {
     arena arena;
 #define CONFIG_MEMBER(kind, name, member, def, min, max, live, choices, doc) CONFIG_C_##kind member;
@@ -202,7 +204,9 @@ typedef struct config {
     const recache_host *hosts;
     const render_service_options *services;
     size_t n_hosts, n_services;
-    str warning; /* what is allowed but unwise, for a line in the log; null for nothing */
+    /* what is allowed but unwise, or was hardly meant: a line each in the log */
+    str warnings[CONFIG_WARNINGS_MAX];
+    size_t n_warnings;
 } config;
 
 /* Where values come from, besides the defaults: kept, so that a reload reads the same again. */

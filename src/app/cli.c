@@ -37,8 +37,8 @@ static int command_config_check(cli *c)
     tls_trust_unref(page_trust);
     if (r < 0)
         return cli_fail(STR_FMT, STR_ARG(why.p ? why : str_c(err_text(r))));
-    if (c->config.warning.p)
-        fprintf(stderr, "larder: " STR_FMT "\n", STR_ARG(c->config.warning));
+    for (size_t i = 0; i < conf->n_warnings; i++)
+        (void)cli_fail(STR_FMT, STR_ARG(conf->warnings[i]));
     puts("configuration: ok");
     return EXIT_DONE;
 }
@@ -174,12 +174,15 @@ static int take_set(cli *c, const char *value)
 static int take_label(cli *c, const char *value)
 {
     const str label = str_c(value);
-    size_t control = 0;
 
     for (size_t i = 0; i < label.n; i++)
-        control += (unsigned char)label.p[i] < 0x20 || label.p[i] == 0x7f;
-    if (label.n == 0 || control || !utf8_valid(label) || utf8_length(label) > CLI_LABEL_MAX)
-        return wrong_usage("--label takes 1 to %d characters", CLI_LABEL_MAX);
+        if ((unsigned char)label.p[i] < 0x20 || label.p[i] == 0x7f)
+            return wrong_usage("--label takes no control characters: byte %zu is 0x%02x%s", i + 1,
+                               (unsigned)(unsigned char)label.p[i], label.p[i] == '\n' ? ", a line end" : "");
+    if (!utf8_valid(label))
+        return wrong_usage("--label takes UTF-8 only");
+    if (label.n == 0 || utf8_length(label) > CLI_LABEL_MAX)
+        return wrong_usage("--label takes 1 to %d characters, not %zu", CLI_LABEL_MAX, utf8_length(label));
     c->label = value;
     return 0;
 }

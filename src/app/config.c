@@ -1,6 +1,7 @@
 /* The rows, and the sources that set them one after the other: defaults, file, environment, --set, the token's file. */
-#include <stdio.h>
+#include <fcntl.h>
 #include <sys/stat.h>
+#include <unistd.h>
 
 #include "config_private.h"
 
@@ -120,21 +121,41 @@ static int load_defaults(config *c, str *why)
     return r;
 }
 
+/* At most n bytes, without stdio, which would keep a copy of what may be secrets. */
+static int read_file(const char *path, char *p, size_t n, size_t *ret_n, mode_t *ret_mode)
+{
+    const int fd = open(path, O_RDONLY | O_CLOEXEC);
+    struct stat st;
+    size_t have = 0;
+    ssize_t got = 1;
+
+    if (fd < 0)
+        return -errno;
+    while (have < n && (got > 0 || (got < 0 && errno == EINTR))) {
+        got = read(fd, p + have, n - have);
+        have += got > 0 ? (size_t)got : 0;
+    }
+    const int r = got < 0 || fstat(fd, &st) < 0 ? -errno : 0;
+    (void)close(fd);
+    if (r < 0) {
+        mem_wipe(p, have);
+        return r;
+    }
+    *ret_n = have;
+    *ret_mode = st.st_mode & 0777;
+    return 0;
+}
+
 int config_file_text(config *c, const char *path, buf *ret_text, str *why)
 {
     enum { MOST = 1 << 20 };
-    buf text = {.max = MOST};
-    FILE *f = fopen(path, "re");
-    int r = f ? 0 : -errno;
+    buf text = {.max = MOST + 1}; /* a byte too many tells */
+    char *at = buf_reserve(&text, MOST + 1);
+    mode_t mode;
+    int r = at ? read_file(path, at, MOST + 1, &text.n, &mode) : text.err;
 
-    while (r == 0 && !feof(f)) {
-        char *at = buf_reserve(&text, 4096);
-        if (at)
-            text.n += fread(at, 1, 4096, f);
-        r = !at ? text.err : ferror(f) ? -errno : 0;
-    }
-    if (f)
-        (void)fclose(f);
+    if (r == 0 && text.n > MOST)
+        r = -EFBIG;
     if (r < 0)
         *why = arena_printf(&c->arena, "%s: %s", path, err_text(r));
     *ret_text = text;
@@ -163,6 +184,26 @@ static bool spells(str variable, const char *name, size_t n)
             return false;
     }
     return true;
+}
+
+/* In words of its own memory, or none: a warning is not worth a failure. */
+static void warn(config *c, str text)
+{
+    if (text.p && c->n_warnings < CONFIG_WARNINGS_MAX)
+        c->warnings[c->n_warnings++] = text;
+}
+
+/* LOGLEVEL may have been meant for log.level. */
+static void warn_of_variable(config *c, str variable)
+{
+    char name[NAME_MAX_BYTES];
+    const str shown = str_head(variable, sizeof(name));
+
+    for (size_t i = 0; i < shown.n; i++)
+        name[i] = (char)(shown.p[i] >= 'A' && shown.p[i] <= 'Z' ? shown.p[i] - 'A' + 'a' : shown.p[i]);
+    const str meant = config_suggestion(&c->arena, str_of(name, shown.n));
+    warn(c, arena_printf(&c->arena, "environment: LARDER_" STR_FMT ": there is no such option" STR_FMT, STR_ARG(shown),
+                         STR_ARG(meant)));
 }
 
 typedef enum variable_is { NOT_OURS, OF_A_SECTION, AN_OPTION } variable_is;
@@ -199,6 +240,8 @@ static int load_environment(config *c, char *const *environment, str *why)
         } else if (what == OF_A_SECTION) {
             *why = STR("there is no such option");
             r = -EINVAL;
+        } else {
+            warn_of_variable(c, str_from(name, 7));
         }
         if (r == -EINVAL)
             *why = arena_printf(&c->arena, "environment: " STR_FMT ": " STR_FMT, STR_ARG(name), STR_ARG(*why));
@@ -231,24 +274,6 @@ static int load_sets(config *c, const char *const *sets, size_t n, str *why)
 
 /* ---- files of secrets ---- */
 #define SECRET_FILE_MAX 16384
-
-/* Its first bytes, and its mode. */
-static int read_secret_file(const char *path, char text[SECRET_FILE_MAX], size_t *ret_n, mode_t *ret_mode)
-{
-    struct stat st;
-    FILE *f = fopen(path, "re");
-
-    if (!f)
-        return -errno;
-    const size_t n = fread(text, 1, SECRET_FILE_MAX, f);
-    const int r = ferror(f) || fstat(fileno(f), &st) < 0 ? -errno : 0;
-    (void)fclose(f);
-    if (r == 0) {
-        *ret_n = n;
-        *ret_mode = st.st_mode & 0777;
-    }
-    return r;
-}
 
 /* Sets the option from the lines of a file; blank ones don't count. */
 static int set_secrets(config *c, config_id option, str text, const char **ret_what, str *why)
@@ -287,7 +312,7 @@ static int load_secret_file(config *c, config_id file, config_id option, str *wh
 
     if (path[0] == '\0')
         return 0;
-    int r = read_secret_file(path, text, &n, &mode);
+    int r = read_file(path, text, sizeof(text), &n, &mode);
     if (r == 0 && n == sizeof(text)) {
         what = "too long for a secret";
         r = -EINVAL;
@@ -296,7 +321,7 @@ static int load_secret_file(config *c, config_id file, config_id option, str *wh
         r = set_secrets(c, option, str_of(text, n), &what, why);
     mem_wipe(text, sizeof(text));
     if (r == 0 && (mode & 077))
-        c->warning = arena_printf(&c->arena, "%s: %s: others may read it (mode %03o)", name, path, mode);
+        warn(c, arena_printf(&c->arena, "%s: %s: others may read it (mode %03o)", name, path, mode));
     if (r < 0)
         *why = arena_printf(&c->arena, "%s: %s: %s", name, path, what ? what : err_text(r));
     return r < 0 && !why->p ? no_memory(why) : r;

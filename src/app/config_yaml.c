@@ -417,6 +417,14 @@ static int set_tree_text(config *c, config_id option, str text, config_origin fr
     return 0;
 }
 
+/* "[::1]:8080" begins like a list, but is one address. */
+static bool is_flow_list(str text)
+{
+    const ptrdiff_t end = str_find(text, STR("]:"));
+
+    return str_starts(text, STR("[")) && (end < 0 || str_rchr(text, '[') != 0);
+}
+
 int config_set_text(config *c, config_id option, str text, config_origin from, str *why)
 {
     reader r = {.c = c, .from = from, .why = why};
@@ -430,12 +438,16 @@ int config_set_text(config *c, config_id option, str text, config_origin from, s
     const str value = arena_dup(&c->arena, is_list ? str_trim(text) : text);
     if (!value.p)
         return -ENOMEM;
-    if (!is_list || !str_starts(value, STR("["))) /* taken as it stands: no quoting to think of */
+    if (!is_list || !is_flow_list(value)) /* taken as it stands: no quoting to think of */
         return config_set(c, option, &value, is_list && value.n == 0 ? 0 : 1, from, &bad, why);
     int err = open_reader(&r, value);
     if (err < 0)
         return err;
     err = read_flow_list(&r, option);
     close_reader(&r);
+    if (err == -EINVAL && str_find(value, STR("::")) >= 0 && why->p)
+        *why =
+            arena_printf(&c->arena, STR_FMT "; addresses with colons need quotes in a list: ['[::1]:8080', '::1']",
+                         STR_ARG(*why));
     return err;
 }

@@ -106,8 +106,8 @@ void server_raise_file_limit(const config *c)
 void server_set_log(const config *c)
 {
     log_setup((log_level)c->log_level, (log_format)c->log_format);
-    if (c->warning.p)
-        log_warn("configuration", LOG_STR("warning", c->warning));
+    for (size_t i = 0; i < c->n_warnings; i++)
+        log_warn("configuration", LOG_STR("warning", c->warnings[i]));
 }
 
 /* ---- again ---- */

@@ -172,7 +172,8 @@ def test_a_bad_variable_is_refused_and_named(check):
 def test_a_variable_that_looks_like_an_option_s_is_one(check):
     done = check('{}', env=environment(LARDER_HTTP_IDLE_TIMOUT='5s'))
     assert done.returncode == 1 and 'LARDER_HTTP_IDLE_TIMOUT' in done.stderr
-    assert check('{}', env=environment(LARDER_BIN='x', LARDER_HOME='y')).returncode == 0
+    done = check('{}', env=environment(LARDER_BIN='x', LARDER_LOGLEVEL='y'))
+    assert done.returncode == 0 and 'LARDER_LOGLEVEL: there is no such option; did you mean log.level?' in done.stderr
 
 
 def test_what_show_prints_is_a_configuration(larder, check):
@@ -194,6 +195,18 @@ def test_secrets_are_not_shown(larder, tmp_path):
         assert done.returncode == 0 and 'tok-4711' not in done.stdout and 'from-file' not in done.stdout
     done = run('config', 'show', '-c', one.config_file, env=environment(LARDER_GITHUB_TOKEN='tok-4712'))
     assert 'tok-4712' not in done.stdout + done.stderr
+
+
+def test_a_variable_that_is_no_option_is_warned_of_at_the_start(larder):
+    one = larder({}, env={'LARDER_LOGLEVEL': 'debug'})
+    assert one.errors.count('LARDER_LOGLEVEL') == 1 and one.get('/healthz').status == 200
+
+
+def test_an_address_in_brackets_may_be_given_as_it_stands(larder):
+    one = larder(start=False)
+    one.args = ['--set', 'listen=[::1]:0']
+    one.start()
+    assert one.listeners[0].startswith('http://[::1]:')
 
 
 # ---- reload ------------------------------------------------------------------------------------

@@ -74,7 +74,7 @@ static void defaults_are_what_the_rows_say(void **state)
     assert_int_equal(f->c.projects_ttl, HOURS(6));
     assert_int_equal(f->c.projects_refresh_concurrency, 3);
     assert_true(f->c.store_max_size == INT64_C(16) << 30);
-    assert_null(f->c.warning.p);
+    assert_int_equal(f->c.n_warnings, 0);
 }
 
 static void numbers_take_their_bounds_and_nothing_beyond(void **state)

@@ -69,14 +69,65 @@ static void variables_take_lists_and_empty_values(void **state)
     assert_int_equal(f->c.github_ca_file.n, 0);
 }
 
-static void variables_of_others_are_none_of_ours(void **state)
+static void an_address_in_brackets_is_no_list(void **state)
+{
+    static const struct {
+        const char *set;
+        size_t n;
+        str first;
+    } cases[] = {{"listen=[::1]:1", 1, STR_INIT("[::1]:1")},
+                 {"listen= [::]:0 ", 1, STR_INIT("[::]:0")},
+                 {"listen=[\"[::1]:1\", 127.0.0.1:2]", 2, STR_INIT("[::1]:1")},
+                 {"listen=[127.0.0.1:2]", 1, STR_INIT("127.0.0.1:2")}};
+    config_fixture *f = *state;
+    f->from.n_sets = 1;
+    for (size_t i = 0; i < COUNT_OF(cases); i++) {
+        f->sets[0] = cases[i].set;
+        assert_int_equal(config_fixture_load(f), 0);
+        assert_int_equal(f->c.listen.n, cases[i].n);
+        unit_assert_str(f->c.listen.texts[0], cases[i].first, __FILE__, __LINE__);
+    }
+    static const char *const unquoted[] = {"listen=[[::1]:1, [::1]:2]", "http.trusted_proxies=[::1]"};
+    for (size_t i = 0; i < COUNT_OF(unquoted); i++) {
+        f->sets[0] = unquoted[i];
+        assert_int_equal(config_fixture_load(f), -EINVAL);
+        assert_true(str_find(f->why, STR("need quotes in a list")) > 0);
+    }
+    char *environment[] = {"LARDER_LISTEN=[::1]:3", NULL};
+    f->from.n_sets = 0;
+    f->from.environment = environment;
+    assert_int_equal(config_fixture_load(f), 0);
+    assert_str(f->c.listen.texts[0], "[::1]:3");
+}
+
+static void variables_that_may_be_another_s_are_warned_of(void **state)
 {
     char *environment[] = {
-        "LARDER_BIN=x", "LARDER_=", "LARDER_HTTPX=1", "LARDER", "LARDERX_LOG_LEVEL=loud", "larder_log_level=loud",
-        "LARDER_LOG=1", NULL};
+        "LARDER_BIN=x",          "LARDER_=",     "LARDER_HTTPX=1",        "LARDER", "LARDERX_LOG_LEVEL=loud",
+        "larder_log_level=loud", "LARDER_LOG=1", "LARDER_LOGLEVEL=debug", NULL};
+    static const char *const warnings[] = {
+        "environment: LARDER_BIN: there is no such option", "environment: LARDER_: there is no such option",
+        "environment: LARDER_HTTPX: there is no such option; did you mean http?",
+        "environment: LARDER_LOG: there is no such option",
+        "environment: LARDER_LOGLEVEL: there is no such option; did you mean log.level?"};
     config_fixture *f = *state;
     f->from.environment = environment;
     assert_int_equal(config_fixture_load(f), 0);
+    assert_int_equal(f->c.n_warnings, COUNT_OF(warnings));
+    for (size_t i = 0; i < COUNT_OF(warnings); i++)
+        unit_assert_str(f->c.warnings[i], str_c(warnings[i]), __FILE__, (int)i);
+    assert_int_equal(f->c.log_level, 2); /* as it was */
+}
+
+static void only_so_many_warnings_are_kept(void **state)
+{
+    char *environment[CONFIG_WARNINGS_MAX + 3] = {0};
+    config_fixture *f = *state;
+    for (size_t i = 0; i < COUNT_OF(environment) - 1; i++)
+        environment[i] = "LARDER_WHATEVER=1";
+    f->from.environment = environment;
+    assert_int_equal(config_fixture_load(f), 0);
+    assert_int_equal(f->c.n_warnings, CONFIG_WARNINGS_MAX);
 }
 
 static void complaints_name_the_source(void **state)
@@ -157,14 +208,14 @@ static void a_token_may_come_from_a_file(void **state)
     assert_int_equal(config_fixture_load(f), 0);
     assert_str(f->c.github_token, "tok-4711");
     assert_int_equal(f->c.origin[OPTION_github_token], FROM_SECRET_FILE);
-    assert_null(f->c.warning.p);
+    assert_int_equal(f->c.n_warnings, 0);
 
     config before = f->c;
     f->is_loaded = false;
     write_token(f, STR("tok-4712"), 0640, path);
     assert_int_equal(config_fixture_load(f), 0);
     assert_true(config_differs(&before, &f->c, OPTION_github_token));
-    assert_true(str_ends(f->c.warning, STR("/token: others may read it (mode 640)")));
+    assert_true(str_ends(f->c.warnings[0], STR("/token: others may read it (mode 640)")));
     config_done(&before);
 }
 
@@ -245,7 +296,9 @@ int main(void)
         cmocka_unit_test_setup_teardown(later_sources_win, setup, teardown),
         cmocka_unit_test_setup_teardown(every_option_has_its_variable, setup, teardown),
         cmocka_unit_test_setup_teardown(variables_take_lists_and_empty_values, setup, teardown),
-        cmocka_unit_test_setup_teardown(variables_of_others_are_none_of_ours, setup, teardown),
+        cmocka_unit_test_setup_teardown(an_address_in_brackets_is_no_list, setup, teardown),
+        cmocka_unit_test_setup_teardown(variables_that_may_be_another_s_are_warned_of, setup, teardown),
+        cmocka_unit_test_setup_teardown(only_so_many_warnings_are_kept, setup, teardown),
         cmocka_unit_test_setup_teardown(complaints_name_the_source, setup, teardown),
         cmocka_unit_test_setup_teardown(a_file_that_cannot_be_read_is_named, setup, teardown),
         cmocka_unit_test_setup_teardown(a_file_s_complaint_begins_with_its_name_and_line, setup, teardown),
