@@ -20,7 +20,9 @@
  *   4. SKILL.md at the root makes the repository one skill named like it, path ".".
  *   5. mapped: directories with SKILL.md for skill, Markdown files for the other types, the directory itself for
  *      composite; 95, 3 less a level, at least 86.
- *   6. frontmatter: a loose Markdown file with name, description and a key that only one type has: 65. */
+ *   6. frontmatter: a loose Markdown file with name, description and a key that tells its type: 65. In this
+ *      order argument-hint says command; tools, color, permissionMode agent; license, metadata, allowed-tools skill;
+ *      model agent. */
 #ifndef LARDER_DETECT_H
 #define LARDER_DETECT_H
 

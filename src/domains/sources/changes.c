@@ -33,14 +33,17 @@ void change_log_step(change_log *log, uint64_t step)
     if (step != log->step) {
         log->step = step;
         log->kept = log->n;
+        log->kept_walk = log->walk;
     }
     log->n = log->kept;
+    log->walk = log->kept_walk;
 }
 
 void change_log_rewind(change_log *log, uint64_t step)
 {
     change_log_step(log, step);
     log->step = 0;
+    log->walk = log->kept_walk = (entries_walk){0};
 }
 
 int change_log_add(change_log *log, const entry *e, bool live)

@@ -208,7 +208,9 @@ bool detect_is_describing(str path)
            (has_extension(name, STR(".json")) && (detect_file_bits(name) & HAS_JSON_MANIFEST));
 }
 
-/* ---- frontmatter: the first row with a key that is there decides ---- */
+/* ---- frontmatter: the first row with a key that is there decides ----
+ * Commands and skills both have allowed-tools; but a command is called as its file is, and a name beside its
+ * description is what skills have. So with a name only an argument-hint makes a command. */
 
 static const struct {
     unsigned keys;
@@ -216,8 +218,7 @@ static const struct {
 } front_words[] = {
     {FRONT_ARGUMENT_HINT, DETECT_COMMAND},
     {FRONT_TOOLS | FRONT_COLOR | FRONT_PERMISSION_MODE, DETECT_AGENT},
-    {FRONT_LICENSE | FRONT_METADATA, DETECT_SKILL},
-    {FRONT_ALLOWED_TOOLS, DETECT_COMMAND},
+    {FRONT_LICENSE | FRONT_METADATA | FRONT_ALLOWED_TOOLS, DETECT_SKILL},
     {FRONT_MODEL, DETECT_AGENT},
 };
 

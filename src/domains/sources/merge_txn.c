@@ -8,7 +8,6 @@
 #include "service.h"
 
 #define REMOVED_KEPT_MS (INT64_C(30) * 24 * 3600 * 1000) /* how long a removed entry stays listed */
-#define STEP_READS 4096
 
 enum { PHASE_FOUND, PHASE_GONE, PHASE_SOURCE };
 
@@ -125,6 +124,7 @@ static int merge_gone(store_txn *t, scan *sc, struct scan_merge *m)
 {
     SCOPED(arena_done) arena a;
     char prefix[ENTRY_PREFIX_LEN];
+    const str at = str_of(m->walk.last, ENTRY_ID_LEN);
     store_cursor *c;
     store_item item;
     size_t reads = 0;
@@ -134,7 +134,7 @@ static int merge_gone(store_txn *t, scan *sc, struct scan_merge *m)
     entry_prefix(sc->src.id, prefix);
     /* From the last one seen, itself included: it was dealt with, which seeing it again does not change. */
     int r = store_walk(store_txn_view(t), &entries_ks, STORE_BY_KEY, str_of(prefix, sizeof(prefix)),
-                       m->begun ? str_of(m->last, sizeof(m->last)) : STR_NULL, false, &c);
+                       m->walk.begun ? at : STR_NULL, false, &c);
     if (r < 0)
         return r;
     while (r == 0 && !store_txn_is_full(t) && reads++ < STEP_READS && (more = store_next(c, &item))) {
@@ -142,10 +142,10 @@ static int merge_gone(store_txn *t, scan *sc, struct scan_merge *m)
             r = -EPROTO;
             break;
         }
-        memcpy(m->last, item.key.p, ENTRY_ID_LEN);
-        m->begun = true;
-        if (!was_found(sc, str_of(m->last, ENTRY_ID_LEN)))
-            r = put_gone(t, sc, &a, str_of(m->last, ENTRY_ID_LEN), m);
+        memcpy(m->walk.last, item.key.p, ENTRY_ID_LEN);
+        m->walk.begun = true;
+        if (!was_found(sc, at))
+            r = put_gone(t, sc, &a, at, m);
         arena_reset(&a);
     }
     if (r == 0 && !more) {

@@ -8,6 +8,14 @@
 #include "larder/source_rules.h"
 #include "records.h"
 
+#define STEP_READS 4096 /* stored entries that one step of an op looks at, whatever it writes */
+
+/* Where a walk over a source's stored entries goes on. */
+typedef struct entries_walk {
+    char last[ENTRY_ID_LEN]; /* looked at last, once begun */
+    bool begun;
+} entries_walk;
+
 /* Entries that a stepped op changes, gathered on the writer, given to the options' on_entries on the loop. */
 typedef struct change_log {
     list link; /* in sources.outbox once the op is durable */
@@ -16,6 +24,7 @@ typedef struct change_log {
     entry_change *v;
     size_t n, cap;
     size_t kept;   /* those of steps that are committed */
+    entries_walk walk, kept_walk; /* of entries_remove_step, likewise */
     uint64_t step;
     size_t given;  /* to on_entries */
 } change_log;
@@ -119,8 +128,7 @@ typedef struct scan {
     struct scan_merge {    /* how far the merge has come */
         unsigned phase;
         size_t at;                  /* entries compared */
-        char last[ENTRY_ID_LEN];    /* stored entry looked at last, once begun */
-        bool begun;
+        entries_walk walk;          /* over those stored */
         int64_t fresh, updated, unchanged, removed;
     } kept, merge;         /* after the last committed step; in the present one */
     int64_t live, hidden;  /* entries afterwards, as stored: shown, excluded */
@@ -173,7 +181,7 @@ int task_create_apply(store_txn *t, store_op *op);
 int task_change_apply(store_txn *t, store_op *op);
 int task_remove_apply(store_txn *t, store_op *op);
 /* Deletes entries of a source (created_at given: of those, the ones made just then), as many as fit a step; notes
- * them in the log. */
+ * them, and how far it has come, in the log. */
 int entries_remove_step(store_txn *t, str source_id, const int64_t *created_at, change_log *log, bool *ret_more);
 int task_rescan_apply(store_txn *t, store_op *op);
 

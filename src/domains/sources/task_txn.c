@@ -90,23 +90,29 @@ int entries_remove_step(store_txn *t, str source_id, const int64_t *created_at, 
 {
     SCOPED(arena_done) arena a;
     char prefix[ENTRY_PREFIX_LEN];
+    const str at = str_of(log->walk.last, ENTRY_ID_LEN);
     store_cursor *c = NULL;
     store_item item;
+    size_t reads = 0;
     bool more = true;
 
     arena_init(&a, 0);
     entry_prefix(source_id, prefix);
-    int r =
-        store_walk(store_txn_view(t), &entries_ks, STORE_BY_KEY, str_of(prefix, sizeof(prefix)), STR_NULL, false, &c);
-    while (r == 0 && !store_txn_is_full(t) && (more = store_next(c, &item))) {
+    int r = store_walk(store_txn_view(t), &entries_ks, STORE_BY_KEY, str_of(prefix, sizeof(prefix)),
+                       log->walk.begun ? at : STR_NULL, false, &c);
+    while (r == 0 && !store_txn_is_full(t) && reads++ < STEP_READS && (more = store_next(c, &item))) {
         entry e = {0};
         arena_reset(&a);
-        r = record_decode(&entry_schema, &a, item.value, &e);
-        if (r < 0 || !str_eq(e.source_id, source_id) || (created_at && e.created_at != *created_at))
+        r = item.key.n == ENTRY_ID_LEN ? record_decode(&entry_schema, &a, item.value, &e) : -EPROTO;
+        if (r < 0)
+            break;
+        memcpy(log->walk.last, item.key.p, ENTRY_ID_LEN);
+        log->walk.begun = true;
+        if (!str_eq(e.source_id, source_id) || (created_at && e.created_at != *created_at))
             continue;
-        r = change_log_add(log, &e, false);
+        r = change_log_add(log, &e, false); /* first: the deletion ends what the texts point to */
         if (r == 0)
-            r = store_del(t, &entries_ks, item.key);
+            r = store_del(t, &entries_ks, at);
     }
     if (r == 0 && !more)
         r = store_cursor_error(c);
