@@ -57,6 +57,8 @@ def test_a_bomb_is_defused(larder, github):
     assert source['scan_status'] in ('success', 'error')
     if source['scan_status'] == 'success':
         assert names(one, source) == {'honest'}
+    else:
+        assert 'limit is' in source['last_error'] and 'sources.max_archive_bytes' in source['last_error']
 
 
 def test_a_bomb_is_defused_with_the_limits_as_they_come(larder, github):
@@ -100,6 +102,7 @@ def test_an_archive_that_does_not_arrive(larder, github, kind):
     github.fault(repo.full_name + '/legacy.tar.gz', kind, times=99, size=1 << 30)
     done = one.rescan(source['id'])
     assert done['scan_status'] == 'error' and len(done['last_error'].split()) >= 3
+    assert kind != 'oversized' or 'max_archive_bytes, which is 16777216' in done['last_error']
     assert one.resident - before < 100 * ROOM
     assert one.catalogue(source['id']) == repo.commits[0].expected
     github.clear_faults()

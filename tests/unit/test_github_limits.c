@@ -246,7 +246,7 @@ static void an_archive_can_be_paused_refused_and_is_limited(void **state)
     HUB_ANSWERS(&h, {.say = large.p, .n = large.n, .then = PEER_CLOSE});
     hub_ask(&h, &a, github_get_archive);
     assert_int_equal(a.op.result, GITHUB_FAILED);
-    assert_str(a.op.why, "GitHub could not be asked for the archive: 127.0.0.1: the body is too large");
+    assert_str(a.op.why, "GitHub's archive is larger than max_archive_bytes, which is 1048576");
     assert_false(a.op.cut_off); /* it would be too large again */
     asking_done(&a);
     hub_close(&h);

@@ -62,6 +62,14 @@ static int fail(archive *a, int err, const char *what, const char *detail)
     return err;
 }
 
+static int fail_limit(archive *a, const char *what, uint64_t limit)
+{
+    char detail[48];
+
+    snprintf(detail, sizeof(detail), "the limit is %llu", (unsigned long long)limit);
+    return fail(a, -EFBIG, what, detail);
+}
+
 /* ---- fields of a header ---- */
 
 static str field_text(const char *p, size_t size)
@@ -254,7 +262,7 @@ static int begin_entry(archive *a, uint64_t size)
 {
     a->entries++;
     if (a->limits.max_entries > 0 && a->entries > a->limits.max_entries)
-        return fail(a, -EFBIG, "the archive has too many entries", NULL);
+        return fail_limit(a, "the archive has too many entries", a->limits.max_entries);
     int r = take_path(a);
     if (r < 0)
         return r;
@@ -400,10 +408,10 @@ static int check_limits(archive *a)
 {
     const archive_limits *l = &a->limits;
     if (l->max_inflated > 0 && a->inflated > l->max_inflated)
-        return fail(a, -EFBIG, "the archive unpacks to too many bytes", NULL);
+        return fail_limit(a, "the archive unpacks to too many bytes", l->max_inflated);
     if (l->max_ratio > 0 && a->inflated > (l->ratio_from ? l->ratio_from : RATIO_FROM) &&
         a->inflated / l->max_ratio > a->compressed)
-        return fail(a, -EFBIG, "the archive is compressed suspiciously well", NULL);
+        return fail_limit(a, "the archive is compressed suspiciously well", l->max_ratio);
     return 0;
 }
 
@@ -433,7 +441,7 @@ int archive_feed(archive *a, const void *p, size_t n)
         return a->err;
     a->compressed += n;
     if (a->limits.max_compressed > 0 && a->compressed > a->limits.max_compressed)
-        return fail(a, -EFBIG, "the archive is too large", NULL);
+        return fail_limit(a, "the archive is too large", a->limits.max_compressed);
     const unsigned char *bytes = p;
     while (n > 0) {
         if (a->z_ended)

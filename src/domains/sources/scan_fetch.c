@@ -73,9 +73,10 @@ static void feed_on(scan *sc)
     if (scan_ended_by_cancel(sc))
         return;
     if (sc->feed_error) {
-        scan_fail(sc,
-                  arena_printf(&sc->arena, "the archive cannot be read: %s",
-                               *archive_problem(sc->reader) ? archive_problem(sc->reader) : err_text(sc->feed_error)));
+        const char *problem = archive_problem(sc->reader);
+        scan_fail(sc, arena_printf(&sc->arena, "the archive cannot be read: %s%s",
+                                   *problem ? problem : err_text(sc->feed_error),
+                                   sc->feed_error == -EFBIG ? " (see sources.max_archive_bytes, max_entries)" : ""));
     } else if (sc->received && sc->github.cut_off && sc->cuts < CUTS_MAX) {
         sc->cuts++;
         scan_fetch_archive(sc);

@@ -149,6 +149,10 @@ static void classify(operation *x)
         x->cancelled = true;
         return;
     }
+    if (c->failure == CLIENT_TOO_LARGE && c->status == 200 && x->op->on_piece) {
+        fail(x, GITHUB_FAILED, "GitHub's %s is larger than max_archive_bytes, which is %zu", what, x->call.max_body);
+        return;
+    }
     if (c->failure != CLIENT_NONE) {
         op->cut_off = x->gave && (c->failure == CLIENT_CLOSED || c->failure == CLIENT_TIMEOUT);
         fail(x, GITHUB_FAILED, "GitHub could not be asked for the %s: " STR_FMT, what, STR_ARG(c->why));
