@@ -50,8 +50,9 @@ def test_a_new_source_is_scanned_at_once(server, repo, github):
     assert server.catalogue(made['id']) == repo.head.expected
 
 
-def test_create_can_wait_for_the_result(server, repo):
-    reply = server.post(SOURCES, {'repo_url': repo.url}, headers={'Prefer': 'wait=60'})
+@pytest.mark.parametrize('prefer', ['wait=60', 'Wait = "60"', 'respond-async; x="y", wait="60"; z'])
+def test_create_can_wait_for_the_result(server, repo, prefer):
+    reply = server.post(SOURCES, {'repo_url': repo.url}, headers={'Prefer': prefer})
     assert reply.status == 201 and reply.json()['scan_status'] == 'success'
     assert reply.json()['artifact_count'] == 3
 

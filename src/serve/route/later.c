@@ -108,7 +108,10 @@ int64_t call_wait_ms(const call *c)
             value = str_trim(str_head(value, (size_t)semicolon));
         if (!str_cut(&value, '=', &name) || !str_eq_nocase(str_trim(name), STR("wait")))
             continue;
-        if (str_to_i64(str_trim(value), &seconds) < 0 || seconds < 0)
+        value = str_trim(value);
+        if (value.n >= 2 && str_starts(value, STR("\"")) && str_ends(value, STR("\""))) /* a word may be quoted */
+            value = str_of(value.p + 1, value.n - 2);
+        if (str_to_i64(value, &seconds) < 0 || seconds < 0)
             return 0;
         return seconds > WAIT_MAX_MS / 1000 ? WAIT_MAX_MS : seconds * 1000;
     }
