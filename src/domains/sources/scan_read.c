@@ -301,7 +301,8 @@ static int compare_ids(const void *a, const void *b)
     return str_cmp(((const entry *)a)->id, ((const entry *)b)->id);
 }
 
-/* Links lie in the listing, but what they point to is not looked at again under their name. */
+/* Links lie in the listing, but what they point to is not looked at again under their name, wherever it is: most would
+ * only give duplicates, of which GitHub has no page to show, and an artifact's hash is over its links as they are. */
 static void note_links(scan *sc)
 {
     SCOPED(buf_done) buf names = BUF_INIT;
@@ -315,8 +316,9 @@ static void note_links(scan *sc)
             buf_printf(&names, "%s" STR_FMT, n > 1 ? ", " : "", STR_ARG(utf8_head(f->path, 100)));
     }
     if (n > 0 && !names.err)
-        scan_note_error(sc, arena_printf(&sc->arena, "%zu symbolic links not followed: " STR_FMT "%s", n,
-                                         STR_ARG(buf_view(&names)), n > LINKS_NAMED ? ", ..." : ""));
+        scan_note_error(sc,
+                        arena_printf(&sc->arena, "%zu symbolic links not followed, wherever they lead: " STR_FMT "%s",
+                                     n, STR_ARG(buf_view(&names)), n > LINKS_NAMED ? ", ..." : ""));
 }
 
 /* A folder that is mistyped, or gone, is no failure: but who looks for its artifacts is told. */
