@@ -121,11 +121,14 @@ void recache_invalidate(recache *r, recache_task *t);
 void recache_invalidate_all(recache *r, recache_task *t);
 /* A bot was served one page (urls[0]): autorecache after the host's hit_interval, earlier time wins. */
 void recache_hit(recache *r, recache_task *t);
-/* Dead letters of these URLs, or (no URL given) of the whole host, in the given priority, attempts counted anew. */
+/* Dead letters of these URLs, or (no URL given) of the whole host, in these dimensions; in the given priority, attempts
+ * counted anew. */
 void recache_dead_retry(recache *r, recache_task *t);
 /* urls[0]: a sitemap, or an index of such, plain or gzip; its URLs are queued, by their priority and lastmod. At most
  * three redirects within the host are followed. What a file has too much of, or is missing at its end, is told in
- * `rejected`. One that cannot be fetched or read: -EREMOTEIO, with one line there that says why. */
+ * `rejected`. One that cannot be fetched or read: -EREMOTEIO, with one line there that says why; -EBUSY:
+ * RECACHE_SITEMAPS_MAX are being read. */
+#define RECACHE_SITEMAPS_MAX 4
 void recache_sitemap(recache *r, recache_task *t);
 /* Nothing new is begun while paused, also after a restart. */
 void recache_pause(recache *r, bool paused, recache_task *t);

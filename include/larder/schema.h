@@ -29,12 +29,12 @@
  *     counts   object of integers
  *     pairs    object of texts, null = v NULL (written as {} unless NULLABLE); EACH bounds its values' lengths
  *     raw      str: JSON text, written as it is; when decoding, any value, re-rendered
- *     other    another schema's struct; null when its bit is set in `nulls`. Needs three lines:
- *                  #define FIELD_C_other other
- *                  #define FIELD_KIND_other FIELD_OBJECT
- *                  #define FIELD_SUB_other &other_schema
- *              With FIELD_C_x rows and FIELD_KIND_x FIELD_ROWS it is an array of them: for bodies and replies,
- *              it is not stored.
+ *     object_of(other)   another schema's struct; null when its bit is set in `nulls`
+ *     rows_of(other)     rows, an array of them: for bodies and replies, it is not stored
+ *              Where either should have a name of its own, that needs three lines:
+ *                  #define FIELD_C_name other (or rows)
+ *                  #define FIELD_KIND_name FIELD_OBJECT (or FIELD_ROWS)
+ *                  #define FIELD_SUB_name &other_schema
  * DEFAULT("") of strs, counts and pairs is the empty one instead of null. Bodies may hold every kind; queries
  * bool, i64, f64, str, choice, time and strs.
  *
@@ -146,6 +146,12 @@ struct schema {
 #define FIELD_SUB_counts NULL
 #define FIELD_SUB_pairs NULL
 #define FIELD_SUB_raw NULL
+#define FIELD_C_object_of(other) other
+#define FIELD_KIND_object_of(other) FIELD_OBJECT
+#define FIELD_SUB_object_of(other) &other##_schema
+#define FIELD_C_rows_of(other) rows
+#define FIELD_KIND_rows_of(other) FIELD_ROWS
+#define FIELD_SUB_rows_of(other) &other##_schema
 
 /* Decoders set bit i of `given` when field i was present and not null, of `nulls` when it was null. */
 #define SCHEMA_FIELDS_MAX 64

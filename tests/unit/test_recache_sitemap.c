@@ -299,6 +299,32 @@ static void test_a_sitemap_may_be_redirected_within_the_host(void **state)
     world_end(&w);
 }
 
+static void test_only_so_many_sitemaps_are_read_at_once(void **state)
+{
+    enum { N = RECACHE_SITEMAPS_MAX + 1 };
+    static const str urls[] = {STR_INIT("https://www.1.example/a.xml")};
+    recache_task tasks[N], t;
+    bool done[N] = {false};
+    arena a;
+
+    (void)state;
+    arena_init(&a, 0);
+    world_begin(&w, 1);
+    w.decide = site;
+    for (unsigned i = 0; i < N; i++) {
+        tasks[i] = (recache_task){
+            .arena = &a, .host_id = 1, .urls = {urls, 1}, .on_done = world_task_ended, .user = &done[i]};
+        recache_sitemap(w.recache, &tasks[i]);
+    }
+    for (int i = 0; i < 100000 && !(done[0] && done[1] && done[2] && done[3] && done[4]); i++)
+        world_turn(&w, 20);
+    for (unsigned i = 0; i < N; i++)
+        assert_int_equal(tasks[i].status, i < RECACHE_SITEMAPS_MAX ? 0 : -EBUSY);
+    assert_int_equal(run_sitemap(&t, &a, "https://www.1.example/a.xml"), 0);
+    arena_done(&a);
+    world_end(&w);
+}
+
 static void test_gzip_is_unpacked(void **state)
 {
     z_stream z = {0};
@@ -338,6 +364,7 @@ int main(void)
         cmocka_unit_test(test_what_a_list_has_too_many_of_is_counted),
         cmocka_unit_test(test_what_is_left_out_of_a_sitemap_is_told),
         cmocka_unit_test(test_a_sitemap_may_be_redirected_within_the_host),
+        cmocka_unit_test(test_only_so_many_sitemaps_are_read_at_once),
         cmocka_unit_test(test_gzip_is_unpacked),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);

@@ -242,6 +242,32 @@ static void test_what_fails_too_often_becomes_a_dead_letter_that_can_be_retried(
     world_end(&w);
 }
 
+static void test_dead_letters_of_one_dimension_are_retried_alone(void **state)
+{
+    static const uint16_t mobile = 2;
+    recache_task t = {.host_id = 1, .priority = RECACHE_NORMAL, .dimensions = &mobile, .n_dimensions = 1};
+    arena a;
+
+    (void)state;
+    arena_init(&a, 0);
+    world_begin(&w, 1);
+    w.answer = (world_answer){.result = RENDER_FAILED, .error_type = "invalid_url"};
+    for (uint16_t d = 0; d <= 2; d++)
+        assert_int_equal(world_enqueue(&w, 1, URL, d, RECACHE_HIGH), 1);
+    assert_true(world_drain(&w, SECONDS(10)));
+    assert_int_equal(world_dead(&w, 1), 3);
+    w.answer = (world_answer){.result = RENDER_OK, .status = 200, .html = "<x>"};
+    assert_int_equal(world_task(&w, &t, recache_dead_retry), 0);
+    assert_int_equal(t.changed, 1);
+    assert_true(world_drain(&w, SECONDS(10)));
+    assert_int_equal(world_dead(&w, 1), 2);
+    t.n_dimensions = 0;
+    assert_int_equal(world_task(&w, &t, recache_dead_retry), 0);
+    assert_int_equal(t.changed, 2);
+    arena_done(&a);
+    world_end(&w);
+}
+
 static void test_what_will_fail_again_is_not_tried_again(void **state)
 {
     arena a;
@@ -557,6 +583,7 @@ int main(void)
         cmocka_unit_test(test_a_good_copy_is_not_replaced_by_a_worse_one),
         cmocka_unit_test(test_what_can_pass_is_tried_again_later_and_later),
         cmocka_unit_test(test_what_fails_too_often_becomes_a_dead_letter_that_can_be_retried),
+        cmocka_unit_test(test_dead_letters_of_one_dimension_are_retried_alone),
         cmocka_unit_test(test_what_will_fail_again_is_not_tried_again),
         cmocka_unit_test(test_urls_of_other_hosts_are_never_asked_for),
         cmocka_unit_test(test_what_is_queued_while_it_is_rendered_is_rendered_once_more),

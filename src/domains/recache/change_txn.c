@@ -153,6 +153,16 @@ static int retry_one(store_txn *t, const recache_change *c, str key, str value)
     return r;
 }
 
+static bool is_chosen(const recache_change *c, str dead_key)
+{
+    const uint64_t dimension = dead_key.n == URL_KEY_LEN ? be_get(dead_key.p + 12, 2) : UINT64_MAX;
+
+    for (size_t i = 0; i < c->n_dimensions; i++)
+        if (c->dimensions[i] == dimension)
+            return true;
+    return c->task->n_dimensions == 0; /* those of dimensions that are gone too */
+}
+
 /* Those that have died since the request stay: the walk begins behind them. */
 int change_retry_all_apply(store_txn *t, store_op *op)
 {
@@ -170,6 +180,8 @@ int change_retry_all_apply(store_txn *t, store_op *op)
     if (r < 0)
         return r;
     while (r == 0 && !store_txn_is_full(t) && (more = store_next(cursor, &item))) {
+        if (!is_chosen(c, item.key))
+            continue;
         r = store_item_value(cursor, &item);
         if (r == 0)
             r = retry_one(t, c, item.key, item.value);

@@ -132,6 +132,7 @@ static int pack_all(page_file *f, packer *p)
     return r;
 }
 
+/* The folder that `path` lies in. */
 static int sync_folder(const char *path)
 {
     char folder[PATH_LEN];
@@ -322,5 +323,5 @@ int page_folders_make(str dir)
         snprintf(path, sizeof(path), STR_FMT "/%02x", STR_ARG(dir), i);
         r = make_folder(path);
     }
-    return r;
+    return r < 0 ? r : sync_folder(path);
 }

@@ -187,6 +187,7 @@ struct recache {
     unsigned in_flight, fetching;
     uint64_t last_number; /* of files */
     list changes, sitemaps;
+    unsigned n_sitemaps;
     keeper keeper;
     timer tick, pump;
     int64_t hold_until, hold_ms; /* mono ms: the store or the disk fails; ms: the pause, longer each time */

@@ -43,6 +43,7 @@ static void run_end(sitemap_run *s)
     t->status = s->status;
     t->rejected = s->rejected;
     list_remove(&s->link);
+    r->n_sitemaps--;
     settings_unref(s->config);
     arena_done(&s->arena);
     buf_done(&s->fetched);
@@ -353,8 +354,11 @@ void recache_sitemap(recache *r, recache_task *t)
     s->rejected = arena_array(t->arena, recache_rejected, RECACHE_REJECTED_LISTED);
     arena_init(&s->arena, 0);
     list_push(&r->sitemaps, &s->link);
+    r->n_sitemaps++;
     if (!s->files || !s->rejected) {
         end_later(s, -ENOMEM);
+    } else if (r->n_sitemaps > RECACHE_SITEMAPS_MAX) {
+        end_later(s, -EBUSY);
     } else if (r->stopping || !s->host || t->urls.n != 1) {
         end_later(s, r->stopping ? -ECANCELED : s->host ? -EINVAL : -ENOENT);
     } else {

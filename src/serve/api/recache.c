@@ -438,7 +438,9 @@ static void on_sitemap(recache_task *t)
 {
     call *c = ((work *)t->user)->c;
 
-    if (t->status != -EREMOTEIO)
+    if (t->status == -EBUSY)
+        (void)reply_error(c, 503, "%d sitemaps are being read: try again later", RECACHE_SITEMAPS_MAX);
+    else if (t->status != -EREMOTEIO)
         on_done(t);
     else
         (void)reply_error(c, 502, "sitemap: " STR_FMT,
@@ -573,7 +575,7 @@ static const route rows_of_recache[] = {
      .summary = "A bot was served a page: schedule a new copy"},
     {HTTP_M_POST, "/internal/cache/sitemap", &family_recache, SCOPE_PUBLIC, LIMIT_NONE,
      .body = &recache_url_request_schema, .reply = &recache_enqueued_reply_schema, .flags = BODY_BY_HAND,
-     .errors = "502 507", .handle = post_sitemap, .summary = "Queue the URLs of a sitemap"},
+     .errors = "502 503 507", .handle = post_sitemap, .summary = "Queue the URLs of a sitemap"},
     {HTTP_M_POST, "/internal/cache/dead-letters/retry", &family_recache, SCOPE_PUBLIC, LIMIT_NONE,
      .body = &recache_pages_request_schema, .reply = &recache_retried_reply_schema, .flags = BODY_BY_HAND,
      .max_body = URLS_BODY_MAX, .errors = "507", .handle = post_dead_retry, .summary = "Queue dead letters again"},

@@ -10,7 +10,7 @@
 #define ENVELOPE_FIELDS(X, S, DATA) \
     X(S, bool, success, REQUIRED, 0, 0, NONE, "true") \
     X(S, str,  status,  REQUIRED, 0, 0, NONE, "ok") \
-    X(S, DATA, data,    REQUIRED, 0, 0, NONE, "what was asked for")
+    X(S, object_of(DATA), data, REQUIRED, 0, 0, NONE, "what was asked for")
 
 #define RECACHE_ERROR_FIELDS(X, S) \
     X(S, bool, success, REQUIRED, 0, 0, NONE, "false") \
@@ -57,9 +57,6 @@ SCHEMA_STRUCT(render_registration, RENDER_REGISTRATION_FIELDS);
     X(S, str, url,    REQUIRED, 0, 0, NONE, "as given") \
     X(S, str, reason, REQUIRED, 0, 0, NONE, "why it cannot be queued")
 SCHEMA_STRUCT(recache_rejected_url, RECACHE_REJECTED_FIELDS);
-#define FIELD_C_rejected_rows rows
-#define FIELD_KIND_rejected_rows FIELD_ROWS
-#define FIELD_SUB_rejected_rows &recache_rejected_url_schema
 
 #define RECACHE_ENQUEUED_FIELDS(X, S) \
     X(S, i64, host_id,              REQUIRED, 0, 0, NONE, "host") \
@@ -69,11 +66,8 @@ SCHEMA_STRUCT(recache_rejected_url, RECACHE_REJECTED_FIELDS);
     X(S, str, priority,             REQUIRED, 0, 0, NONE, "queue") \
     X(S, i64, entries_deduplicated, REQUIRED, 0, 0, NONE, "of these: queued before, or given twice") \
     X(S, i64, rejected_count,       REQUIRED, 0, 0, NONE, "URLs that cannot be queued") \
-    X(S, rejected_rows, rejected,   REQUIRED, 0, 0, NONE, "the first 100 of them")
+    X(S, rows_of(recache_rejected_url), rejected,   REQUIRED, 0, 0, NONE, "the first 100 of them")
 SCHEMA_STRUCT(recache_enqueued, RECACHE_ENQUEUED_FIELDS);
-#define FIELD_C_recache_enqueued recache_enqueued
-#define FIELD_KIND_recache_enqueued FIELD_OBJECT
-#define FIELD_SUB_recache_enqueued &recache_enqueued_schema
 
 #define RECACHE_INVALIDATED_FIELDS(X, S) \
     X(S, i64, host_id,             REQUIRED, 0, 0, NONE, "host") \
@@ -81,35 +75,23 @@ SCHEMA_STRUCT(recache_enqueued, RECACHE_ENQUEUED_FIELDS);
     X(S, i64, dimension_ids_count, REQUIRED, 0, 0, NONE, "dimensions looked at") \
     X(S, i64, entries_invalidated, REQUIRED, 0, 0, NONE, "pages that were there and are gone")
 SCHEMA_STRUCT(recache_invalidated, RECACHE_INVALIDATED_FIELDS);
-#define FIELD_C_recache_invalidated recache_invalidated
-#define FIELD_KIND_recache_invalidated FIELD_OBJECT
-#define FIELD_SUB_recache_invalidated &recache_invalidated_schema
 
 #define RECACHE_ALL_INVALIDATED_FIELDS(X, S) \
     X(S, i64, host_id,             REQUIRED, 0, 0, NONE, "host") \
     X(S, i64, dimension_ids_count, REQUIRED, 0, 0, NONE, "dimensions looked at") \
     X(S, i64, entries_invalidated, REQUIRED, 0, 0, NONE, "pages that were there and are gone")
 SCHEMA_STRUCT(recache_all_invalidated, RECACHE_ALL_INVALIDATED_FIELDS);
-#define FIELD_C_recache_all_invalidated recache_all_invalidated
-#define FIELD_KIND_recache_all_invalidated FIELD_OBJECT
-#define FIELD_SUB_recache_all_invalidated &recache_all_invalidated_schema
 
 #define RECACHE_HIT_DONE_FIELDS(X, S) \
     X(S, i64,  host_id,      REQUIRED, 0, 0, NONE, "host") \
     X(S, i64,  dimension_id, REQUIRED, 0, 0, NONE, "dimension") \
     X(S, time, due_at,       NULLABLE, 0, 0, NONE, "when a new copy is due; null: the host doesn't ask for one")
 SCHEMA_STRUCT(recache_hit_done, RECACHE_HIT_DONE_FIELDS);
-#define FIELD_C_recache_hit_done recache_hit_done
-#define FIELD_KIND_recache_hit_done FIELD_OBJECT
-#define FIELD_SUB_recache_hit_done &recache_hit_done_schema
 
 #define RECACHE_RETRIED_FIELDS(X, S) \
     X(S, i64, host_id,         REQUIRED, 0, 0, NONE, "host") \
     X(S, i64, entries_retried, REQUIRED, 0, 0, NONE, "dead letters that are queued again")
 SCHEMA_STRUCT(recache_retried, RECACHE_RETRIED_FIELDS);
-#define FIELD_C_recache_retried recache_retried
-#define FIELD_KIND_recache_retried FIELD_OBJECT
-#define FIELD_SUB_recache_retried &recache_retried_schema
 
 #define ENQUEUED_REPLY_FIELDS(X, S) ENVELOPE_FIELDS(X, S, recache_enqueued)
 SCHEMA_STRUCT(recache_enqueued_reply, ENQUEUED_REPLY_FIELDS);
@@ -146,17 +128,11 @@ SCHEMA_STRUCT(recache_message, RECACHE_MESSAGE_FIELDS);
 #define FIELD_KIND_unix_seconds FIELD_RAW
 #define FIELD_SUB_unix_seconds NULL
 SCHEMA_STRUCT(recache_url_item, RECACHE_URL_ITEM_FIELDS);
-#define FIELD_C_recache_url_rows rows
-#define FIELD_KIND_recache_url_rows FIELD_ROWS
-#define FIELD_SUB_recache_url_rows &recache_url_item_schema
 #define RECACHE_URL_LIST_FIELDS(X, S) \
-    X(S, recache_url_rows, items, REQUIRED, 0, 0, NONE, "by dimension; few or none may come, and more follow") \
+    X(S, rows_of(recache_url_item), items, REQUIRED, 0, 0, NONE, "by dimension; few or none, and more may follow") \
     X(S, str,  cursor,   REQUIRED, 0, 0, NONE, "of the next page; 0: none follows") \
     X(S, bool, has_more, REQUIRED, 0, 0, NONE, "whether one follows")
 SCHEMA_STRUCT(recache_url_list, RECACHE_URL_LIST_FIELDS);
-#define FIELD_C_recache_url_list recache_url_list
-#define FIELD_KIND_recache_url_list FIELD_OBJECT
-#define FIELD_SUB_recache_url_list &recache_url_list_schema
 #define URL_LIST_REPLY_FIELDS(X, S) ENVELOPE_FIELDS(X, S, recache_url_list)
 SCHEMA_STRUCT(recache_url_list_reply, URL_LIST_REPLY_FIELDS);
 
@@ -169,9 +145,6 @@ SCHEMA_STRUCT(recache_url_list_reply, URL_LIST_REPLY_FIELDS);
     X(S, counts, by_dimension, REQUIRED, 0, 0, NONE, "pages by the dimension's name") \
     X(S, counts, by_source,  REQUIRED, 0, 0, NONE, "pages by how they were made")
 SCHEMA_STRUCT(recache_summary, RECACHE_SUMMARY_FIELDS);
-#define FIELD_C_recache_summary recache_summary
-#define FIELD_KIND_recache_summary FIELD_OBJECT
-#define FIELD_SUB_recache_summary &recache_summary_schema
 #define SUMMARY_REPLY_FIELDS(X, S) ENVELOPE_FIELDS(X, S, recache_summary)
 SCHEMA_STRUCT(recache_summary_reply, SUMMARY_REPLY_FIELDS);
 
@@ -181,17 +154,11 @@ SCHEMA_STRUCT(recache_summary_reply, SUMMARY_REPLY_FIELDS);
     X(S, str, priority,     REQUIRED, 0, 0, NONE, "high, normal or autorecache") \
     X(S, i64, scheduled_at, REQUIRED, 0, 0, NONE, "Unix seconds from which it is due")
 SCHEMA_STRUCT(recache_queue_item, RECACHE_QUEUE_ITEM_FIELDS);
-#define FIELD_C_recache_queue_rows rows
-#define FIELD_KIND_recache_queue_rows FIELD_ROWS
-#define FIELD_SUB_recache_queue_rows &recache_queue_item_schema
 #define RECACHE_QUEUE_FIELDS(X, S) \
-    X(S, recache_queue_rows, items, REQUIRED, 0, 0, NONE, "in the order of work") \
+    X(S, rows_of(recache_queue_item), items, REQUIRED, 0, 0, NONE, "in the order of work") \
     X(S, str,  cursor,   REQUIRED, 0, 0, NONE, "of the next page; 0: none follows") \
     X(S, bool, has_more, REQUIRED, 0, 0, NONE, "whether one follows")
 SCHEMA_STRUCT(recache_queue_entries, RECACHE_QUEUE_FIELDS);
-#define FIELD_C_recache_queue_entries recache_queue_entries
-#define FIELD_KIND_recache_queue_entries FIELD_OBJECT
-#define FIELD_SUB_recache_queue_entries &recache_queue_entries_schema
 #define QUEUE_REPLY_FIELDS(X, S) ENVELOPE_FIELDS(X, S, recache_queue_entries)
 SCHEMA_STRUCT(recache_queue_reply, QUEUE_REPLY_FIELDS);
 
@@ -199,24 +166,15 @@ SCHEMA_STRUCT(recache_queue_reply, QUEUE_REPLY_FIELDS);
     X(S, i64, pending,    REQUIRED, 0, 0, NONE, "entries in the host's queues") \
     X(S, i64, processing, REQUIRED, 0, 0, NONE, "pages under way, of all hosts")
 SCHEMA_STRUCT(recache_queue_summary, RECACHE_QUEUE_SUMMARY_FIELDS);
-#define FIELD_C_recache_queue_summary recache_queue_summary
-#define FIELD_KIND_recache_queue_summary FIELD_OBJECT
-#define FIELD_SUB_recache_queue_summary &recache_queue_summary_schema
 #define QUEUE_SUMMARY_REPLY_FIELDS(X, S) ENVELOPE_FIELDS(X, S, recache_queue_summary)
 SCHEMA_STRUCT(recache_queue_summary_reply, QUEUE_SUMMARY_REPLY_FIELDS);
 
-#define FIELD_C_recache_dead_rows rows
-#define FIELD_KIND_recache_dead_rows FIELD_ROWS
-#define FIELD_SUB_recache_dead_rows &recache_dead_schema
 #define RECACHE_DEAD_LIST_FIELDS(X, S) \
-    X(S, recache_dead_rows, items, REQUIRED, 0, 0, NONE, "the newest first") \
+    X(S, rows_of(recache_dead), items, REQUIRED, 0, 0, NONE, "the newest first") \
     X(S, i64,  total,    REQUIRED, 0, 0, NONE, "of the host") \
     X(S, str,  cursor,   REQUIRED, 0, 0, NONE, "of the next page; 0: none follows") \
     X(S, bool, has_more, REQUIRED, 0, 0, NONE, "whether one follows")
 SCHEMA_STRUCT(recache_dead_letters, RECACHE_DEAD_LIST_FIELDS);
-#define FIELD_C_recache_dead_letters recache_dead_letters
-#define FIELD_KIND_recache_dead_letters FIELD_OBJECT
-#define FIELD_SUB_recache_dead_letters &recache_dead_letters_schema
 #define DEAD_REPLY_FIELDS(X, S) ENVELOPE_FIELDS(X, S, recache_dead_letters)
 SCHEMA_STRUCT(recache_dead_reply, DEAD_REPLY_FIELDS);
 
@@ -225,26 +183,17 @@ SCHEMA_STRUCT(recache_dead_reply, DEAD_REPLY_FIELDS);
     X(S, i64,  uptime_seconds, REQUIRED, 0, 0, NONE, "since the start") \
     X(S, str,  last_tick,      REQUIRED, 0, 0, FORMAT("date-time"), "the scheduler's last heartbeat")
 SCHEMA_STRUCT(daemon_status, DAEMON_STATUS_FIELDS);
-#define FIELD_C_daemon_status daemon_status
-#define FIELD_KIND_daemon_status FIELD_OBJECT
-#define FIELD_SUB_daemon_status &daemon_status_schema
 #define INTERNAL_QUEUE_FIELDS(X, S) \
     X(S, i64, size,     REQUIRED, 0, 0, NONE, "pages under way") \
     X(S, i64, max_size, REQUIRED, 0, 0, NONE, "recache.max_in_flight") \
     X(S, f64, capacity_used_percent, REQUIRED, 0, 0, NONE, "size of max_size")
 SCHEMA_STRUCT(internal_queue, INTERNAL_QUEUE_FIELDS);
-#define FIELD_C_internal_queue internal_queue
-#define FIELD_KIND_internal_queue FIELD_OBJECT
-#define FIELD_SUB_internal_queue &internal_queue_schema
 #define RS_CAPACITY_FIELDS(X, S) \
     X(S, i64, total_free_tabs,       REQUIRED, 0, 0, NONE, "of healthy render services") \
     X(S, i64, reserved_for_online,   REQUIRED, 0, 0, NONE, "tabs that are kept free for others") \
     X(S, i64, available_for_recache, REQUIRED, 0, 0, NONE, "tabs that may be used now") \
     X(S, f64, reservation_percent,   REQUIRED, 0, 0, NONE, "recache.reserved_for_online")
 SCHEMA_STRUCT(rs_capacity, RS_CAPACITY_FIELDS);
-#define FIELD_C_rs_capacity rs_capacity
-#define FIELD_KIND_rs_capacity FIELD_OBJECT
-#define FIELD_SUB_rs_capacity &rs_capacity_schema
 #define RS_STATUS_FIELDS(X, S) \
     X(S, str,  id,           REQUIRED, 0, 0, NONE, "its name, or its address") \
     X(S, str,  url,          REQUIRED, 0, 0, NONE, "where it listens") \
@@ -259,19 +208,16 @@ SCHEMA_STRUCT(rs_capacity, RS_CAPACITY_FIELDS);
     X(S, time, heard_at,     NULLABLE, 0, 0, NONE, "its last word") \
     X(S, str,  last_error,   NULLABLE, 0, 0, NONE, "what went wrong last")
 SCHEMA_STRUCT(rs_status, RS_STATUS_FIELDS);
-#define FIELD_C_rs_rows rows
-#define FIELD_KIND_rs_rows FIELD_ROWS
-#define FIELD_SUB_rs_rows &rs_status_schema
 #define RECACHE_STATUS_FIELDS(X, S) \
-    X(S, daemon_status,  daemon,         REQUIRED, 0, 0, NONE, "this server") \
-    X(S, internal_queue, internal_queue, REQUIRED, 0, 0, NONE, "pages under way") \
-    X(S, rs_capacity,    rs_capacity,    REQUIRED, 0, 0, NONE, "tabs of the render services") \
+    X(S, object_of(daemon_status), daemon,         REQUIRED, 0, 0, NONE, "this server") \
+    X(S, object_of(internal_queue), internal_queue, REQUIRED, 0, 0, NONE, "pages under way") \
+    X(S, object_of(rs_capacity), rs_capacity,    REQUIRED, 0, 0, NONE, "tabs of the render services") \
     X(S, raw,  queues,       REQUIRED, 0, 0, NONE, "by host id, then priority: total, due_now") \
     X(S, bool, paused,       REQUIRED, 0, 0, NONE, "nothing new is begun") \
     X(S, i64,  in_flight,    REQUIRED, 0, 0, NONE, "pages under way") \
     X(S, i64,  retrying,     REQUIRED, 0, 0, NONE, "of these, tried before") \
     X(S, i64,  dead_letters, REQUIRED, 0, 0, NONE, "of all configured hosts") \
-    X(S, rs_rows, services,  REQUIRED, 0, 0, NONE, "render services")
+    X(S, rows_of(rs_status), services,  REQUIRED, 0, 0, NONE, "render services")
 SCHEMA_STRUCT(recache_status, RECACHE_STATUS_FIELDS);
 /* clang-format on */
 
