@@ -4,7 +4,7 @@
 #include <stdio.h>
 
 #define PUMP_SLICE 16 /* entries begun in a turn of the loop */
-#define HOLD_MS SECONDS(1) /* doubled while it goes on.. */
+#define HOLD_MS SECONDS(1) /* doubled while pages are rendered for nothing.. */
 #define HOLD_MAX_MS SECONDS(30)
 
 keyspace *const *recache_keyspaces(size_t *ret_n)
@@ -140,14 +140,12 @@ static pumped begin_one(recache *r)
 static void on_pump(timer *t)
 {
     recache *r = CONTAINER_OF(t, recache, pump);
+    const int64_t now = loop_now_mono_ms(r->config->o.loop), held = r->hold_until - now;
     pumped p = PUMPED_ONE;
 
     r->pump_soon = false;
     if (r->paused || r->stopping)
         return;
-    if (!store_is_writable(r->store)) /* what would be rendered could not be kept */
-        recache_hold(r);
-    const int64_t held = r->hold_until - loop_now_mono_ms(r->config->o.loop);
     if (held > 0) {
         (void)pump_in(r, held);
         return;
@@ -155,8 +153,8 @@ static void on_pump(timer *t)
     for (unsigned n = 0; n < PUMP_SLICE && p == PUMPED_ONE; n++)
         p = begin_one(r);
     if (p == PUMPED_TROUBLE) {
-        recache_hold(r);
-        (void)pump_in(r, r->hold_ms);
+        r->hold_until = now + HOLD_MS;
+        (void)pump_in(r, HOLD_MS);
     } else if (p == PUMPED_ONE) {
         recache_pump(r);
     } else if (p == PUMPED_NOTHING_DUE) {

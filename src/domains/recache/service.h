@@ -203,7 +203,7 @@ static inline int64_t recache_now(recache *r)
     return loop_now_wall_ms(r->config->o.loop);
 }
 void recache_pump(recache *r);  /* begins work in a later turn */
-void recache_hold(recache *r);  /* not for a second, or longer: writing fails */
+void recache_hold(recache *r);  /* not for a second, or longer: what was rendered can't be written */
 void recache_check_stopped(recache *r);
 
 #endif
