@@ -48,12 +48,12 @@ static void read_all(str root, strs paths, round *ret)
 static round run(str root)
 {
     arena a;
-    strs paths;
+    strs paths, folders;
     str why;
     round r = {0};
     arena_init(&a, 0);
     double cpu = ms(CLOCK_PROCESS_CPUTIME_ID), wall = ms(CLOCK_MONOTONIC);
-    check(discover_projects(&a, root, &paths, &why), "discover_projects");
+    check(discover_projects(&a, root, &paths, &folders, &why), "discover_projects");
     double cpu_found = ms(CLOCK_PROCESS_CPUTIME_ID), wall_found = ms(CLOCK_MONOTONIC);
     read_all(root, paths, &r);
     r.find_cpu = cpu_found - cpu;

@@ -30,6 +30,7 @@
 #define DISCOVER_FILES_MAX 2000               /* of one artifact; and as many folders */
 #define DISCOVER_BYTES_MAX (64 * 1024 * 1024) /* of one artifact */
 #define DISCOVER_WATCHED_MAX 256
+#define DISCOVER_NOTICED_MAX 8192 /* folders of one root where projects may come to be seen */
 
 typedef struct found_artifact {
     str name, type;    /* as artifact_type_name gives it */
@@ -46,22 +47,29 @@ typedef struct found_project {
     str name;                  /* .skillmeat-project.toml's, else the folder's */
     found_artifact *artifacts; /* by type, then name */
     size_t n;
-    strs folders; /* absolute; where changes show first: profiles, layouts, artifacts. At most DISCOVER_WATCHED_MAX */
+    strs folders; /* as discover_folders_of gives them, but of artifacts' folders only the outermost */
     bool misses_folders; /* a profile or layout could not be looked into: there may be more artifacts */
     str why;      /* null, or what of it could not be read (the rest is there all the same) */
 } found_project;
 
-/* The folders that are projects, canonical and sorted. *ret_why: null, or what could not be looked at (the first such,
- * and how many more; a root that is not there is one): then a project that is missing here may be there all the same.
- * -ENOMEM. */
-int discover_projects(arena *a, str root, strs *ret_paths, str *ret_why);
+/* The folders that are projects, canonical and sorted. *ret_folders: where a project that comes shows, those that lie
+ * less deep first: the root and the folders below it, and the profiles of those that are no projects. *ret_why: null,
+ * or what could not be looked at (the first such, and how many more; a root that is not there is one): then a project
+ * that is missing here may be there all the same. -ENOMEM. */
+int discover_projects(arena *a, str root, strs *ret_paths, strs *ret_folders, str *ret_why);
 /* `path` as discover_projects gave it for that root. -ENOENT: no such folder, or no longer a project; -EACCES, -EIO
  * and the like: what the system says of the folder; -ENOMEM. */
 int discover_read(arena *a, str root, str path, found_project *ret_project);
 
-/* Whether a change of that entry in one of a project's folders may change what discover_read says: not what editors and
+/* Where changes of a project show: its folder, of which only profiles count, and its profiles with the folders in them,
+ * two deep; absolute, at most DISCOVER_WATCHED_MAX, and only those that are there. -ENOMEM */
+int discover_folders_of(arena *a, str path, strs *ret_folders);
+bool discover_is_profile(str name);
+/* Whether a change of that entry in one of a profile's folders may change what discover_read says: not what editors and
  * tools leave for a moment. */
 bool discover_notices(str name);
+/* Whether a project may come with an entry of that name, in one of discover_projects' folders. */
+bool discover_leads_on(str name);
 
 /* One [[deployed]] table of a deployment file. Keys that are not listed here are not looked at. */
 typedef struct deployed_record {

@@ -80,6 +80,7 @@ typedef struct folder_watch folder_watch;
 struct folder_watch { /* set before loop_watch; the memory is the caller's again in on_closed */
     /* Whether a change of this entry counts; NULL: all do. The folder's own name when it is about the folder. */
     bool (*is_relevant)(folder_watch *w, str name);
+    bool only_names; /* entries that come, go and are renamed count, those that are written don't */
     void (*on_change)(folder_watch *w);
     void (*on_closed)(folder_watch *w);
     void *impl; /* the loop's own; NULL when nothing is watched */

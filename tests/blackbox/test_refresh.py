@@ -218,6 +218,21 @@ def test_changes_on_disk_are_noticed(larder, tmp_path):
     until(lambda: one.listed('/artifacts')[0]['deployed_version'] == '1.1.0', 'the change to be noticed')
 
 
+def test_projects_that_come_are_noticed(larder, tmp_path):
+    root = tmp_path / 'projects'
+    skill(root / 'one', 'canvas', '1.0.0')
+    one = larder(dict(NEVER, **{'projects.roots': [str(root)]}))
+    project_at(one, root / 'one')
+    settled(one)
+    skill(root / 'team' / 'two', 'docker', '2.0.0')
+    project_at(one, root / 'team' / 'two')
+    (root / 'one').rename(root / 'uno')
+    project_at(one, root / 'uno')
+    until(lambda: {row['path'] for row in one.listed('/projects')} == {str(root / 'uno'), str(root / 'team' / 'two')},
+          'the old name to be gone')
+    until(lambda: one.get(CACHE + '/artifacts').json()['total'] == 2, 'the artifacts')
+
+
 def test_a_folder_that_goes_is_an_error_or_is_gone(larder, tmp_path):
     root = tmp_path / 'projects'
     where = skill(root / 'one', 'canvas', '1.0.0')

@@ -35,7 +35,24 @@ bool discover_notices(str name)
     return name.n > 0;
 }
 
-int discover_projects(arena *a, str root, strs *ret_paths, str *ret_why)
+bool discover_is_profile(str name)
+{
+    return name.n > 0;
+}
+
+bool discover_leads_on(str name)
+{
+    return name.n > 0;
+}
+
+int discover_folders_of(arena *a, str path, strs *ret_folders)
+{
+    (void)a, (void)path;
+    *ret_folders = (strs){0};
+    return 0;
+}
+
+int discover_projects(arena *a, str root, strs *ret_paths, strs *ret_folders, str *ret_why)
 {
     str *v = arena_array(a, str, COUNT_OF(fake_disk));
     size_t n = 0;
@@ -46,6 +63,7 @@ int discover_projects(arena *a, str root, strs *ret_paths, str *ret_why)
         if (!fake_disk[i].is_gone && str_starts(str_c(fake_disk[i].path), root))
             v[n++] = str_c(fake_disk[i].path);
     *ret_paths = (strs){v, n};
+    *ret_folders = (strs){0};
     *ret_why = fake_root_is_there ? STR_NULL : STR("the root is not there");
     return 0;
 }
@@ -298,7 +316,7 @@ static inline bool depot_is_idle(const depot *d)
     const int64_t mono = d->clock.mono_ns / 1000000;
     return p->running == 0 && !p->pump_is_posted && !p->notes_run && !p->large_runs && list_empty(&p->tasks) &&
            list_empty(&p->asked) && list_empty(&p->waiting) && !p->all[0].is_on && !p->all[1].is_on &&
-           list_empty(&p->upstream.questions) && list_empty(&p->dues) && !p->discovery &&
+           list_empty(&p->upstream.questions) && list_empty(&p->dues) && !p->discovery && list_empty(&p->opening) &&
            (!timer_is_set(&p->discover) || p->discover.due > mono) && !timer_is_set(&p->deliver) &&
            timer_is_set(&p->look) && p->look.due > mono;
 }

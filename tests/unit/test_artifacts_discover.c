@@ -63,14 +63,14 @@ static void folders_of_other_tools_are_not_looked_into(void **state)
 static void a_root_that_is_not_there_is_said(void **state)
 {
     (void)state;
-    strs paths;
+    strs paths, folders;
     str why = STR_NULL, missing = arena_printf(&tree_arena, "%s/missing", tree_top);
-    assert_int_equal(discover_projects(&tree_arena, missing, &paths, &why), 0);
+    assert_int_equal(discover_projects(&tree_arena, missing, &paths, &folders, &why), 0);
     assert_int_equal(paths.n, 0);
     assert_true(str_eq(why, arena_printf(&tree_arena, STR_FMT ": not found", STR_ARG(missing))));
     found_project p;
     assert_int_equal(discover_read(&tree_arena, missing, missing, &p), -ENOENT);
-    assert_int_equal(discover_projects(&tree_arena, STR("relative"), &paths, &why), 0);
+    assert_int_equal(discover_projects(&tree_arena, STR("relative"), &paths, &folders, &why), 0);
     assert_non_null(why.p);
 }
 
@@ -80,9 +80,9 @@ static void a_root_may_be_a_link_and_paths_are_canonical(void **state)
     tree_put("p/.claude/commands/x.md", "");
     str link = arena_printf(&tree_arena, "%s/link", tree_top);
     assert_int_equal(symlink("root", link.p), 0);
-    strs paths;
+    strs paths, folders;
     str why = STR_NULL;
-    assert_int_equal(discover_projects(&tree_arena, link, &paths, &why), 0);
+    assert_int_equal(discover_projects(&tree_arena, link, &paths, &folders, &why), 0);
     assert_int_equal(paths.n, 1);
     assert_true(str_eq(paths.v[0], arena_printf(&tree_arena, STR_FMT "/p", STR_ARG(tree_root))));
     found_project p;

@@ -243,10 +243,11 @@ static void the_folders_to_watch_are_named(void **state)
     tree_put("p/.claude/skills/x/SKILL.md", "");
     tree_put("p/.codex/commands/c.md", "");
     found_project p = project_at("p");
-    static const char *const wanted[] = {".claude", ".claude/skills", ".claude/skills/x", ".codex", ".codex/commands"};
+    static const char *const wanted[] = {"",       "/.claude", "/.claude/skills", "/.claude/skills/x",
+                                         "/.codex", "/.codex/commands"};
     assert_int_equal(p.folders.n, COUNT_OF(wanted));
     for (size_t i = 0; i < COUNT_OF(wanted); i++)
-        assert_true(str_eq(p.folders.v[i], arena_printf(&tree_arena, STR_FMT "/p/%s", STR_ARG(tree_root), wanted[i])));
+        assert_true(str_eq(p.folders.v[i], arena_printf(&tree_arena, STR_FMT "/p%s", STR_ARG(tree_root), wanted[i])));
     assert_true(discover_notices(STR("SKILL.md")) && discover_notices(STR(".skillmeat-deployed.toml")));
     assert_true(discover_notices(STR("run.py")) && discover_notices(STR("skills")));
     static const char *const passing[] = {"x.md~", ".x.md.swp", "x.tmp", ".#x.md", ".git", "__pycache__", ".DS_Store"};
@@ -286,10 +287,10 @@ static void missing_memory_is_an_error_at_every_step(void **state)
     for (long nth = 0; unit_next_fault(&nth);) {
         arena fresh;
         arena_init(&fresh, 0);
-        strs paths;
+        strs paths, folders;
         str why;
         found_project p;
-        int walked = discover_projects(&fresh, tree_root, &paths, &why);
+        int walked = discover_projects(&fresh, tree_root, &paths, &folders, &why);
         int read = discover_read(&fresh, tree_root, path, &p);
         bool failed = mem_failed();
         assert_true(failed ? walked == -ENOMEM || read == -ENOMEM : walked == 0 && read == 0);
@@ -298,10 +299,10 @@ static void missing_memory_is_an_error_at_every_step(void **state)
     for (size_t left = 0; left < 4000; left += 16) {
         arena tight;
         unit_tight_arena(&tight, left);
-        strs paths;
+        strs paths, folders;
         str why;
         found_project p;
-        int walked = discover_projects(&tight, tree_root, &paths, &why);
+        int walked = discover_projects(&tight, tree_root, &paths, &folders, &why);
         assert_true(walked == 0 || walked == -ENOMEM);
         arena_done(&tight);
         unit_tight_arena(&tight, left);

@@ -50,7 +50,7 @@ static int set_up(void **state)
     assert_int_equal(loop_new(&f->clock.base, 2, &f->l), 0);
     snprintf(f->folder, sizeof(f->folder), "/tmp/larder-watch-XXXXXX");
     assert_non_null(mkdtemp(f->folder));
-    f->w = (folder_watch){is_relevant, on_change, on_closed, NULL};
+    f->w = (folder_watch){.is_relevant = is_relevant, .on_change = on_change, .on_closed = on_closed};
     *state = f;
     return 0;
 }
@@ -164,6 +164,23 @@ static void what_comes_goes_and_is_renamed_counts(void **state)
     rename(from, to);
     wait_for_events(f);
     rmdir(to);
+    wait_for_events(f);
+    advance(f, LOOP_WATCH_QUIET_MS);
+    assert_int_equal(f->told, 1);
+}
+
+static void where_only_names_count_what_is_written_does_not(void **state)
+{
+    fixture *f = *state;
+    write_file(f, "a");
+    f->w.only_names = true;
+    assert_int_equal(loop_watch(f->l, &f->w, f->folder), 0);
+    write_file(f, "a");
+    write_file(f, "b~"); /* comes, and is written */
+    wait_for_events(f);
+    assert_int_equal(f->seen, 1);
+    assert_int_equal(f->told, 0);
+    write_file(f, "c");
     wait_for_events(f);
     advance(f, LOOP_WATCH_QUIET_MS);
     assert_int_equal(f->told, 1);
@@ -290,6 +307,7 @@ int main(void)
         TEST(changes_that_never_end_are_told_all_the_same),
         TEST(entries_that_do_not_count_are_not_told),
         TEST(what_comes_goes_and_is_renamed_counts),
+        TEST(where_only_names_count_what_is_written_does_not),
         TEST(the_end_of_the_folder_itself_is_told),
         TEST(nothing_is_told_after_close_which_ends_once),
         TEST(a_watch_may_be_closed_while_it_tells_and_set_anew),

@@ -83,11 +83,13 @@ static void notice(yard *y)
     assert_true(refreshes(y) > before);
 }
 
-static void check_change_and_restart(yard *y)
+static void check_change(yard *y)
 {
+    const unsigned before = refreshes(y);
     assert_int_equal(y->depot.projects->n_watches, 1);
     put(y, ".claude/skills/pdf/SKILL.md", "---\nname: pdf\nversion: 1.1.0\n---\n");
     notice(y);
+    assert_int_equal(refreshes(y), before + 1); /* one change, one refresh */
 }
 
 static void a_changed_file_is_noticed(void **state)
@@ -97,9 +99,8 @@ static void a_changed_file_is_noticed(void **state)
     arena a;
     yard_open(&y);
     arena_init(&a, 0);
-    check_change_and_restart(&y);
+    check_change(&y);
     assert_true(str_find(depot_artifacts(&y.depot, &a, y.id), STR("pdf 1.1.0 -;")) >= 0);
-    assert_int_equal(refreshes(&y), 2); /* one change, one refresh */
     arena_done(&a);
     yard_close(&y);
 }
@@ -136,7 +137,7 @@ static void after_a_restart_changes_are_noticed_before_any_refresh(void **state)
     depot_live(&y.depot, SECONDS(5));
     peer_run_until(y.depot.loop, y.depot.projects->n_watches == 1);
     assert_int_equal(refreshes(&y), 0);
-    check_change_and_restart(&y);
+    check_change(&y);
     yard_close(&y);
 }
 
@@ -152,6 +153,182 @@ static void a_project_that_is_deleted_is_forgotten_soon(void **state)
     yard_close(&y);
 }
 
+/* ---- projects that come ---- */
+static void at(yard *y, const char *name)
+{
+    arena a;
+    str id;
+    snprintf(y->project, sizeof(y->project), "%s/%s", y->real, name);
+    arena_init(&a, 0);
+    assert_int_equal(discovered_id(&a, str_c(y->project), &id), 0);
+    snprintf(y->id, sizeof(y->id), STR_FMT, STR_ARG(id));
+    arena_done(&a);
+}
+
+static void pass_tenth(yard *y)
+{
+    for (unsigned i = 0; i < 10; i++) /* the system's news, and the worker, need a moment */
+        peer_turn(y->depot.loop);
+    fake_clk_advance(&y->depot.clock, 100);
+}
+
+/* Until something of it can be seen, in `seconds` at most. */
+static bool appears(yard *y, unsigned seconds)
+{
+    for (unsigned i = 0; i < seconds * 10 && !depot_has(&y->depot, y->id); i++)
+        pass_tenth(y);
+    depot_settle(&y->depot);
+    return depot_has(&y->depot, y->id);
+}
+
+static uint64_t discoveries(const yard *y)
+{
+    return y->depot.projects->discoveries;
+}
+
+static void a_new_project_appears_without_a_request(void **state)
+{
+    (void)state;
+    yard y = {0};
+    arena a;
+    yard_open(&y);
+    arena_init(&a, 0);
+    at(&y, "two");
+    put(&y, ".codex/skills/pdf/SKILL.md", "---\nname: pdf\nversion: 3.0.0\n---\n");
+    assert_true(appears(&y, 60));
+    depot_live(&y.depot, SECONDS(5));
+    assert_true(str_find(depot_artifacts(&y.depot, &a, y.id), STR("pdf 3.0.0 -;")) >= 0);
+    at(&y, "deep/er/still");
+    put(&y, ".codex/commands/go.md", "# Go\n");
+    assert_true(appears(&y, 60));
+    at(&y, "deep/er/still/too");
+    put(&y, ".codex/commands/go.md", "# Go\n");
+    assert_false(appears(&y, 5));
+    arena_done(&a);
+    yard_close(&y);
+}
+
+static void a_folder_that_becomes_a_project_step_by_step_appears(void **state)
+{
+    static const char *const steps[] = {"notes.txt", ".claude/settings.json", ".claude/skills/.keep",
+                                        ".claude/skills/pdf/notes.md", ".claude/skills/pdf/SKILL.md"};
+    (void)state;
+    yard y = {0};
+    yard_open(&y);
+    at(&y, "slow");
+    for (size_t i = 0; i < COUNT_OF(steps); i++) {
+        assert_false(appears(&y, 5));
+        put(&y, steps[i], "x\n");
+    }
+    assert_true(appears(&y, 60));
+    yard_close(&y);
+}
+
+static void a_renamed_project_has_its_new_name_soon_and_loses_the_old_one(void **state)
+{
+    (void)state;
+    yard y = {0};
+    char old_path[120], old_id[200];
+    yard_open(&y);
+    memcpy(old_path, y.project, sizeof(old_path));
+    memcpy(old_id, y.id, sizeof(old_id));
+    at(&y, "uno");
+    assert_int_equal(rename(old_path, y.project), 0);
+    assert_true(appears(&y, 60));
+    depot_live(&y.depot, MINUTES(1));
+    assert_false(depot_has(&y.depot, old_id));
+    yard_close(&y);
+}
+
+static void another_profile_of_a_known_project_is_noticed(void **state)
+{
+    (void)state;
+    yard y = {0};
+    arena a;
+    yard_open(&y);
+    arena_init(&a, 0);
+    put(&y, ".gemini/commands/stop.md", "# Stop\n");
+    notice(&y);
+    assert_true(str_find(depot_artifacts(&y.depot, &a, y.id), STR("stop ")) >= 0);
+    arena_done(&a);
+    yard_close(&y);
+}
+
+static void wait_for_folders(yard *y, size_t n)
+{
+    for (unsigned i = 0; i < 3000 && y->depot.projects->n_root_folders != n; i++)
+        pass_tenth(y);
+    assert_int_equal(y->depot.projects->n_root_folders, n);
+}
+
+/* What is written all the time below a root has it walked now and then, and what cannot matter, not at all. */
+static void busy_folders_are_not_walked_all_the_time(void **state)
+{
+    (void)state;
+    yard y = {0};
+    char name[30];
+    yard_open(&y);
+    at(&y, "busy");
+    put(&y, "src/main.c", "x");
+    put(&y, "node_modules/x/y", "x");
+    wait_for_folders(&y, 4); /* the root, one, busy, src */
+    assert_false(appears(&y, 10));
+    const uint64_t before = discoveries(&y);
+    for (unsigned i = 0; i < 100; i++) {
+        put(&y, "src/main.c", "written in place");
+        put(&y, "src/.main.c.swp", "x");
+        snprintf(name, sizeof(name), "node_modules/x%u", i);
+        put(&y, name, "x");
+        pass_tenth(&y);
+    }
+    assert_false(appears(&y, 10));
+    assert_int_equal(discoveries(&y), before);
+    for (unsigned i = 0; i < 100; i++) { /* ten seconds */
+        snprintf(name, sizeof(name), "src/part%u.c", i);
+        put(&y, name, "x");
+        pass_tenth(&y);
+    }
+    assert_in_range(discoveries(&y), before + 1, before + 11);
+    yard_close(&y);
+}
+
+static void folders_that_go_are_watched_no_more(void **state)
+{
+    (void)state;
+    yard y = {0};
+    char path[160];
+    yard_open(&y);
+    const size_t before = y.depot.projects->n_root_folders;
+    at(&y, "more");
+    for (unsigned i = 0; i < 300; i++) { /* more than are looked up, or compared, in one turn */
+        snprintf(path, sizeof(path), "f%03u/x", i);
+        put(&y, path, "x");
+    }
+    wait_for_folders(&y, before + 301);
+    remove_tree(y.project);
+    wait_for_folders(&y, before);
+    put(&y, ".claude/commands/go.md", "# Go\n"); /* under a name that was there before */
+    assert_true(appears(&y, 60));
+    yard_close(&y);
+}
+
+static void missing_memory_only_delays_what_is_noticed(void **state)
+{
+    (void)state;
+    for (long n = 0; n < 150; n += 11) {
+        yard y = {0};
+        yard_open(&y);
+        at(&y, "two");
+        put(&y, ".codex/commands/go.md", "# Go\n");
+        mem_fail_at(n);
+        (void)appears(&y, 3);
+        mem_fail_at(-1);
+        depot_live(&y.depot, DEPOT_INTERVAL + MINUTES(2));
+        assert_true(depot_has(&y.depot, y.id));
+        yard_close(&y);
+    }
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
@@ -159,6 +336,13 @@ int main(void)
         cmocka_unit_test(new_artifacts_and_those_that_go_are_noticed),
         cmocka_unit_test(after_a_restart_changes_are_noticed_before_any_refresh),
         cmocka_unit_test(a_project_that_is_deleted_is_forgotten_soon),
+        cmocka_unit_test(a_new_project_appears_without_a_request),
+        cmocka_unit_test(a_folder_that_becomes_a_project_step_by_step_appears),
+        cmocka_unit_test(a_renamed_project_has_its_new_name_soon_and_loses_the_old_one),
+        cmocka_unit_test(another_profile_of_a_known_project_is_noticed),
+        cmocka_unit_test(busy_folders_are_not_walked_all_the_time),
+        cmocka_unit_test(folders_that_go_are_watched_no_more),
+        cmocka_unit_test(missing_memory_only_delays_what_is_noticed),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }

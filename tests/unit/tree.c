@@ -74,9 +74,9 @@ int tree_teardown(void **state)
 
 str projects_found(str *ret_why)
 {
-    strs paths;
+    strs paths, folders;
     str why = STR_NULL, all = STR("");
-    assert_int_equal(discover_projects(&tree_arena, tree_root, &paths, &why), 0);
+    assert_int_equal(discover_projects(&tree_arena, tree_root, &paths, &folders, &why), 0);
     if (ret_why)
         *ret_why = why;
     else if (why.p)

@@ -40,9 +40,10 @@ static void note(watcher *w)
 
 static void on_event(uv_fs_event_t *h, const char *name, int events, int status)
 {
-    (void)events, (void)status; /* an error is a reason to look, too */
     watcher *w = CONTAINER_OF(h, watcher, uv.event);
     loop_mark(w->loop);
+    if (w->watch->only_names && status == 0 && !(events & UV_RENAME)) /* an error is a reason to look, too */
+        return;
     if (!name || !w->watch->is_relevant || w->watch->is_relevant(w->watch, str_c(name)))
         note(w);
 }

@@ -12,6 +12,26 @@
 
 #define OPEN_TRIES 16 /* while others rename what lies on the way */
 
+/* ---- texts ---- */
+
+int texts_add(arena *a, texts *t, str text)
+{
+    if (!text.p)
+        return -ENOMEM;
+    if (t->n == t->cap) {
+        size_t cap = t->cap ? 2 * t->cap : 64;
+        str *v = arena_array(a, str, cap);
+        if (!v)
+            return -ENOMEM;
+        if (t->n > 0)
+            memcpy(v, t->v, t->n * sizeof(*v));
+        t->v = v;
+        t->cap = cap;
+    }
+    t->v[t->n++] = text;
+    return 0;
+}
+
 /* ---- faults ---- */
 
 int faults_say(faults *f, str where, str what)

@@ -6,6 +6,13 @@
 
 #include "larder/base.h"
 
+/* Texts that come one by one. */
+typedef struct texts {
+    str *v;
+    size_t n, cap;
+} texts;
+int texts_add(arena *a, texts *t, str text); /* not copied; a null one: out of memory. -ENOMEM */
+
 /* What went wrong on the way: the first fault in words, and how many there were. */
 typedef struct faults {
     arena *arena;

@@ -1,6 +1,7 @@
 /* Looking for projects: a walk over folders that follows no link, and a quick look into each. */
 #include "larder/discover.h"
 
+#include <dirent.h>
 #include <fcntl.h>
 #include <limits.h>
 #include <stdlib.h>
@@ -93,6 +94,70 @@ int root_open(arena *a, str root, str *ret_path, int *ret_fd)
     return 0;
 }
 
+/* ---- folders to watch ---- */
+#define PROFILE_DEPTH 2 /* below a profile: layout, artifact */
+
+/* Without links, and what cannot be read is left out. */
+static int add_folders(arena *a, str path, unsigned depth, str *v, size_t *n)
+{
+    if (*n == DISCOVER_WATCHED_MAX)
+        return 0;
+    const int fd = open(path.p, O_RDONLY | O_DIRECTORY | O_NOFOLLOW | O_CLOEXEC);
+    DIR *dir = fd < 0 ? NULL : fdopendir(fd);
+    int r = 0;
+
+    if (!dir) {
+        if (fd >= 0)
+            (void)close(fd);
+        return 0;
+    }
+    v[(*n)++] = path;
+    for (struct dirent *e; r == 0 && depth < PROFILE_DEPTH && (e = readdir(dir));) {
+        if (e->d_name[0] == '.' || (e->d_type != DT_DIR && e->d_type != DT_UNKNOWN))
+            continue;
+        const str below = arena_printf(a, STR_FMT "/%s", STR_ARG(path), e->d_name);
+        r = below.p ? add_folders(a, below, depth + 1, v, n) : -ENOMEM;
+    }
+    (void)closedir(dir);
+    return r;
+}
+
+int discover_folders_of(arena *a, str path, strs *ret_folders)
+{
+    str *v = arena_array(a, str, DISCOVER_WATCHED_MAX);
+    size_t n = 0;
+    int r = v ? add_folders(a, path, PROFILE_DEPTH, v, &n) : -ENOMEM;
+
+    for (size_t i = 0; r == 0 && i < PROFILE_COUNT; i++) {
+        const str profile = below_join(a, path, profile_names[i]);
+        r = profile.p ? add_folders(a, profile, 0, v, &n) : -ENOMEM;
+    }
+    if (r == 0)
+        *ret_folders = (strs){v, n};
+    return r;
+}
+
+bool discover_is_profile(str name)
+{
+    for (size_t i = 0; i < PROFILE_COUNT; i++)
+        if (str_eq(name, profile_names[i]))
+            return true;
+    return false;
+}
+
+static bool is_passed_by(str name)
+{
+    for (size_t i = 0; i < COUNT_OF(never_descended); i++)
+        if (str_eq(name, never_descended[i]))
+            return true;
+    return false;
+}
+
+bool discover_leads_on(str name)
+{
+    return discover_is_profile(name) || (!is_passed_by(name) && discover_notices(name));
+}
+
 /* ---- the walk ---- */
 
 typedef struct walk {
@@ -101,9 +166,10 @@ typedef struct walk {
     str root;
     int fd;
     faults faults;
-    str *v;
-    size_t n, cap;
+    texts projects;
+    texts noticed[DISCOVER_DEPTH + 1]; /* folders to watch, by how deep they lie */
     size_t folders;
+    bool has_profile; /* the folder that was looked at last */
 } walk;
 
 /* What could not be looked at is no reason to stop: 0. -ENOMEM. */
@@ -168,6 +234,7 @@ static int holds_artifact(walk *w, const layout *l, str profile)
 static int is_project(walk *w, str folder)
 {
     int r = 0;
+    w->has_profile = false;
     for (size_t i = 0; i < PROFILE_COUNT && r == 0; i++) {
         const size_t before = w->faults.n;
         str profile = below_join(&w->scratch, folder, profile_names[i]);
@@ -179,6 +246,7 @@ static int is_project(walk *w, str folder)
             r = r < 0 ? r : 0;
             continue;
         }
+        w->has_profile = true;
         r = mode_of(w, file.p);
         r = r < 0 ? r : r == S_IFREG;
         for (size_t j = 0; j < LAYOUT_COUNT && r == 0; j++)
@@ -189,33 +257,39 @@ static int is_project(walk *w, str folder)
     return r;
 }
 
+static str absolute(walk *w, str folder)
+{
+    return str_eq(folder, STR(".")) ? w->root : below_join(w->arena, w->root, folder);
+}
+
 static int add_project(walk *w, str folder)
 {
-    if (w->n == DISCOVER_PROJECTS_MAX)
+    if (w->projects.n == DISCOVER_PROJECTS_MAX)
         return faults_say(&w->faults, w->root, STR("too many projects"));
-    if (w->n == w->cap) {
-        size_t cap = w->cap ? 2 * w->cap : 64;
-        str *v = arena_array(w->arena, str, cap);
-        if (!v)
-            return -ENOMEM;
-        if (w->n > 0)
-            memcpy(v, w->v, w->n * sizeof(*v));
-        w->v = v;
-        w->cap = cap;
-    }
-    str path = str_eq(folder, STR(".")) ? w->root : below_join(w->arena, w->root, folder);
-    if (!path.p)
-        return -ENOMEM;
-    w->v[w->n++] = path;
-    return 0;
+    return texts_add(w->arena, &w->projects, absolute(w, folder));
+}
+
+/* The folder itself, and what may make it a project. */
+static int notice(walk *w, str folder, unsigned depth, bool is_project)
+{
+    strs more = {0};
+    texts *t = &w->noticed[depth];
+    int r = 0;
+    if (t->n == DISCOVER_NOTICED_MAX)
+        return 0;
+    const str path = absolute(w, folder);
+    r = texts_add(w->arena, t, path);
+    if (r == 0 && w->has_profile && !is_project)
+        r = discover_folders_of(w->arena, path, &more);
+    t = &w->noticed[DISCOVER_DEPTH];
+    for (size_t i = 1; i < more.n && r == 0 && t->n < DISCOVER_NOTICED_MAX; i++) /* behind itself */
+        r = texts_add(w->arena, t, more.v[i]);
+    return r;
 }
 
 static bool is_descended(const folder_entry *e)
 {
-    for (size_t i = 0; i < COUNT_OF(never_descended); i++)
-        if (str_eq(e->name, never_descended[i]))
-            return false;
-    return e->kind == ENTRY_FOLDER;
+    return e->kind == ENTRY_FOLDER && !is_passed_by(e->name);
 }
 
 static int look_at(walk *w, int fd, str folder, unsigned depth);
@@ -251,8 +325,11 @@ static int look_at(walk *w, int fd, str folder, unsigned depth)
     else
         r = is_project(w, folder);
     arena_reset(&w->scratch);
-    if (r == 1)
+    const bool is_one = r == 1;
+    if (is_one)
         r = add_project(w, folder);
+    if (r == 0 && w->folders <= DISCOVER_FOLDERS_MAX)
+        r = notice(w, folder, depth, is_one);
     if (r == 0 && depth < DISCOVER_DEPTH && w->folders <= DISCOVER_FOLDERS_MAX) {
         int copy = fcntl(fd, F_DUPFD_CLOEXEC, 0);
         r = copy < 0 ? -errno : below_list_fd(&names, copy, &entries);
@@ -270,8 +347,24 @@ static int compare_texts(const void *x, const void *y)
     return str_cmp(*(const str *)x, *(const str *)y);
 }
 
-int discover_projects(arena *a, str root, strs *ret_paths, str *ret_why)
+static int all_noticed(walk *w, strs *ret_folders)
 {
+    size_t n = 0, all = 0;
+    for (unsigned depth = 0; depth <= DISCOVER_DEPTH; depth++)
+        all += w->noticed[depth].n;
+    str *v = arena_array(w->arena, str, all);
+    if (!v)
+        return -ENOMEM;
+    for (unsigned depth = 0; depth <= DISCOVER_DEPTH; depth++)
+        for (size_t i = 0; i < w->noticed[depth].n && n < DISCOVER_NOTICED_MAX; i++)
+            v[n++] = w->noticed[depth].v[i];
+    *ret_folders = (strs){v, n};
+    return 0;
+}
+
+int discover_projects(arena *a, str root, strs *ret_paths, strs *ret_folders, str *ret_why)
+{
+    strs folders = {0};
     walk w = {.arena = a, .faults = {.arena = a}};
     str why = STR_NULL;
     arena_init(&w.scratch, 0);
@@ -286,11 +379,14 @@ int discover_projects(arena *a, str root, strs *ret_paths, str *ret_why)
     arena_done(&w.scratch);
     if (r == 0)
         r = faults_text(&w.faults, &why);
+    if (r == 0)
+        r = all_noticed(&w, &folders);
     if (r < 0)
         return r;
-    if (w.n > 0)
-        qsort(w.v, w.n, sizeof(*w.v), compare_texts);
-    *ret_paths = (strs){w.v ? w.v : &w.root, w.n};
+    if (w.projects.n > 0)
+        qsort(w.projects.v, w.projects.n, sizeof(*w.projects.v), compare_texts);
+    *ret_paths = (strs){w.projects.v, w.projects.n};
+    *ret_folders = folders;
     *ret_why = why;
     return 0;
 }

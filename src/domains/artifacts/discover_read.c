@@ -41,7 +41,8 @@ static int add_folder(reading *d, str path)
 {
     if (d->n_folders == DISCOVER_WATCHED_MAX)
         return 0;
-    d->folders[d->n_folders] = below_join(d->arena, d->root_path, path);
+    d->folders[d->n_folders] =
+        str_eq(path, STR(".")) ? d->root_path : below_join(d->arena, d->root_path, path);
     return d->folders[d->n_folders++].p ? 0 : -ENOMEM;
 }
 
@@ -329,7 +330,9 @@ static int read_project(reading *d, found_project *p)
         return below_is_absent(fd) ? -ENOENT : fd;
     close(fd);
     d->folders = arena_array(d->arena, str, DISCOVER_WATCHED_MAX);
-    int r = d->folders ? read_profiles(d, p) : -ENOMEM;
+    int r = d->folders ? add_folder(d, d->folder) : -ENOMEM;
+    if (r == 0)
+        r = read_profiles(d, p);
     if (r == 0 && !d->is_project && d->faults.n == 0)
         r = -ENOENT;
     if (r == 0 && !p->name.p)

@@ -1,11 +1,16 @@
-/* Which folders are projects: all roots are walked at the start and each interval, on a worker. New projects are stored
- * and due at once; those that were not found again are due too: their refresh finds out, and forgets them where the
- * root is there and the folder is none any more. */
+/* Which folders are projects: all roots are walked on a worker, at the start, each interval, and when something changes
+ * in the folders below them that are watched: then at most a twentieth of the time, and once a second. New projects are
+ * stored and due at once; those that were not found again are due too: their refresh finds out, and forgets them where
+ * the root is there and the folder is none any more. */
 #include <stdlib.h>
 
 #include "larder/hash.h"
 #include "larder/log.h"
+#include "below.h"
 #include "watch.h"
+
+#define REST_MS SECONDS(1) /* at least so long, and */
+#define REST_SHARE 20      /* so many times as long as it took, before a change begins the next */
 
 typedef struct found_path {
     str id, path;
@@ -21,10 +26,11 @@ typedef struct discovery {
     size_t n_roots;
     str *whys;         /* what of each root could not be looked at */
     found_path *found; /* by id */
-    size_t n_found, cap_found;
-    str *lost; /* ids of those that were not found again */
-    size_t n_lost, cap_lost;
-    int64_t now;
+    size_t n_found;
+    texts lost;    /* ids of those that were not found again */
+    texts folders; /* that are watched: sorted, each once */
+    size_t next_folder;
+    int64_t now, begun; /* wall, mono ms */
     bool lists; /* what can be watched: at the first time, for later each refresh does it */
     struct to_watch {
         str id;
@@ -54,35 +60,53 @@ int discovered_id(arena *a, str path, str *ret_id)
 }
 
 /* ---- on a worker ---- */
-/* One more element of an array that grows in an arena. NULL without memory. */
-static void *add(arena *a, void **v, size_t *n, size_t *cap, size_t size)
+static int walk_root(discovery *d, size_t i, texts *paths)
 {
-    if (*n == *cap) {
-        const size_t more = *cap ? *cap * 2 : 64;
-        void *grown = arena_calloc(a, more, size);
-        if (!grown)
-            return NULL;
-        if (*n)
-            memcpy(grown, *v, *n * size);
-        *v = grown;
-        *cap = more;
-    }
-    return (char *)*v + (*n)++ * size;
+    const size_t share = ROOT_FOLDERS_MAX / d->n_roots;
+    strs found = {0}, folders = {0};
+    int r = discover_projects(&d->arena, d->roots[i], &found, &folders, &d->whys[i]);
+
+    for (size_t k = 0; r == 0 && k < found.n; k++)
+        r = texts_add(&d->arena, paths, found.v[k]);
+    for (size_t k = 0; r == 0 && k < folders.n && k < share; k++)
+        r = texts_add(&d->arena, &d->folders, folders.v[k]);
+    return r;
 }
 
-static int walk_root(discovery *d, size_t i)
+static int walk_roots(discovery *d)
 {
-    strs paths = {0};
-    int r = discover_projects(&d->arena, d->roots[i], &paths, &d->whys[i]);
+    texts paths = {0};
+    int r = 0;
 
-    for (size_t k = 0; r == 0 && k < paths.n; k++) {
-        found_path *f = add(&d->arena, (void **)&d->found, &d->n_found, &d->cap_found, sizeof(*f));
-        if (!f)
-            return -ENOMEM;
-        f->path = paths.v[k];
-        r = discovered_id(&d->arena, f->path, &f->id);
+    for (size_t i = 0; r == 0 && i < d->n_roots; i++)
+        r = walk_root(d, i, &paths);
+    d->found = r == 0 ? arena_array(&d->arena, found_path, paths.n) : NULL;
+    if (!d->found)
+        return -ENOMEM;
+    for (size_t i = 0; r == 0 && i < paths.n; i++) {
+        d->found[i].path = paths.v[i];
+        r = discovered_id(&d->arena, paths.v[i], &d->found[i].id);
     }
+    d->n_found = paths.n;
     return r;
+}
+
+static int compare_folders(const void *x, const void *y)
+{
+    return str_cmp(*(const str *)x, *(const str *)y);
+}
+
+/* Roots may lie in each other. */
+static void sort_folders(texts *t)
+{
+    size_t n = 0;
+
+    if (t->n > 0)
+        qsort(t->v, t->n, sizeof(*t->v), compare_folders);
+    for (size_t i = 0; i < t->n; i++)
+        if (n == 0 || !str_eq(t->v[n - 1], t->v[i]))
+            t->v[n++] = t->v[i];
+    t->n = n;
 }
 
 static int compare_found(const void *x, const void *y)
@@ -111,12 +135,11 @@ static int find_lost(discovery *d, store_view *v)
         project p = {0};
         arena_reset(&a);
         r = record_decode(&project_schema, &a, item.value, &p);
-        if (r < 0 || !str_eq(p.origin, STR("discovered")) || is_found(d, p.id) || p.next_refresh_at <= d->now)
+        /* One that has failed is tried again when its time comes. */
+        if (r < 0 || !str_eq(p.origin, STR("discovered")) || is_found(d, p.id) || p.next_refresh_at <= d->now ||
+            p.failures > 0)
             continue;
-        str *id = add(&d->arena, (void **)&d->lost, &d->n_lost, &d->cap_lost, sizeof(*id));
-        if (id)
-            *id = arena_dup(&d->arena, p.id);
-        r = id && id->p ? 0 : -ENOMEM;
+        r = texts_add(&d->arena, &d->lost, arena_dup(&d->arena, p.id));
     }
     r = r == 0 ? store_cursor_error(c) : r;
     store_cursor_end(c);
@@ -138,7 +161,7 @@ static int list_watched(discovery *d, store_view *v)
             continue;
         struct to_watch *w = &d->watched[d->n_watched++];
         w->id = d->found[i].id;
-        r = watch_folders(&d->arena, d->found[i].path, &w->folders);
+        r = discover_folders_of(&d->arena, d->found[i].path, &w->folders);
     }
     return r;
 }
@@ -157,10 +180,9 @@ static void drop_stored(discovery *d, store_view *v)
 static int look(discovery *d)
 {
     store_view *v;
-    int r = 0;
+    int r = walk_roots(d);
 
-    for (size_t i = 0; r == 0 && i < d->n_roots; i++)
-        r = walk_root(d, i);
+    sort_folders(&d->folders);
     if (r == 0)
         r = store_read_begin_job(d->owner->o.store, &v);
     if (r < 0)
@@ -222,12 +244,12 @@ static int discovery_apply(store_txn *t, store_op *op)
     discovery *d = CONTAINER_OF(op, discovery, op);
     int r = 0;
 
-    for (uint64_t i = op->at; r == 0 && i < d->n_found + d->n_lost; i++) {
+    for (uint64_t i = op->at; r == 0 && i < d->n_found + d->lost.n; i++) {
         if (store_txn_is_full(t)) {
             op->at = i;
             return STORE_MORE;
         }
-        r = i < d->n_found ? add_project(t, d, &d->found[i]) : make_due(t, d, d->lost[i - d->n_found]);
+        r = i < d->n_found ? add_project(t, d, &d->found[i]) : make_due(t, d, d->lost.v[i - d->n_found]);
     }
     return r;
 }
@@ -244,29 +266,38 @@ static void again_in(projects *p, int64_t delay)
 static void end(discovery *d)
 {
     projects *p = d->owner;
+    const int64_t now = loop_now_mono_ms(p->o.loop), rest = (now - d->begun) * REST_SHARE;
 
     p->discovery = NULL;
+    p->discover_free_at = now + (rest > REST_MS ? rest : REST_MS);
     arena_done(&d->arena);
     mem_free(d);
     again_in(p, p->discovers_again ? 0 : p->o.refresh_interval_ms);
+    if (p->has_news)
+        discovery_notice(p);
     refresh_seekers_go_on(p);
     projects_wake(p);
     projects_check_stopped(p);
 }
 
-/* One project a turn: each watch asks the system. */
+/* One project a turn, then the roots. */
+static bool watch_more(discovery *d)
+{
+    if (d->next_watched == d->n_watched)
+        return watch_roots(d->owner, (strs){d->folders.v, d->folders.n}, &d->next_folder);
+    const struct to_watch *w = &d->watched[d->next_watched++];
+    if (!watch_has(d->owner, w->id))
+        watch_project(d->owner, w->id, w->folders);
+    return true;
+}
+
 static void watch_next(timer *t)
 {
     discovery *d = CONTAINER_OF(t, discovery, turn);
     projects *p = d->owner;
 
-    if (!p->stopping && d->next_watched < d->n_watched) {
-        const struct to_watch *w = &d->watched[d->next_watched++];
-        if (!watch_has(p, w->id))
-            watch_project(p, w->id, w->folders);
-        if (loop_timer_set(p->o.loop, &d->turn, 0, watch_next) == 0)
-            return;
-    }
+    if (!p->stopping && watch_more(d) && loop_timer_set(p->o.loop, &d->turn, 0, watch_next) == 0)
+        return;
     end(d);
 }
 
@@ -280,14 +311,27 @@ static void on_applied(store_op *op, int status)
     watch_next(&d->turn);
 }
 
+/* Once, as long as it is the same. */
+static void log_whys(const discovery *d)
+{
+    projects *p = d->owner;
+    uint64_t hash = 0;
+
+    for (size_t i = 0; i < d->n_roots; i++)
+        hash = hash * 31 + (d->whys[i].p ? hash64(d->whys[i].p, d->whys[i].n) : 0);
+    for (size_t i = 0; i < d->n_roots && hash != p->told_whys; i++)
+        if (d->whys[i].p)
+            log_warn("not all of a root could be looked at", LOG_STR("root", d->roots[i]), LOG_STR("why", d->whys[i]));
+    p->told_whys = hash;
+}
+
 static void on_looked(job *j, int status)
 {
     discovery *d = CONTAINER_OF(j, discovery, job);
     const int r = status < 0 ? status : d->work_status;
 
-    for (size_t i = 0; r == 0 && i < d->n_roots; i++)
-        if (d->whys[i].p)
-            log_warn("not all of a root could be looked at", LOG_STR("root", d->roots[i]), LOG_STR("why", d->whys[i]));
+    if (r == 0)
+        log_whys(d);
     if (r < 0 && !d->owner->stopping)
         log_warn("projects could not be discovered", LOG_ERR(r));
     if (r < 0 || d->owner->stopping) {
@@ -306,6 +350,7 @@ static discovery *discovery_new(projects *p)
         return NULL;
     d->owner = p;
     d->now = loop_now_wall_ms(p->o.loop);
+    d->begun = loop_now_mono_ms(p->o.loop);
     d->lists = !p->has_discovered;
     arena_init(&d->arena, 0);
     d->n_roots = p->o.n_roots;
@@ -327,7 +372,7 @@ static void on_discover(timer *t)
 {
     projects *p = CONTAINER_OF(t, projects, discover);
 
-    p->discovers_again = false;
+    p->discovers_again = p->has_news = false;
     p->discoveries++;
     p->discovery = discovery_new(p);
     if (p->discovery)
@@ -343,4 +388,14 @@ void discovery_start(projects *p)
         p->discovers_again = true;
     else
         again_in(p, 0);
+}
+
+void discovery_notice(projects *p)
+{
+    const int64_t now = loop_now_mono_ms(p->o.loop);
+    const int64_t delay = p->discover_free_at > now ? p->discover_free_at - now : 0;
+
+    p->has_news = true;
+    if (!p->discovery && !(timer_is_set(&p->discover) && p->discover.due <= now + delay))
+        again_in(p, delay);
 }

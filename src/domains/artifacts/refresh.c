@@ -186,7 +186,8 @@ static int64_t next_time(const refresh *r, int64_t now)
 {
     const int64_t interval = r->owner->o.refresh_interval_ms, tenth = interval / 10;
 
-    if (is_other_than_was(r) || (r->only_reads && r->n_asks > 0))
+    /* What is new may be on its way still, and nobody watched it; upstream may not have been asked. */
+    if (is_other_than_was(r) || !r->was.last_fetched)
         return now + AGAIN_MS;
     if (r->is_limited)
         return after_retry(r, now);

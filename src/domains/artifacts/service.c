@@ -147,6 +147,10 @@ int projects_new(const projects_options *o, projects **ret_projects)
     list_init(&p->waiting);
     list_init(&p->dues);
     list_init(&p->watches);
+    list_init(&p->opening);
+    list_init(&p->root_folders);
+    list_init(&p->root_closing);
+    p->root_at = &p->root_folders;
     list_init(&p->tasks);
     list_init(&p->outbox);
     list_init(&p->large);
@@ -178,7 +182,7 @@ int projects_start(projects *p)
 void projects_check_stopped(projects *p)
 {
     const bool is_idle = !p->large_runs && list_empty(&p->tasks) && list_empty(&p->dues) && !p->discovery &&
-                         p->n_watches == 0 && schedule_is_idle(p);
+                         p->n_watches == 0 && p->n_root_folders == 0 && schedule_is_idle(p);
 
     if (!p->stopped || !is_idle)
         return;

@@ -4,9 +4,9 @@
  *     tasks.c      report, forget, invalidate: what clients ask for
  *     schedule.c   which projects are refreshed next, and when
  *     refresh.c    one project's refresh, on the loop; its worker's part in refresh_read.c, its writer's
- *                  in refresh_txn.c
+ *                  in project_txn.c
  *     upstream.c   what GitHub is asked, once for all who want to know; its worker's part in upstream_read.c
- *     discovery.c  which folders are projects; watch.c notices when they change */
+ *     discovery.c  which folders are projects; watch.c notices when they change, watch_roots.c when others come */
 #ifndef LARDER_ARTIFACTS_SERVICE_H
 #define LARDER_ARTIFACTS_SERVICE_H
 
@@ -77,8 +77,19 @@ struct projects {
     uint64_t discoveries; /* begun */
     bool has_discovered;  /* since the start */
 
+    int64_t discover_free_at; /* mono ms: before, changes below the roots start none */
+    bool has_news;            /* something changed below them while it was under way */
+    uint64_t told_whys;       /* hash of what could not be looked at, as the log says */
+
     list watches; /* watch.c */
     size_t n_watches;
+    list opening; /* watched_folder.link */
+    timer open_next;
+
+    list root_folders, root_closing; /* watch_roots.c: by path; those that are being closed */
+    list *root_at;                   /* how far watch_roots has come */
+    size_t n_root_folders;           /* in both */
+    bool has_opened_roots;           /* since the last discovery */
 
     bool stopping;
     post stop;
@@ -95,6 +106,7 @@ void projects_check_stopped(projects *p);
 
 /* ---- discovery.c ---- */
 void discovery_start(projects *p); /* soon, and then each interval */
+void discovery_notice(projects *p); /* something may be new below the roots: soon, but not all the time */
 void refresh_seekers_go_on(projects *p); /* schedule.c: a discovery has ended */
 /* Ids of discovered projects: the path's base64url; of a longer one its hash's. -ENOMEM */
 int discovered_id(arena *a, str path, str *ret_id);

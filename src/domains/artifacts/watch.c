@@ -2,16 +2,13 @@
  * What is past the bounds is found at the next refresh. */
 #include "watch.h"
 
-#include <dirent.h>
-#include <fcntl.h>
-#include <unistd.h>
-
 #include "larder/log.h"
 
-typedef struct watched_folder {
-    folder_watch watch;
+typedef struct project_folder {
+    watched_folder folder;
     struct project_watch *of;
-} watched_folder;
+    bool has_failed;
+} project_folder;
 
 typedef struct project_watch {
     list link; /* in projects.watches */
@@ -19,8 +16,8 @@ typedef struct project_watch {
     arena arena;
     str id;
     strs paths;
-    watched_folder *folders;
-    size_t open; /* of them */
+    project_folder *folders;
+    size_t open, untried; /* of them */
     bool closes, marks, marks_again;
     bool is_old; /* a folder may have come anew under the same name */
     project_invalidation mark;
@@ -42,8 +39,10 @@ static void free_when_closed(project_watch *w)
 static void close_watch(project_watch *w)
 {
     w->closes = true;
-    for (size_t i = 0; i < w->paths.n; i++)
-        loop_watch_close(&w->folders[i].watch);
+    for (size_t i = 0; i < w->paths.n; i++) {
+        list_remove(&w->folders[i].folder.link);
+        loop_watch_close(&w->folders[i].folder.watch);
+    }
     free_when_closed(w);
 }
 
@@ -85,7 +84,7 @@ static void mark(project_watch *w)
 
 static void on_change(folder_watch *f)
 {
-    project_watch *w = CONTAINER_OF(f, watched_folder, watch)->of;
+    project_watch *w = CONTAINER_OF(f, project_folder, folder.watch)->of;
 
     w->is_old = true;
     if (!w->closes)
@@ -94,16 +93,32 @@ static void on_change(folder_watch *f)
 
 static void on_closed(folder_watch *f)
 {
-    project_watch *w = CONTAINER_OF(f, watched_folder, watch)->of;
+    project_watch *w = CONTAINER_OF(f, project_folder, folder.watch)->of;
 
     w->open--;
     free_when_closed(w);
 }
 
+/* The name of the folder itself: it may be gone. */
 static bool is_relevant(folder_watch *f, str name)
 {
-    (void)f;
-    return discover_notices(name);
+    const project_folder *x = CONTAINER_OF(f, project_folder, folder.watch);
+    const str path = x->folder.path;
+
+    if (x != x->of->folders)
+        return discover_notices(name);
+    return discover_is_profile(name) || str_eq(name, str_from(path, (size_t)(str_rchr(path, '/') + 1)));
+}
+
+static void on_tried(watched_folder *f, int status)
+{
+    project_folder *x = CONTAINER_OF(f, project_folder, folder);
+    project_watch *w = x->of;
+
+    x->has_failed = status < 0;
+    w->open += status == 0;
+    if (--w->untried == 0 && w->open == 0)
+        close_watch(w);
 }
 
 /* ---- which are watched ---- */
@@ -127,12 +142,17 @@ static project_watch *watch_new(projects *p, str id, strs paths)
     arena_init(&w->arena, 0);
     str *copies = arena_array(&w->arena, str, paths.n);
     w->id = arena_dup(&w->arena, id);
-    w->folders = arena_array(&w->arena, watched_folder, paths.n);
+    w->folders = arena_array(&w->arena, project_folder, paths.n);
     bool ok = copies && w->id.p && w->folders;
     for (size_t i = 0; ok && i < paths.n; i++) {
-        w->folders[i] = (watched_folder){
-            .watch = {.is_relevant = is_relevant, .on_change = on_change, .on_closed = on_closed}, .of = w};
         copies[i] = arena_dup(&w->arena, paths.v[i]);
+        w->folders[i] = (project_folder){
+            .folder = {.watch = {.is_relevant = is_relevant, .on_change = on_change, .on_closed = on_closed},
+                       .path = copies[i],
+                       .on_tried = on_tried},
+            .of = w,
+        };
+        list_init(&w->folders[i].folder.link);
         ok = copies[i].p != NULL;
     }
     if (!ok) {
@@ -149,7 +169,7 @@ static bool is_same(const project_watch *w, strs paths)
     bool same = w->paths.n == paths.n;
 
     for (size_t i = 0; same && i < paths.n; i++)
-        same = str_eq(w->paths.v[i], paths.v[i]) && w->folders[i].watch.impl;
+        same = str_eq(w->paths.v[i], paths.v[i]) && !w->folders[i].has_failed;
     return same;
 }
 
@@ -168,10 +188,9 @@ void watch_project(projects *p, str id, strs paths)
         return;
     p->n_watches++;
     list_push(&p->watches, &w->link);
+    w->untried = paths.n;
     for (size_t i = 0; i < paths.n; i++)
-        w->open += loop_watch(p->o.loop, &w->folders[i].watch, w->paths.v[i].p) == 0;
-    if (w->open == 0)
-        close_watch(w);
+        watch_open(p, &w->folders[i].folder);
 }
 
 bool watch_has(projects *p, str id)
@@ -185,48 +204,29 @@ void watch_close_all(projects *p)
         next = l->next;
         close_watch(CONTAINER_OF(l, project_watch, link));
     }
+    watch_roots_close_all(p);
+    loop_timer_cancel(p->o.loop, &p->open_next);
 }
 
-/* ---- on a worker ---- */
-#define DEPTH 2 /* profile, layout, artifact */
-
-/* Without links, and what cannot be read is left out. */
-static int add_folders(arena *a, str path, unsigned depth, str *v, size_t *n)
+/* ---- opening, a few a turn ---- */
+static void on_open_next(timer *t)
 {
-    if (*n == DISCOVER_WATCHED_MAX)
-        return 0;
-    const int fd = open(path.p, O_RDONLY | O_DIRECTORY | O_NOFOLLOW | O_CLOEXEC);
-    DIR *dir = fd < 0 ? NULL : fdopendir(fd);
-    int r = 0;
+    projects *p = CONTAINER_OF(t, projects, open_next);
+    list *l;
 
-    if (!dir) {
-        if (fd >= 0)
-            (void)close(fd);
-        return 0;
+    for (unsigned i = 0; i < WATCH_LOOK_UPS && (l = list_pop(&p->opening)); i++) {
+        watched_folder *f = CONTAINER_OF(l, watched_folder, link);
+        f->on_tried(f, loop_watch(p->o.loop, &f->watch, f->path.p));
     }
-    v[(*n)++] = path;
-    for (struct dirent *e; r == 0 && depth < DEPTH && (e = readdir(dir));) {
-        if (e->d_name[0] == '.' || (e->d_type != DT_DIR && e->d_type != DT_UNKNOWN))
-            continue;
-        const str below = arena_printf(a, STR_FMT "/%s", STR_ARG(path), e->d_name);
-        r = below.p ? add_folders(a, below, depth + 1, v, n) : -ENOMEM;
-    }
-    (void)closedir(dir);
-    return r;
+    if (list_empty(&p->opening))
+        watch_roots_opened(p);
+    else
+        (void)loop_timer_set(p->o.loop, &p->open_next, 0, on_open_next); /* itself again: there is room */
 }
 
-int watch_folders(arena *a, str path, strs *ret_folders)
+void watch_open(projects *p, watched_folder *f)
 {
-    static const char *const profiles[] = {".claude", ".codex", ".gemini", ".cursor"};
-    str *v = arena_array(a, str, DISCOVER_WATCHED_MAX);
-    size_t n = 0;
-    int r = v ? 0 : -ENOMEM;
-
-    for (size_t i = 0; r == 0 && i < COUNT_OF(profiles); i++) {
-        const str profile = arena_printf(a, STR_FMT "/%s", STR_ARG(path), profiles[i]);
-        r = profile.p ? add_folders(a, profile, 0, v, &n) : -ENOMEM;
-    }
-    if (r == 0)
-        *ret_folders = (strs){v, n};
-    return r;
+    list_push(&p->opening, &f->link);
+    if (!timer_is_set(&p->open_next) && loop_timer_set(p->o.loop, &p->open_next, 0, on_open_next) < 0)
+        log_error("no memory for a timer: changes in folders are noticed late", LOG_STR("folder", f->path));
 }
