@@ -134,6 +134,7 @@ int store_read_begin_job(store *s, store_view **ret_view);
 int store_get(store_view *v, const keyspace *ks, str key, str *ret_value); /* -ENOENT; -EIO: the disk fails */
 bool store_has(store_view *v, const keyspace *ks, str key);
 uint64_t store_count(store_view *v, const keyspace *ks);                   /* records */
+uint64_t store_bytes(store_view *v, const keyspace *ks); /* of the map, taken by its records and indexes */
 int64_t store_tally(store_view *v, const keyspace *ks, str bucket);        /* 0 when none */
 /* Equal numbers mean equal content of the keyspace (also after a restart). For ETags: combine with
  * store_id. */
@@ -204,6 +205,9 @@ store_view *store_txn_view(store_txn *t);
 int store_put(store_txn *t, const keyspace *ks, str key, str value);
 int store_del(store_txn *t, const keyspace *ks, str key); /* -ENOENT: it wasn't there, which fails nothing */
 bool store_txn_is_full(const store_txn *t); /* this step has written enough; fewer rows when there is little space */
+/* So many bytes more would leave the reserve alone. For ops that are the first to be refused, as what they write needs
+ * room later: they return -ENOSPC before they have written anything, which concerns no other op. */
+bool store_txn_has_room(store_txn *t, uint64_t bytes);
 
 /* ---- keeping ---- */
 /* Every index entry and tally against its record and back; line() gets one text per fault. Returns the

@@ -66,14 +66,29 @@ int store_space_check_file(MDB_env *env)
     return is_whole ? 0 : -EPROTO;
 }
 
+static uint64_t pages_of(MDB_txn *txn, MDB_dbi table)
+{
+    MDB_stat st;
+    return mdb_stat(txn, table, &st) == 0 ? st.ms_branch_pages + st.ms_leaf_pages + st.ms_overflow_pages : 0;
+}
+
 static int64_t table_pages(const store *s, MDB_txn *txn)
 {
     uint64_t sum = 0;
-    MDB_stat st;
     for (size_t table = 0; table < s->n_tables; table++)
-        if (mdb_stat(txn, (MDB_dbi)table, &st) == 0)
-            sum += st.ms_branch_pages + st.ms_leaf_pages + st.ms_overflow_pages;
+        sum += pages_of(txn, (MDB_dbi)table);
     return (int64_t)sum;
+}
+
+uint64_t store_bytes(store_view *v, const keyspace *ks)
+{
+    const space *sp = store_space(v->owner, ks);
+    if (!v->open || sp->records == NO_TABLE)
+        return 0;
+    uint64_t sum = pages_of(v->txn, sp->records);
+    for (size_t i = 0; i < ks->n_indexes; i++)
+        sum += pages_of(v->txn, sp->indexes[i]);
+    return sum * v->owner->page_size;
 }
 
 void store_space_begin(store_txn *t)
@@ -120,6 +135,11 @@ static bool fits(store_txn *t, uint64_t more)
 bool store_space_fits(store_txn *t)
 {
     return fits(t, 0);
+}
+
+bool store_txn_has_room(store_txn *t, uint64_t bytes)
+{
+    return fits(t, bytes / t->owner->page_size + 1);
 }
 
 /* Large enough that where it fits, a good many small records do; and in pieces of a page, as after much writing

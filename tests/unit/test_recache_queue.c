@@ -350,6 +350,125 @@ static void test_a_request_that_is_cut_off_tells_what_is_queued(void **state)
     world_end(&w);
 }
 
+/* URLs of about `length` bytes in a small store, until it takes no more of them. */
+static uint64_t fill_with(int length)
+{
+    enum { N = 500 };
+    static char texts[N][1024];
+    static str urls[N];
+    recache_task t = {.host_id = 1, .urls = {urls, N}, .priority = RECACHE_NORMAL};
+    uint64_t queued = 0;
+
+    for (unsigned from = 0; t.status == 0; from += N) {
+        for (unsigned i = 0; i < N; i++) {
+            const int n = snprintf(texts[i], sizeof(texts[i]), "https://www.1.example/%0*u", length, from + i);
+            urls[i] = str_of(texts[i], (size_t)n);
+        }
+        (void)world_task(&w, &t, recache_enqueue);
+        queued += t.status == 0 ? t.accepted : t.changed;
+    }
+    assert_int_equal(t.status, -ENOSPC);
+    return queued;
+}
+
+/* Whatever is accepted has room for the page that comes of it, so that a queue never stands in its own way. */
+static void test_a_store_full_of_entries_is_worked_off(void **state)
+{
+    static const int lengths[] = {8, 250, 900};
+    recache_task t = {.host_id = 1};
+
+    (void)state;
+    for (size_t i = 0; i < COUNT_OF(lengths); i++) {
+        world_begin(&w, 1);
+        assert_int_equal(world_task(&w, &t, pause_it), 0);
+        world_stop(&w);
+        w.store_size = 4 * MIB;
+        w.tabs = 200;
+        w.answer = (world_answer){
+            .result = RENDER_OK, .status = 301, .final_url = "https://www.1.example/", .takes_ms = 100};
+        world_start(&w);
+        const uint64_t queued = fill_with(lengths[i]);
+        assert_true(store_is_writable(w.store));
+        assert_int_equal(world_queued(&w), queued);
+        assert_int_equal(world_task(&w, &t, resume_it), 0);
+        assert_true(world_drain(&w, MINUTES(60)));
+        const recache_figures f = recache_figures_of(w.recache);
+        assert_int_equal(f.rendered + f.fetched, queued);
+        assert_int_equal(w.started, queued); /* none of them twice */
+        assert_int_equal(world_dead(&w, 1), 0);
+        assert_int_equal(world_enqueue(&w, 1, "https://www.1.example/one-more", 1, RECACHE_HIGH), 1);
+        world_end(&w);
+    }
+}
+
+/* ---- a store that somebody else has filled ---- */
+typedef struct stuffing {
+    store_op op;
+    bool takes_out, done;
+    int status;
+} stuffing;
+
+static int stuff_apply(store_txn *t, store_op *op)
+{
+    static const char bytes[100000];
+    char key[16];
+
+    for (unsigned i = 0; i < (op->flags ? 30u : 31u); i++) {
+        const str name = str_of(key, (size_t)snprintf(key, sizeof(key), "stuff %u", i));
+        const int r = CONTAINER_OF(op, stuffing, op)->takes_out
+                          ? store_del(t, &recache_facts_ks, name)
+                          : store_put(t, &recache_facts_ks, name, str_of(bytes, sizeof(bytes)));
+        if (r < 0 && r != -ENOENT)
+            return r;
+    }
+    return 0;
+}
+
+static void stuffed(store_op *op, int status)
+{
+    stuffing *s = CONTAINER_OF(op, stuffing, op);
+
+    s->status = status;
+    s->done = true;
+}
+
+static int stuff(bool takes_out, unsigned flags)
+{
+    stuffing s = {.op = {.apply = stuff_apply, .done = stuffed, .flags = flags}, .takes_out = takes_out};
+
+    store_submit(w.store, &s.op);
+    while (!s.done)
+        loop_run_once(w.loop, true);
+    return s.status;
+}
+
+static void test_nothing_is_begun_while_the_store_takes_no_writes(void **state)
+{
+    recache_task t = {0};
+
+    (void)state;
+    world_begin(&w, 1);
+    world_stop(&w);
+    w.store_size = 4 * MIB;
+    world_start(&w);
+    assert_int_equal(world_task(&w, &t, pause_it), 0);
+    assert_int_equal(world_enqueue(&w, 1, "https://www.1.example/a", 1, RECACHE_HIGH), 1);
+    assert_int_equal(stuff(false, STORE_FREES), 0);
+    assert_int_equal(world_enqueue(&w, 1, "https://www.1.example/b", 1, RECACHE_HIGH), -ENOSPC);
+    assert_true(store_is_writable(w.store)); /* queueing is the first to be refused */
+    assert_int_equal(stuff(false, 0), -ENOSPC);
+    assert_false(store_is_writable(w.store));
+    assert_int_equal(world_task(&w, &t, resume_it), 0);
+    world_turn(&w, SECONDS(60));
+    assert_int_equal(w.started, 0);
+    assert_int_equal(stuff(true, STORE_FREES), 0);
+    for (int i = 0; i < 2000000 && !store_is_writable(w.store); i++)
+        loop_run_once(w.loop, false);
+    assert_true(world_drain(&w, SECONDS(60)));
+    assert_int_equal(w.started, 1);
+    world_end(&w);
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
@@ -364,6 +483,8 @@ int main(void)
         cmocka_unit_test(test_invalidated_pages_are_gone_at_once_and_their_entries_stay),
         cmocka_unit_test(test_ten_thousand_urls_are_one_request),
         cmocka_unit_test(test_a_request_that_is_cut_off_tells_what_is_queued),
+        cmocka_unit_test(test_a_store_full_of_entries_is_worked_off),
+        cmocka_unit_test(test_nothing_is_begun_while_the_store_takes_no_writes),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }

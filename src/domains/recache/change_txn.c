@@ -13,7 +13,7 @@ int change_enqueue_apply(store_txn *t, store_op *op)
     const recache_task *task = c->task;
     const uint64_t end = (uint64_t)c->n_urls * c->n_dimensions;
     uint64_t at = AT_PLACE(op->at), there = AT_COUNT(op->at);
-    int r = 0;
+    int r = queue_check_room(t);
 
     for (; r == 0 && at < end && !store_txn_is_full(t); at++) {
         const size_t i = (size_t)(at / c->n_dimensions);
@@ -100,8 +100,11 @@ int change_hit_apply(store_txn *t, store_op *op)
     arena a;
 
     c->due_at = 0;
+    int r = c->host->hit_interval_ms > 0 ? queue_check_room(t) : 0;
+    if (r < 0)
+        return r;
     arena_init(&a, 0);
-    int r = recache_page_load(store_txn_view(t), &a, c->host->id, dimension, c->urls[0].url.hash, &page);
+    r = recache_page_load(store_txn_view(t), &a, c->host->id, dimension, c->urls[0].url.hash, &page);
     if (r == 0) {
         page.last_bot_hit = c->now;
         r = page_put(t, c->urls[0].url.hash, &page);
@@ -175,7 +178,9 @@ int change_retry_all_apply(store_txn *t, store_op *op)
 
     be_put(from, 4, c->host->id);
     be_put(from + 4, 8, ~(uint64_t)c->now);
-    int r = store_walk(store_txn_view(t), &recache_dead_ks, RECACHE_DEAD_BY_TIME, str_of(from, 4),
+    int r = queue_check_room(t);
+    if (r == 0)
+        r = store_walk(store_txn_view(t), &recache_dead_ks, RECACHE_DEAD_BY_TIME, str_of(from, 4),
                        str_of(from, sizeof(from)), false, &cursor);
     if (r < 0)
         return r;
@@ -204,6 +209,8 @@ int change_retry_urls_apply(store_txn *t, store_op *op)
     char key[URL_KEY_LEN];
     str value;
 
+    if (queue_check_room(t) < 0)
+        return -ENOSPC;
     for (; at < end && !store_txn_is_full(t); at++) {
         url_key(c->host->id, c->urls[at / c->n_dimensions].url.hash, c->dimensions[at % c->n_dimensions], key);
         int r = store_get(store_txn_view(t), &recache_dead_ks, str_of(key, sizeof(key)), &value);

@@ -33,6 +33,8 @@ int queue_find(store_view *v, uint32_t host, uint64_t hash, uint16_t dimension, 
  * attempts are counted anew where that changes it. */
 int queue_want(store_txn *t, const recache_entry *e, bool *ret_was_there);
 int queue_put(store_txn *t, const recache_entry *e);
+/* Each entry needs room for the page that comes of it. -ENOSPC: there is none for more of them than are queued. */
+int queue_check_room(store_txn *t);
 /* What becomes of an entry that was worked on, as `e` says it was when it was taken. One that was moved meanwhile
  * stays: somebody wants it once more. */
 int queue_done(store_txn *t, const recache_entry *e);

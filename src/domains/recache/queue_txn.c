@@ -24,6 +24,21 @@ static int move(store_txn *t, const recache_entry *old, recache_entry e)
     return r < 0 ? r : queue_put(t, &e);
 }
 
+/* A page's record and its index entries take more than an entry does, and a title or headers beside. What the queue
+ * frees as it is worked off is not counted on: its leaves empty only slowly. */
+#define PAGE_PER_ENTRY 2
+#define PAGE_EXTRA 512
+#define ROOM_LEAST (256u << 10)
+
+int queue_check_room(store_txn *t)
+{
+    store_view *v = store_txn_view(t);
+    const uint64_t pages = PAGE_PER_ENTRY * store_bytes(v, &recache_queue_ks) +
+                           PAGE_EXTRA * store_count(v, &recache_queue_ks);
+
+    return store_txn_has_room(t, pages + ROOM_LEAST) ? 0 : -ENOSPC;
+}
+
 int queue_want(store_txn *t, const recache_entry *e, bool *ret_was_there)
 {
     recache_entry old, wanted;
