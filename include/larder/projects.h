@@ -53,6 +53,7 @@
     X(S, time,   doubted_at,     HIDDEN, 0, 0, NONE, "when a client invalidated it: upstream is asked anew")
 SCHEMA_STRUCT(project, PROJECT_FIELDS);
 
+#define ARTIFACT_SHOWN_FIELDS 8 /* up to project_name: what lists show */
 #define ARTIFACT_FIELDS(X, S) \
     X(S, str,    id,               REQUIRED, 0, 0, NONE, "art_ and 24 characters, of project, type and name") \
     X(S, str,    name,             REQUIRED, 0, 0, NONE, "its name") \
@@ -128,7 +129,7 @@ typedef struct artifact_filter {
 } artifact_filter;
 typedef enum artifact_sort { ARTIFACTS_NAME, ARTIFACTS_TYPE, ARTIFACTS_PROJECT, ARTIFACTS_DIFFERENCE } artifact_sort;
 typedef struct artifact_page {
-    const artifact *items;
+    const artifact *items; /* of each at least the first ARTIFACT_SHOWN_FIELDS */
     size_t n;
     int64_t total;
     str next;

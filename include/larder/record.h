@@ -22,6 +22,9 @@
  * buf's. */
 void record_encode(const schema *s, const void *in, buf *out);
 
+/* The same of the first `n` fields alone, as if the schema had no more yet: decoded, the others are absent. */
+void record_encode_first(const schema *s, size_t n, const void *in, buf *out);
+
 /* Fills the zeroed struct `out`. Texts point into `bytes` (and live as long as they), lists lie in the arena.
  * `given` tells the fields the record holds, `nulls` its null objects. -EPROTO on anything record_encode has
  * not written, -ENOMEM; then `out` is half filled. Texts are not checked to be UTF-8. */

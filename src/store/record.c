@@ -70,7 +70,7 @@ static void put_pairs(buf *out, const pairs *v)
     }
 }
 
-static void put_fields(buf *out, const schema *s, const void *in);
+static void put_fields(buf *out, const schema *s, size_t n, const void *in);
 
 static void put_field(buf *out, const field *f, const void *member, bool is_null)
 {
@@ -102,25 +102,31 @@ static void put_field(buf *out, const field *f, const void *member, bool is_null
     case FIELD_OBJECT:
         put_varint(out, is_null ? 0 : f->sub->n + 1);
         if (!is_null)
-            put_fields(out, f->sub, member);
+            put_fields(out, f->sub, f->sub->n, member);
         break;
     case FIELD_ROWS:
         break;
     }
 }
 
-static void put_fields(buf *out, const schema *s, const void *in)
+static void put_fields(buf *out, const schema *s, size_t n, const void *in)
 {
     const head *h = in;
-    for (size_t i = 0; i < s->n; i++)
+    for (size_t i = 0; i < n; i++)
         put_field(out, &s->fields[i], (const char *)in + s->fields[i].offset, h->nulls >> i & 1);
+}
+
+void record_encode_first(const schema *s, size_t n, const void *in, buf *out)
+{
+    REQUIRE(n <= s->n);
+    buf_char(out, RECORD_VERSION);
+    put_varint(out, n);
+    put_fields(out, s, n, in);
 }
 
 void record_encode(const schema *s, const void *in, buf *out)
 {
-    buf_char(out, RECORD_VERSION);
-    put_varint(out, s->n);
-    put_fields(out, s, in);
+    record_encode_first(s, s->n, in, out);
 }
 
 /* ---- reading: each take_ reads at `at` and returns the place behind, or NULL with rd->err set ---- */

@@ -99,6 +99,26 @@ def test_mcp_servers_are_found_under_each_of_their_names(house, kind):
     assert one.get(ARTIFACTS, params={'type': kind}).json()['total'] == len(model.where(type='mcp'))
 
 
+def test_texts_of_any_length_come_whole(larder):
+    one = larder()
+    rows = [{'name': letter * length, 'type': 'skill', 'deployed_version': '1.%s' % ('0' * length), 'upstream_version':
+             '2.0.0-%s' % ('x' * zeros)} for letter in 'aö🚀' for length in (1, 60, 115, 120, 197) for zeros in (0, 190)]
+    unique = {row['name']: row for row in rows}
+    one.report('p' * 200, list(unique.values()), name='Ñ' * 200)
+    for wanted in ({}, {'type': 'skill'}, {'project_id': 'p' * 200}):
+        got = one.listed('/artifacts', **wanted)
+        assert {row['name'] for row in got} == set(unique)
+        heads = [row['name'].encode()[:230] for row in got]      # so much of a name counts where they are sorted
+        assert heads == sorted(heads)
+        for row in got:
+            want = unique[row['name']]
+            assert all(row[name] == want[name] for name in want) and row['project_id'] == 'p' * 200
+    for sort_by in ('name', 'project', 'version_diff'):
+        got = one.listed('/stale-artifacts', sort_by=sort_by)
+        assert sorted(row['id'] for row in got) == sorted(row['id'] for row in one.listed('/artifacts', is_outdated=True))
+        assert all(row['project_name'] == 'Ñ' * 200 for row in got)
+
+
 def test_an_empty_filter_is_none(house):
     one, model = house
     assert one.get(ARTIFACTS + '?project_id=&type=&is_outdated=&cursor=').json()['total'] == len(model.rows)

@@ -336,7 +336,7 @@ static void assert_text(str got, str want)
         fail_msg("got '" STR_FMT "', want '" STR_FMT "'", STR_ARG(got), STR_ARG(want));
 }
 
-static void assert_artifact(const artifact *a, const seen *s)
+static void assert_shown(const artifact *a, const seen *s)
 {
     assert_text(a->id, str_of(s->id, sizeof(s->id)));
     assert_text(a->name, m_name(s->row->name));
@@ -345,10 +345,15 @@ static void assert_artifact(const artifact *a, const seen *s)
     assert_text(a->project_name, m_project_name(s->row->project_name));
     assert_text(a->deployed_version, m_version(s->row->deployed));
     assert_text(a->upstream_version, m_version(s->row->upstream));
+    assert_int_equal(a->is_outdated, is_outdated(s->row));
+}
+
+static void assert_artifact(const artifact *a, const seen *s)
+{
+    assert_shown(a, s);
     assert_text(a->source, m_source(s->row->source));
     assert_text(a->content_hash, m_hash(s->row->hash));
     assert_text(a->description, m_description(s->row->description));
-    assert_int_equal(a->is_outdated, is_outdated(s->row));
     assert_int_equal(a->difference, difference(s->row));
     assert_int_equal(a->tags.n, tags_of(s->row->tags).n);
     assert_int_equal(a->created_at, s->row->created);
@@ -370,8 +375,12 @@ static void check_page(store_view *v, arena *a, const question *q, const page_at
     assert_int_equal(artifacts_list(v, a, &q->f, q->sort, q->down, at, &page), 0);
     assert_int_equal(page.total, n_wanted);
     assert_int_equal(page.n, left < at->limit ? left : at->limit);
-    for (size_t i = 0; i < page.n; i++)
-        assert_artifact(&page.items[i], &wanted[begin + i]);
+    for (size_t i = 0; i < page.n; i++) {
+        artifact whole;
+        assert_shown(&page.items[i], &wanted[begin + i]);
+        assert_int_equal(artifact_load(v, a, page.items[i].id, &whole), 0);
+        assert_artifact(&whole, &wanted[begin + i]);
+    }
     assert_int_equal(page.next.p != NULL, left > at->limit);
     *ret_next = page.next;
 }

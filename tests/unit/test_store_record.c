@@ -132,6 +132,21 @@ static void records_of_an_older_schema_lack_the_new_fields(void **state)
     buf_done(&bytes);
 }
 
+static void the_first_fields_alone_are_a_record_of_an_older_schema(void **state)
+{
+    (void)state;
+    buf bytes = BUF_INIT, first = BUF_INIT;
+    const old_part old = {.label = STR("core")};
+    const part p = {.label = STR("core"), .weight = 9};
+    const str record = encoded(&bytes, &old_part_schema, &old);
+    record_encode_first(&part_schema, old_part_schema.n, &p, &first);
+    assert_int_equal(first.err, 0);
+    assert_int_equal(first.n, record.n);
+    assert_memory_equal(first.p, record.p, record.n);
+    buf_done(&first);
+    buf_done(&bytes);
+}
+
 static void records_of_a_newer_schema_or_codec_are_refused(void **state)
 {
     (void)state;
@@ -269,6 +284,7 @@ int main(void)
         cmocka_unit_test(extreme_numbers_survive),
         cmocka_unit_test(the_bytes_are_those_of_version_1),
         cmocka_unit_test(records_of_an_older_schema_lack_the_new_fields),
+        cmocka_unit_test(the_first_fields_alone_are_a_record_of_an_older_schema),
         cmocka_unit_test(records_of_a_newer_schema_or_codec_are_refused),
         cmocka_unit_test(damaged_records_are_refused_or_read_within_their_bytes),
         cmocka_unit_test(malformed_numbers_are_refused),

@@ -3,7 +3,7 @@
  * A list is made of groups, one after the other (the types, the projects, the differences; one group where names alone
  * count). Within a group names run upwards, unless the list itself is by name and runs down. Each group is a walk along
  * an index, or two side by side: keys begin with whether the artifact is outdated. What a key does not begin with, its
- * cover decides, so that records are only read for the page. */
+ * cover decides, so that records are only read for the page; mostly not even there, as covers hold what is shown. */
 #include "project_records.h"
 
 enum grouping {
@@ -78,16 +78,15 @@ static int plan(lister *l, store_view *v, const artifact_filter *f, artifact_sor
 static int64_t total_of(const lister *l)
 {
     const artifact_prefix *of = l->has_project ? &l->project : NULL;
+    const unsigned type = l->type < 0 ? ANY_TYPE : (unsigned)l->type;
     int64_t n = 0;
 
-    for (int type = 0; !l->none && type < ARTIFACT_TYPE_COUNT; type++) {
-        for (int outdated = 0; outdated < 2; outdated++) {
-            if (!l->outdated[outdated] || (l->type >= 0 && l->type != type))
-                continue;
-            n += artifact_tally(l->v, ROW_SETTLED, outdated, (unsigned)type, of);
-            if (l->shown != ROW_SETTLED)
-                n += artifact_tally(l->v, l->shown, outdated, (unsigned)type, of);
-        }
+    for (int outdated = 0; !l->none && outdated < 2; outdated++) {
+        if (!l->outdated[outdated])
+            continue;
+        n += artifact_tally(l->v, ROW_SETTLED, outdated, type, of);
+        if (l->shown != ROW_SETTLED)
+            n += artifact_tally(l->v, l->shown, outdated, type, of);
     }
     return n;
 }
@@ -307,13 +306,29 @@ typedef struct filling {
     bool more;
 } filling;
 
-static int take(lister *l, arena *a, int i, filling *f)
+/* What an entry of an index tells of its artifact, by its key and its cover. */
+static int from_entry(arena *a, str tail, str record_key, const artifact_cover *c, artifact *x)
+{
+    const int r = record_decode(&artifact_schema, a, c->shown, x);
+
+    x->id = str_head(record_key, ARTIFACT_ID_LEN);
+    x->type = artifact_type_name(c->type);
+    return r < 0 || x->name.p ? r : store_key_cut_str(&tail, a, &x->name);
+}
+
+static int take(lister *l, arena *a, int i, const artifact_cover *cover, filling *f)
 {
     store_item *item = &l->walk[i].item;
+    artifact *x = &f->items[f->n];
+    int r;
 
-    int r = store_item_value(l->walk[i].c, item);
-    if (r == 0)
-        r = record_decode(&artifact_schema, a, item->value, &f->items[f->n]);
+    if (cover->shown.n) {
+        r = from_entry(a, tail_of(l, i), item->key, cover, x);
+    } else {
+        r = store_item_value(l->walk[i].c, item);
+        if (r == 0)
+            r = record_decode(&artifact_schema, a, item->value, x);
+    }
     if (r == 0 && ++f->n == f->limit)
         r = place_make(l, a, tail_of(l, i), &f->last);
     return r;
@@ -333,7 +348,7 @@ static int fill_group(lister *l, arena *a, filling *f)
             else if (f->n == f->limit)
                 f->more = true;
             else
-                r = take(l, a, i, f);
+                r = take(l, a, i, &cover, f);
         }
         advance(l, i);
     }

@@ -244,17 +244,20 @@ int projects_fetched_before(store_view *v, int64_t time, int64_t *ret_n)
 }
 
 /* ---- artifacts ---- */
-#define ARTIFACT_COVER_LEN 3
+#define COVER_HEAD 3 /* state, type, difference */
+#define COVER_MAX STORE_KEY_MAX
 
 int artifact_cover_read(str cover, artifact_cover *ret_cover)
 {
-    if (cover.n != ARTIFACT_COVER_LEN)
+    if (cover.n < COVER_HEAD)
         return -EPROTO;
-    *ret_cover = (artifact_cover){(uint8_t)cover.p[0], (uint8_t)cover.p[1], (uint8_t)cover.p[2]};
+    *ret_cover = (artifact_cover){(uint8_t)cover.p[0], (uint8_t)cover.p[1], (uint8_t)cover.p[2],
+                                  str_from(cover, COVER_HEAD)};
     return ret_cover->state < ROW_STATES && ret_cover->type < ARTIFACT_TYPE_COUNT ? 0 : -EPROTO;
 }
 
-/* Buckets: 'g' state outdated type for all projects, 'p' the same with the project's prefix behind it; 'n' prefix. */
+/* Buckets: 'g' state outdated type for all projects, 'p' the same with the project's prefix behind it, both once more
+ * with ANY_TYPE; 'n' prefix. */
 static str bucket_rows(row_state state, bool outdated, unsigned type, str prefix, store_key *k)
 {
     store_key_init(k);
@@ -311,13 +314,12 @@ static void emit_upstream(const artifact *a, str key, store_emit *out)
     store_emit_entry(out, ARTIFACTS_BY_UPSTREAM, store_key_view(&k), STR_NULL);
 }
 
-static void artifact_emit_all(const artifact *a, str key, store_emit *out)
+/* `cover`: the whole one. */
+static void artifact_emit_all(const artifact *a, str key, str cover, store_emit *out)
 {
     const unsigned type = artifact_type_number(a->type);
     const row_state state = (row_state)a->state;
     const str prefix = str_head(key, ARTIFACT_PREFIX_LEN);
-    const char bytes[ARTIFACT_COVER_LEN] = {(char)state, (char)type, (char)a->difference};
-    const str cover = str_of(bytes, sizeof(bytes));
     store_key k;
 
     store_key_init(&k);
@@ -330,7 +332,7 @@ static void artifact_emit_all(const artifact *a, str key, store_emit *out)
     store_key_init(&k);
     store_key_u8(&k, a->is_outdated);
     store_key_tail(&k, prefix);
-    emit_order(out, ARTIFACTS_BY_PROJECT, &k, a, key, cover);
+    emit_order(out, ARTIFACTS_BY_PROJECT, &k, a, key, str_head(cover, COVER_HEAD));
     if (a->is_outdated) {
         store_key_init(&k);
         store_key_str(&k, str_head(a->project_name, NAME_IN_KEY));
@@ -342,22 +344,45 @@ static void artifact_emit_all(const artifact *a, str key, store_emit *out)
     emit_upstream(a, key, out);
     if (state != ROW_SETTLED)
         store_emit_entry(out, ARTIFACTS_UNSETTLED, key, STR_NULL);
-    store_emit_bucket(out, bucket_rows(state, a->is_outdated, type, STR_NULL, &k));
-    store_emit_bucket(out, bucket_rows(state, a->is_outdated, type, prefix, &k));
+    for (size_t i = 0; i < 2; i++) {
+        store_emit_bucket(out, bucket_rows(state, a->is_outdated, i ? ANY_TYPE : type, STR_NULL, &k));
+        store_emit_bucket(out, bucket_rows(state, a->is_outdated, i ? ANY_TYPE : type, prefix, &k));
+    }
     store_emit_bucket(out, bucket_project(prefix, &k));
+}
+
+static void cover_write(const artifact *a, buf *out)
+{
+    artifact shown = *a;
+
+    buf_char(out, (char)a->state);
+    buf_char(out, (char)artifact_type_number(a->type));
+    buf_char(out, (char)a->difference);
+    shown.id = shown.type = STR_NULL;
+    if (a->name.n <= NAME_IN_KEY)
+        shown.name = STR_NULL;
+    record_encode_first(&artifact_schema, ARTIFACT_SHOWN_FIELDS, &shown, out);
+    if (out->n > COVER_MAX)
+        out->n = COVER_HEAD;
 }
 
 static int artifact_emit(str key, str value, store_emit *out)
 {
     arena a;
     artifact row = {0};
+    buf cover = BUF_INIT;
 
     arena_init(&a, 0);
     int r = record_decode(&artifact_schema, &a, value, &row);
     if (r == 0 && (row.state < 0 || row.state >= ROW_STATES || row.difference < 0 || row.difference > VERSION_MAJOR))
         r = -EPROTO;
     if (r == 0)
-        artifact_emit_all(&row, key, out);
+        cover_write(&row, &cover);
+    if (r == 0)
+        r = cover.err;
+    if (r == 0)
+        artifact_emit_all(&row, key, buf_view(&cover), out);
+    buf_done(&cover);
     arena_done(&a);
     return r;
 }
@@ -376,7 +401,7 @@ keyspace artifacts_ks = {
     .indexes = artifact_indexes,
     .n_indexes = COUNT_OF(artifact_indexes),
     .emit = artifact_emit,
-    .emit_version = 2,
+    .emit_version = 3,
 };
 
 int64_t artifact_tally(store_view *v, row_state state, bool outdated, unsigned type, const artifact_prefix *of)

@@ -61,6 +61,10 @@ enum {
 size_t repo_in_key(str owner, str repo, char out[REPO_IN_KEY]);
 typedef struct artifact_cover {
     uint8_t state, type, difference;
+    /* Record of the first ARTIFACT_SHOWN_FIELDS, so that a page needs no look-up for each of its items; without what
+     * the entry says already: id, type, and a name that is whole in the key. Empty where it would be too long, and
+     * within one project, whose records lie side by side. */
+    str shown;
 } artifact_cover;
 int artifact_cover_read(str cover, artifact_cover *ret_cover); /* -EPROTO */
 
@@ -89,6 +93,7 @@ int64_t projects_standing(store_view *v, project_standing s); /* how many */
 int projects_fetched_before(store_view *v, int64_t time, int64_t *ret_n);
 
 /* Rows in that state by whether they are outdated and by type, of one project (NULL: of all). */
+#define ANY_TYPE 0xff
 int64_t artifact_tally(store_view *v, row_state state, bool outdated, unsigned type, const artifact_prefix *of);
 int64_t artifacts_of_project(store_view *v, const artifact_prefix *of); /* rows in any state */
 
