@@ -32,8 +32,13 @@ typedef struct json_error {
 } json_error;
 
 /* -EINVAL with *err filled (err may be NULL), or -ENOMEM. The tree is freed with the arena; where that has a
- * limit, the tree may take as much from the heap as the limit leaves when reading begins. Any thread. */
+ * limit, the tree may take as much from the heap as the limit leaves when reading begins: -EFBIG. Any thread. */
 int json_parse(arena *a, str text, const json_value **ret_root, json_error *err);
+/* Such a limit, for texts of n bytes from outside: few bytes of JSON ("{},{},{}") can ask for eighty times as much. */
+static inline size_t json_tree_limit(size_t n)
+{
+    return ((size_t)64 << 20) + 8 * n;
+}
 
 json_type json_type_of(const json_value *v); /* NULL counts as JSON_NULL */
 bool json_is(const json_value *v, json_type type);

@@ -75,7 +75,7 @@ enum { /* beside schema.h's ALLOW_EXTRA, which is 1 */
     MAY_WAIT = 32,   /* the client may ask it to wait: call_wait_ms */
 };
 
-#define ROUTE_BODY_ON_LOOP 65536
+#define ROUTE_BODY_ON_LOOP 16384
 #define ROUTE_ETAG_KEYSPACES 6
 struct route {
     http_method method;

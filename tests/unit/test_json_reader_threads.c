@@ -38,7 +38,7 @@ static void *read_again_and_again(void *arg)
 static void threads_do_not_share_limits_or_trees(void **state)
 {
     (void)state;
-    reader readers[THREADS] = {{.limit = 0}, {.limit = 4096, .wanted = -ENOMEM}, {.limit = 1 << 20}, {.limit = 0}};
+    reader readers[THREADS] = {{.limit = 0}, {.limit = 4096, .wanted = -EFBIG}, {.limit = 1 << 20}, {.limit = 0}};
     for (size_t i = 0; i < THREADS; i++)
         assert_int_equal(pthread_create(&readers[i].thread, NULL, read_again_and_again, &readers[i]), 0);
     for (size_t i = 0; i < THREADS; i++) {

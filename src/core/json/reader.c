@@ -26,22 +26,23 @@
 #undef json_array
 #undef json_string
 
-/* What this thread's json_parse may still take from the heap, and whether it was refused. Bytes that jansson
+/* What this thread's json_parse may still take from the heap, and why it was refused. Bytes that jansson
  * gives back on the way (texts and tables that grow) count too: a tree is charged up to twice its size. */
 static _Thread_local struct {
-    bool limited, failed;
+    bool limited;
     size_t left;
+    int err;
 } heap;
 
 static void *tree_alloc(size_t n)
 {
     if (heap.limited && n > heap.left) {
-        heap.failed = true;
+        heap.err = -EFBIG;
         return NULL;
     }
     void *p = mem_alloc(n);
     if (!p)
-        heap.failed = true;
+        heap.err = -ENOMEM;
     else if (heap.limited)
         heap.left -= n;
     return p;
@@ -110,15 +111,14 @@ int json_parse(arena *a, str text, const json_value **ret_root, json_error *err)
 
     heap.limited = a->limit > 0;
     heap.left = a->limit > a->total ? a->limit - a->total : 0;
-    heap.failed = false;
+    heap.err = 0;
     json_error_t why;
     json_t *tree = json_loadb(text.p, text.n, JSON_REJECT_DUPLICATES | JSON_DECODE_ANY | JSON_ALLOW_NUL, &why);
-    bool failed = heap.failed;
     heap.limited = false;
-    if (!tree && !failed)
+    if (!tree && heap.err == 0)
         return fail(err, why.text, why.position > 0 ? (size_t)why.position : 0);
     /* Where one of its buffers can't grow, jansson may drop the byte and go on: such a tree is none. */
-    r = failed ? -ENOMEM : arena_defer(a, free_tree, tree);
+    r = heap.err < 0 ? heap.err : arena_defer(a, free_tree, tree);
     if (r < 0) {
         free_tree(tree);
         return r;

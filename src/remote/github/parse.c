@@ -75,7 +75,7 @@ int github_parse_repository(github_op *op, str body, size_t max_entries)
     const json_value *v;
 
     (void)max_entries;
-    arena_init(&scratch, 0);
+    arena_init(&scratch, json_tree_limit(body.n));
     const int r = parse_object(&scratch, body, &v);
     return r < 0 ? r : take_repository(&(copier){op, 0}, v);
 }
@@ -97,7 +97,7 @@ int github_parse_commit(github_op *op, str body, size_t max_entries)
     copier c = {op, 0};
 
     (void)max_entries;
-    arena_init(&scratch, 0);
+    arena_init(&scratch, json_tree_limit(body.n));
     const int r = parse_object(&scratch, body, &v);
     if (r < 0)
         return r;
@@ -143,7 +143,7 @@ int github_parse_tree(github_op *op, str body, size_t max_entries)
     copier c = {op, 0};
     size_t n, kept = 0;
 
-    arena_init(&scratch, 0);
+    arena_init(&scratch, json_tree_limit(body.n));
     const int r = parse_object(&scratch, body, &v);
     if (r < 0)
         return r;

@@ -126,7 +126,7 @@ int render_answer_parse(render_op *op, str text, answer *ret_answer)
     const json_value *v;
     copier c = {&op->arena, 0};
 
-    arena_init(&scratch, 0);
+    arena_init(&scratch, json_tree_limit(text.n));
     const int r = json_parse(&scratch, text, &v, NULL);
     if (r < 0 || !json_is(v, JSON_OBJECT))
         return r == -ENOMEM ? r : -EPROTO;
@@ -199,7 +199,7 @@ int render_health_parse(str text, health *ret_health)
     arena scratch;
     const json_value *v;
 
-    arena_init(&scratch, 0);
+    arena_init(&scratch, json_tree_limit(text.n));
     const int r = json_parse(&scratch, text, &v, NULL);
     if (r < 0)
         return r == -ENOMEM ? r : -EPROTO;
@@ -268,7 +268,7 @@ int render_registration_parse(arena *a, str text, str peer, registration *ret_re
     arena scratch;
     const json_value *v;
 
-    arena_init(&scratch, 0);
+    arena_init(&scratch, json_tree_limit(text.n));
     const int r = json_parse(&scratch, text, &v, NULL);
     if (r == -ENOMEM)
         return r;

@@ -129,32 +129,6 @@ static int decode_params(call *c, const match *m, schema_error *err)
     return schema_decode_params(s, c->arena, path, m->n_values, query, c->params, err);
 }
 
-/* On the loop, or on a worker. */
-static int decode_body(call *c, schema_error *err, int *ret_status)
-{
-    const schema *s = c->route->body;
-    json_error broken;
-
-    *ret_status = c->route->family->bad_body;
-    if (!s || ((c->route->flags & BODY_OPTIONAL) && c->req->body.n == 0))
-        return 0;
-    if (c->req->body.n == 0 && !(c->route->flags & BODY_BY_HAND)) {
-        err->text = STR("body: Field required");
-        return -EINVAL;
-    }
-    int r = json_parse(c->arena, c->req->body, &c->body_json, &broken);
-    if (r == -EINVAL) {
-        const char *before = c->route->family->broken_json;
-        *ret_status = 400;
-        err->text = arena_printf(c->arena, "%s at byte %zu: %s", before ? before : "Invalid JSON", broken.offset,
-                                 broken.text);
-    }
-    if (r < 0 || (c->route->flags & BODY_BY_HAND))
-        return r;
-    c->body = arena_zalloc(c->arena, s->size);
-    return c->body ? schema_decode(s, c->arena, c->body_json, c->route->flags & ALLOW_EXTRA, c->body, err) : -ENOMEM;
-}
-
 /* Counts the request; one too many is answered. */
 static int enter(call *c)
 {
@@ -259,33 +233,13 @@ static int prepare(call *c, const match *m, store_view *v)
     return r == -EINVAL ? reply_error(c, c->route->family->bad_params, STR_FMT, STR_ARG(err.text)) : r;
 }
 
-static void work_body(call *c)
-{
-    body_read *b = &state_of(c)->body;
-
-    b->result = decode_body(c, &b->err, &b->status);
-}
-
-static int then_handle(call *c)
-{
-    const body_read *b = &state_of(c)->body;
-
-    if (b->result == -EINVAL)
-        return reply_error(c, b->status, STR_FMT, STR_ARG(b->err.text));
-    return b->result < 0 ? b->result : c->route->handle(c);
-}
-
 static int serve(call *c, const match *m, store_view *v)
 {
     const int r = prepare(c, m, v);
 
     if (r < 0 || c->replied)
         return r;
-    state_of(c)->body = (body_read){0};
-    if (c->route->body && c->req->body.n > ROUTE_BODY_ON_LOOP)
-        return call_job(c, work_body, then_handle);
-    work_body(c);
-    return then_handle(c);
+    return route_read_body(c);
 }
 
 static int no_row(call *c, const match *m, store_view *v)

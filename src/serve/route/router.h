@@ -46,6 +46,7 @@ str route_param_name(const route *row, size_t i);
 typedef struct body_read {
     int result, status; /* status: of the reply, with -EINVAL */
     schema_error err;
+    struct long_body *tree; /* NULL: it is in the call's arena */
 } body_read;
 
 /* What a call needs beside what handlers see. */
@@ -68,6 +69,7 @@ static inline call_state *state_of(call *c)
 }
 /* What the reply to this call would be made of now. False when its row has no ETag. */
 bool route_basis(const call *c, reply_basis *ret_basis);
+int route_read_body(call *c);              /* then the handler; as a handler */
 void route_send(call *c, http_reply *rep); /* the one way out of this room */
 /* The same for replies that go on: what is left to do is to hand over the head. */
 void route_open(call *c, http_reply *rep);

@@ -1,0 +1,186 @@
+/* Bodies of calls: short ones, long ones, and what they may ask for. */
+#include "http_site.h"
+#include "larder/route.h"
+#include "store_fixture.h"
+
+#include <unistd.h>
+
+#define THINGS "/api/v1/things"
+
+typedef struct world {
+    site site;
+    char dir[64];
+    store *store;
+    access_control *access;
+    router *router;
+    http_hooks hooks;
+} world;
+
+/* ---- the application: one row that tells how many names it was given ---- */
+/* clang-format off */
+#define NAMES_FIELDS(X, S) \
+    X(S, strs, names, REQUIRED, 0, 0, NONE, "names")
+SCHEMA_STRUCT(names_in, NAMES_FIELDS);
+SCHEMA(names_in, NAMES_FIELDS, "Names");
+/* clang-format on */
+
+static int post_things(call *c)
+{
+    const names_in *in = c->body;
+    const str last = in->names.v[in->names.n - 1];
+    json_object(c->w);
+    json_pair_int(c->w, "n", (int64_t)in->names.n);
+    json_pair_str(c->w, "last", last);
+    json_end(c->w);
+    return reply_json(c, 200);
+}
+
+static const family family_of_test = {
+    .name = "test",
+    .prefix = "/api/v1",
+    .error_body = error_body_detail,
+    .error = &error_detail_schema,
+    .bad_params = 400,
+    .bad_body = 422,
+    .not_authorised = "no",
+};
+static const route rows_of_test[] = {
+    {HTTP_M_POST, THINGS, &family_of_test, SCOPE_PUBLIC, LIMIT_NONE, .body = &names_in_schema, .handle = post_things,
+     .summary = "Things"},
+};
+
+/* The site's own paths lie elsewhere. */
+static world *the_world;
+static void pass_on(site *s, http_request *req)
+{
+    (void)s;
+    the_world->hooks.on_request(the_world->hooks.arg, req);
+}
+
+static int set_up(void **state)
+{
+    static world w;
+    static const route_table table = {rows_of_test, COUNT_OF(rows_of_test)};
+    static const family *const families[] = {&family_of_test};
+    static keyspace *const spaces[] = {&access_keys_ks};
+    const access_options limits = {.per_minute = 1000, .per_hour = 1000, .concurrent = 3};
+    store_options o = fixture_options;
+    str why;
+    memset(&w, 0, sizeof(w));
+    the_world = &w;
+    site_init(&w.site);
+    w.site.options.max_body_bytes = 4 << 20;
+    w.site.handler = pass_on;
+    site_open(&w.site);
+    scratch_folder(w.dir);
+    o.dir = w.dir;
+    o.keyspaces = spaces;
+    o.n_keyspaces = COUNT_OF(spaces);
+    assert_int_equal(store_open(&o, NULL, &w.site.arena, &w.store, &why), 0);
+    assert_int_equal(access_new(w.store, &w.site.clock.base, &limits, &w.access), 0);
+    assert_int_equal(router_new(&(router_options){.loop = w.site.loop,
+                                                  .store = w.store,
+                                                  .access = w.access,
+                                                  .app = &w,
+                                                  .tables = &table,
+                                                  .n_tables = 1,
+                                                  .families = families,
+                                                  .n_families = 1},
+                                &w.router),
+                     0);
+    w.hooks = router_hooks(w.router);
+    *state = &w;
+    return 0;
+}
+
+static int tear_down(void **state)
+{
+    world *w = *state;
+    site_close(&w->site);
+    router_free(w->router);
+    access_free(w->access);
+    store_close(w->store, NULL, NULL);
+    remove_folder(w->dir);
+    return 0;
+}
+
+/* ---- clients ---- */
+/* {"names":["x", "x", ..., "last"]}; `item` in place of "x". */
+static void send_names(world *w, int *ret_fd, const char *item, size_t bytes)
+{
+    buf body = BUF_INIT, text = BUF_INIT;
+    buf_str(&body, STR("{\"names\":["));
+    while (body.n < bytes)
+        buf_printf(&body, "%s,", item);
+    buf_str(&body, STR("\"last\"]}"));
+    buf_str(&text, STR("POST " THINGS " HTTP/1.1\r\nHost: a\r\nConnection: close\r\n"));
+    buf_printf(&text, "Content-Length: %zu\r\n\r\n", body.n);
+    buf_str(&text, buf_view(&body));
+    *ret_fd = site_connect(&w->site);
+    site_send(&w->site, *ret_fd, buf_view(&text));
+    buf_done(&body);
+    buf_done(&text);
+}
+
+static void assert_answer(world *w, int fd, const char *status, const char *part)
+{
+    buf got = BUF_INIT;
+    site_read_until(&w->site, fd, &got, NULL);
+    assert_has(got.p, status);
+    assert_has(got.p, part);
+    buf_done(&got);
+    close(fd);
+}
+
+/* ---- tests ---- */
+static void short_and_long_bodies_are_read_alike(void **state)
+{
+    world *w = *state;
+    int fd;
+    send_names(w, &fd, "\"x\"", 0);
+    assert_answer(w, fd, " 200 OK", "{\"n\":1,\"last\":\"last\"}");
+    send_names(w, &fd, "\"x\"", 4 * ROUTE_BODY_ON_LOOP);
+    assert_answer(w, fd, " 200 OK", "\"last\":\"last\"}");
+    send_names(w, &fd, "7", 4 * ROUTE_BODY_ON_LOOP);
+    assert_answer(w, fd, " 422 ", "names[0]: Input should be a valid string");
+    send_names(w, &fd, "oops", 4 * ROUTE_BODY_ON_LOOP);
+    assert_answer(w, fd, " 400 ", "Invalid JSON at byte ");
+}
+
+static void a_body_that_asks_for_much_more_memory_than_it_has_is_refused(void **state)
+{
+    world *w = *state;
+    int fd;
+    send_names(w, &fd, "{}", 3000000);
+    assert_answer(w, fd, " 413 ", "body: too many values for its size");
+    send_names(w, &fd, "\"a name of usual length\"", 3000000);
+    assert_answer(w, fd, " 200 OK", "\"last\":\"last\"}");
+}
+
+static void count_jobs(void *arg, const char *text)
+{
+    *(int *)arg += strstr(text, "jobs under way") != NULL;
+}
+
+static void a_worker_gives_a_long_bodys_tree_back(void **state)
+{
+    world *w = *state;
+    int fd, lines = 0;
+    send_names(w, &fd, "\"x\"", 500000);
+    while (w->site.replied == 0)
+        loop_run_once(w->site.loop, true);
+    loop_report_handles(w->site.loop, count_jobs, &lines);
+    assert_int_equal(lines, 1); /* the one that read it is done */
+    assert_answer(w, fd, " 200 OK", "\"last\":\"last\"}");
+}
+
+int main(void)
+{
+    const struct CMUnitTest tests[] = {
+        cmocka_unit_test_setup_teardown(short_and_long_bodies_are_read_alike, set_up, tear_down),
+        cmocka_unit_test_setup_teardown(a_body_that_asks_for_much_more_memory_than_it_has_is_refused, set_up,
+                                        tear_down),
+        cmocka_unit_test_setup_teardown(a_worker_gives_a_long_bodys_tree_back, set_up, tear_down),
+    };
+    return cmocka_run_group_tests(tests, NULL, NULL);
+}
