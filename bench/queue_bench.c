@@ -302,7 +302,8 @@ static void render(const char *name, uint64_t pages, bool has_html)
     snprintf(text, sizeof(text), "%s, CPU per page", name);
     figure(text, (cpu() - cpu_from) * 1e6 / (double)n, "us");
     run_task(&t, pause_it);
-    while (recache_figures_of(r).in_flight > 0)
+    recache_figures f;
+    while (f = recache_figures_of(r), f.in_flight + f.storing > 0)
         loop_run_once(l, true);
 }
 

@@ -137,7 +137,10 @@ void recache_pause(recache *r, bool paused, recache_task *t);
 typedef struct recache_figures {
     int64_t last_tick; /* wall ms; 0: none yet */
     bool paused;
-    int64_t in_flight, max_in_flight, retrying; /* retrying: of the entries in flight, those tried before */
+    int64_t in_flight; /* being rendered or fetched */
+    int64_t storing;   /* answered, and not committed yet. Both together never exceed.. */
+    int64_t max_in_flight;
+    int64_t retrying;  /* of both, those tried before */
     render_capacity capacity;
     uint64_t pages_bytes; /* of files, as far as known */
     /* since the start */

@@ -238,7 +238,7 @@ static void let_settle(recache_world *w)
 {
     for (int i = 0; i < 3; i++)
         loop_run_once(w->loop, false);
-    while (w->recache && recache_figures_of(w->recache).in_flight > w->n_under_way)
+    while (w->recache && recache_figures_of(w->recache).storing > 0)
         loop_run_once(w->loop, true);
 }
 
@@ -266,7 +266,7 @@ int64_t world_queued(recache_world *w)
 bool world_drain(recache_world *w, int64_t ms)
 {
     for (int64_t t = 0; t < ms; t += w->step_ms) {
-        if (world_queued(w) == 0 && recache_figures_of(w->recache).in_flight == 0)
+        if (world_queued(w) == 0 && w->n_under_way == 0)
             return true;
         world_turn(w, w->step_ms);
     }

@@ -469,6 +469,38 @@ static void test_nothing_is_begun_while_the_store_takes_no_writes(void **state)
     world_end(&w);
 }
 
+/* Several pages end at once: those that were answered are under no tab any more, and count as being stored. */
+static void check_figures(recache_world *world, const render_op *op)
+{
+    const recache_figures f = recache_figures_of(world->recache);
+
+    (void)op;
+    assert_int_equal(f.in_flight, world->n_under_way + 1); /* this one included */
+    assert_int_equal(f.in_flight + f.storing, 5);
+}
+
+static void test_pages_on_their_way_into_the_store_are_not_in_flight(void **state)
+{
+    char url[64];
+
+    (void)state;
+    paused_world(1);
+    w.tabs = 5;
+    w.on_finish = check_figures;
+    for (unsigned i = 0; i < 5; i++) {
+        snprintf(url, sizeof(url), "https://www.1.example/%u", i);
+        assert_int_equal(world_enqueue(&w, 1, url, 1, RECACHE_HIGH), 1);
+    }
+    recache_task t = {0};
+    assert_int_equal(world_task(&w, &t, resume_it), 0);
+    assert_true(world_drain(&w, MINUTES(1)));
+    assert_int_equal(w.started, 5);
+    const recache_figures f = recache_figures_of(w.recache);
+    assert_int_equal(f.in_flight, 0);
+    assert_int_equal(f.storing, 0);
+    world_end(&w);
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
@@ -484,6 +516,7 @@ int main(void)
         cmocka_unit_test(test_ten_thousand_urls_are_one_request),
         cmocka_unit_test(test_a_request_that_is_cut_off_tells_what_is_queued),
         cmocka_unit_test(test_a_store_full_of_entries_is_worked_off),
+        cmocka_unit_test(test_pages_on_their_way_into_the_store_are_not_in_flight),
         cmocka_unit_test(test_nothing_is_begun_while_the_store_takes_no_writes),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);

@@ -275,7 +275,8 @@ recache_figures recache_figures_of(recache *r)
     store_view *v = store_read_begin(r->store);
 
     f.paused = r->paused;
-    f.in_flight = r->in_flight;
+    f.in_flight = r->in_flight - r->answered;
+    f.storing = r->answered;
     f.max_in_flight = o->max_in_flight;
     for (list *l = r->working.next; l != &r->working; l = l->next)
         f.retrying += CONTAINER_OF(l, work, link)->e.attempts > 0;

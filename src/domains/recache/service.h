@@ -93,7 +93,7 @@ typedef struct work {
     site *site;
     recache_entry e; /* as it was when it was taken */
     arena arena;
-    bool asked, is_again, broke; /* again: queued anew meanwhile; broke: the page can't be written */
+    bool asked, answered, is_again, broke; /* again: queued anew meanwhile; broke: the page can't be written */
     bool is_moved; /* its entry waits elsewhere in the queues, and was passed over there */
     int64_t begun, charged;      /* mono ms; ms */
     render_op op;
@@ -185,6 +185,7 @@ struct recache {
     int64_t virtual_time; /* `used` of the site that came last: who comes late begins there */
     list working, buckets[WORK_BUCKETS];
     unsigned in_flight, fetching;
+    unsigned answered; /* of in_flight: the renderer is done with them */
     uint64_t last_number; /* of files */
     list changes, sitemaps;
     unsigned n_sitemaps;

@@ -34,6 +34,7 @@ static void work_free(work *w)
     list_remove(&w->link);
     list_remove(&w->in_bucket);
     r->in_flight--;
+    r->answered -= w->answered;
     r->fetching -= is_fetch(w);
     w->site->in_flight--;
     if (w->asked)
@@ -244,6 +245,8 @@ static void on_done(render_op *op)
     work *w = CONTAINER_OF(op, work, op);
     const bool good = op->result == RENDER_SOFT_TIMEOUT && has_good_copy(w);
 
+    w->answered = true;
+    w->owner->answered++;
     if (w->broke)
         disk_failed(w);
     else
@@ -374,6 +377,8 @@ int work_begin(recache *r, const pick *p)
     str why = STR_NULL;
     err = refusal(w, &why);
     if (err == 0 && why.p) {
+        w->answered = true;
+        r->answered++;
         w->verdict = (verdict){VERDICT_DEAD, why};
         acknowledge(w);
         return 0;

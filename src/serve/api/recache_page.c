@@ -269,9 +269,10 @@ static int then_status(call *c)
         .daemon = {.daemon_id = room->daemon_id,
                    .uptime_seconds = (loop_now_mono_ms(app->loop) - room->started_at_mono) / 1000,
                    .last_tick = f.last_tick ? str_of(tick, RFC3339_LEN) : STR(NO_TICK)},
-        .internal_queue = {.size = f.in_flight,
+        .internal_queue = {.size = f.in_flight + f.storing,
                            .max_size = f.max_in_flight,
-                           .capacity_used_percent = (double)f.in_flight / (double)f.max_in_flight * 100},
+                           .capacity_used_percent =
+                               (double)(f.in_flight + f.storing) / (double)f.max_in_flight * 100},
         .rs_capacity = {.total_free_tabs = f.capacity.free,
                         .reserved_for_online = f.capacity.reserved,
                         .available_for_recache = f.capacity.available,
@@ -279,6 +280,7 @@ static int then_status(call *c)
         .queues = buf_view(&queues),
         .paused = f.paused,
         .in_flight = f.in_flight,
+        .storing = f.storing,
         .retrying = f.retrying,
         .dead_letters = j->dead,
         .services = {all.v, all.n}};

@@ -184,7 +184,7 @@ SCHEMA_STRUCT(recache_dead_reply, DEAD_REPLY_FIELDS);
     X(S, str,  last_tick,      REQUIRED, 0, 0, FORMAT("date-time"), "the scheduler's last heartbeat")
 SCHEMA_STRUCT(daemon_status, DAEMON_STATUS_FIELDS);
 #define INTERNAL_QUEUE_FIELDS(X, S) \
-    X(S, i64, size,     REQUIRED, 0, 0, NONE, "pages under way") \
+    X(S, i64, size,     REQUIRED, 0, 0, NONE, "pages under way: in_flight and storing") \
     X(S, i64, max_size, REQUIRED, 0, 0, NONE, "recache.max_in_flight") \
     X(S, f64, capacity_used_percent, REQUIRED, 0, 0, NONE, "size of max_size")
 SCHEMA_STRUCT(internal_queue, INTERNAL_QUEUE_FIELDS);
@@ -214,8 +214,9 @@ SCHEMA_STRUCT(rs_status, RS_STATUS_FIELDS);
     X(S, object_of(rs_capacity), rs_capacity,    REQUIRED, 0, 0, NONE, "tabs of the render services") \
     X(S, raw,  queues,       REQUIRED, 0, 0, NONE, "by host id, then priority: total, due_now") \
     X(S, bool, paused,       REQUIRED, 0, 0, NONE, "nothing new is begun") \
-    X(S, i64,  in_flight,    REQUIRED, 0, 0, NONE, "pages under way") \
-    X(S, i64,  retrying,     REQUIRED, 0, 0, NONE, "of these, tried before") \
+    X(S, i64,  in_flight,    REQUIRED, 0, 0, NONE, "pages being rendered or fetched") \
+    X(S, i64,  storing,      REQUIRED, 0, 0, NONE, "pages on their way into the store") \
+    X(S, i64,  retrying,     REQUIRED, 0, 0, NONE, "of both, tried before") \
     X(S, i64,  dead_letters, REQUIRED, 0, 0, NONE, "of all configured hosts") \
     X(S, rows_of(rs_status), services,  REQUIRED, 0, 0, NONE, "render services")
 SCHEMA_STRUCT(recache_status, RECACHE_STATUS_FIELDS);

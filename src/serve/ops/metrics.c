@@ -354,6 +354,7 @@ RECACHE_SAMPLE(kept_good_copies, kept_good_copy)
 RECACHE_SAMPLE(disk_errors, disk_errors)
 RECACHE_SAMPLE(page_bytes, pages_bytes)
 RECACHE_SAMPLE(recache_in_flight, in_flight)
+RECACHE_SAMPLE(recache_storing, storing)
 RECACHE_SAMPLE(recache_paused, paused)
 
 static void render_tabs(const scrape *in, const char *name, buf *out)
@@ -463,7 +464,8 @@ static const metric METRICS[] = {
     {"larder_refreshes", "gauge", "Refreshes of projects now, by state.", refreshes_now},
     {"larder_watched_projects", "gauge", "Discovered projects whose folders are watched.", watched_projects},
     {"larder_recache_queue_entries", "gauge", "Pages queued, by priority.", queue_entries},
-    {"larder_recache_in_flight", "gauge", "Pages under way.", recache_in_flight},
+    {"larder_recache_in_flight", "gauge", "Pages being rendered or fetched.", recache_in_flight},
+    {"larder_recache_storing", "gauge", "Pages on their way into the store.", recache_storing},
     {"larder_recache_paused", "gauge", "1 while nothing new is begun.", recache_paused},
     {"larder_recache_pages_total", "counter", "Pages made and stored, by how.", recache_pages},
     {"larder_recache_duration_seconds", "histogram", "From the ask to the stored page.", recache_duration},
