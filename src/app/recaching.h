@@ -19,7 +19,7 @@ typedef struct recaching {
 /* `trust` is for render services and origins; a reference is taken. On failure *why says what is wrong, or is null. */
 int recaching_make(recaching *r, loop *l, store *s, const config *c, tls_trust *trust, str *why);
 int recaching_start(recaching *r); /* -ENOMEM */
-/* From now on. -EINVAL: all stays as it was. -ENOMEM: so it does, or only the fleet stays. */
+/* From now on. On error all stays as it was. */
 int recaching_configure(recaching *r, const config *c, tls_trust *trust);
 /* Stops what was made, then stopped(arg), at once where nothing was. */
 void recaching_stop(recaching *r, void (*stopped)(void *arg), void *arg);

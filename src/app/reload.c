@@ -1,5 +1,4 @@
-/* Options into rooms, at the start and again on SIGHUP. Whatever may fail comes first; but for
- * lack of memory, it fails before the first room is changed. */
+/* Options into rooms, at the start and again on SIGHUP. Whatever may fail comes before the first room is changed. */
 #include <sys/resource.h>
 #include <unistd.h>
 
