@@ -11,12 +11,12 @@
 #include "larder/base.h"
 
 typedef struct semver {
-    uint64_t major, minor, patch;
+    str major, minor, patch; /* digits, as many as there are, without leading zeros */
     str pre;   /* null: a stable version */
     str build; /* plays no part in comparing */
 } semver;
-int semver_parse(str text, semver *ret_semver);         /* -EINVAL, also for numbers past 64 bits */
-int semver_compare(const semver *a, const semver *b);   /* <0, 0, >0: semver 2.0.0, section 11 */
+int semver_parse(str text, semver *ret_semver);       /* -EINVAL */
+int semver_compare(const semver *a, const semver *b); /* <0, 0, >0: semver 2.0.0, section 11 */
 
 /* From small to big, as stale artifacts are sorted. */
 typedef enum version_magnitude {

@@ -239,7 +239,9 @@ struct project_task {
     post post;
     void *impl;
 };
-/* Replaces the project's content in one write: readers see all of it or nothing, whatever its size. */
+/* Replaces the project's content in one write: readers see all of it or nothing, whatever its size. Reported under the
+ * id of a discovered one the project is the reporter's: what lies in the folder plays no part until it is forgotten,
+ * and then is found by the next discovery. */
 void projects_report(projects *p, project_task *t);
 void projects_forget(projects *p, project_task *t);     /* with its artifacts */
 void projects_invalidate(projects *p, project_task *t); /* id null: all. Marks stale, deletes nothing */
@@ -257,7 +259,8 @@ struct refresh_task {
     int status; /* 0; -ENOENT; -ENOMEM, -ECANCELED */
     int64_t projects_refreshed;
     bool changes_detected;
-    strs errors; /* in arena; at most 100, the last then says how many more */
+    strs errors; /* in arena; each cause once, with how many projects it concerns; at most 100, the last then says how
+                  * many more */
     int64_t duration_ms;
     /* the room's own */
     list link;

@@ -9,28 +9,29 @@ static void a_version_has_three_numbers_and_may_have_a_v_a_prerelease_and_a_buil
     (void)state;
     static const struct {
         const char *text;
-        uint64_t major, minor, patch;
-        const char *pre, *build;
+        const char *major, *minor, *patch, *pre, *build;
     } cases[] = {
-        {"1.2.3", 1, 2, 3, NULL, NULL},
-        {"v1.2.3", 1, 2, 3, NULL, NULL},
-        {" \t1.2.3\r\n", 1, 2, 3, NULL, NULL},
-        {"01.002.0003", 1, 2, 3, NULL, NULL},
-        {"0.0.0", 0, 0, 0, NULL, NULL},
-        {"1.2.3-rc.1", 1, 2, 3, "rc.1", NULL},
-        {"1.2.3-rc-1", 1, 2, 3, "rc-1", NULL},
-        {"1.2.3--", 1, 2, 3, "-", NULL},
-        {"1.2.3+build-7.a", 1, 2, 3, NULL, "build-7.a"},
-        {"v1.2.3-a.b+c.d", 1, 2, 3, "a.b", "c.d"},
-        {"18446744073709551615.0.0", UINT64_MAX, 0, 0, NULL, NULL},
+        {"1.2.3", "1", "2", "3", NULL, NULL},
+        {"v1.2.3", "1", "2", "3", NULL, NULL},
+        {" \t1.2.3\r\n", "1", "2", "3", NULL, NULL},
+        {"01.002.0003", "1", "2", "3", NULL, NULL},
+        {"0.0.0", "0", "0", "0", NULL, NULL},
+        {"1.2.3-rc.1", "1", "2", "3", "rc.1", NULL},
+        {"1.2.3-rc-1", "1", "2", "3", "rc-1", NULL},
+        {"1.2.3--", "1", "2", "3", "-", NULL},
+        {"1.2.3+build-7.a", "1", "2", "3", NULL, "build-7.a"},
+        {"v1.2.3-a.b+c.d", "1", "2", "3", "a.b", "c.d"},
+        {"18446744073709551615.0.0", "18446744073709551615", "0", "0", NULL, NULL},
+        {"0018446744073709551616.00.1", "18446744073709551616", "0", "1", NULL, NULL},
+        {"1.2.99999999999999999999999999", "1", "2", "99999999999999999999999999", NULL, NULL},
     };
     for (size_t i = 0; i < COUNT_OF(cases); i++) {
         semver v;
         if (semver_parse(str_c(cases[i].text), &v) < 0)
             fail_msg("\"%s\" is a version", cases[i].text);
-        assert_int_equal(v.major, cases[i].major);
-        assert_int_equal(v.minor, cases[i].minor);
-        assert_int_equal(v.patch, cases[i].patch);
+        assert_true(str_eq(v.major, str_c(cases[i].major)));
+        assert_true(str_eq(v.minor, str_c(cases[i].minor)));
+        assert_true(str_eq(v.patch, str_c(cases[i].patch)));
         assert_true(str_eq(v.pre, str_c(cases[i].pre)) && !v.pre.p == !cases[i].pre);
         assert_true(str_eq(v.build, str_c(cases[i].build)) && !v.build.p == !cases[i].build);
     }
@@ -43,7 +44,7 @@ static void what_is_no_version_is_refused(void **state)
         "",        " ",      "v",        "1",        "1.2",         "1.2.",    "1.2.3.4",   "1..3",
         ".1.2",    "1.2.x",  "vv1.2.3",  "V1.2.3",   "v 1.2.3",     "1.2 .3",  "-1.2.3",    "+1.2.3",
         "1.2.3-",  "1.2.3+", "1.2.3-+b", "1.2.3-a+", "1.2.3-a+b+c", "1.2.3 4", "1.2.3-a_",  "1.2.3-\xc3\xa9",
-        "1.2.3rc", "latest", "abc1234",  "main",     "1.2.3+a/b",   "1,2,3",   "1.2.3-a b", "18446744073709551616.0.0",
+        "1.2.3rc", "latest", "abc1234",  "main",     "1.2.3+a/b",   "1,2,3",   "1.2.3-a b", "-.0.0",
     };
     semver v;
     for (size_t i = 0; i < COUNT_OF(texts); i++)
@@ -91,6 +92,12 @@ static void versions_are_ordered_as_semver_says(void **state)
         "1.10.0",
         "2.0.0",
         "10.0.0",
+        "20261122093000.0.0",
+        "18446744073709551615.9.9",
+        "18446744073709551616.0.0",
+        "18446744073709551616.0.99999999999999999998",
+        "18446744073709551616.0.99999999999999999999",
+        "100000000000000000000.0.0",
     };
     for (size_t i = 0; i < COUNT_OF(rising); i++)
         for (size_t j = 0; j < COUNT_OF(rising); j++) {
@@ -121,6 +128,10 @@ static const struct {
     const char *text; /* NULL: none */
     version_magnitude magnitude;
 } differences[] = {
+    {"18446744073709551616.0.0", "18446744073709551617.0.0",
+     "major version upgrade (18446744073709551616 -> 18446744073709551617)", VERSION_MAJOR},
+    {"1.0.99999999999999999999", "1.0.099999999999999999998",
+     "patch version downgrade (99999999999999999999 -> 99999999999999999998)", VERSION_PATCH},
     /* one is missing, or they are equal */
     {NULL, NULL, NULL, VERSION_SAME},
     {NULL, "1.0.0", NULL, VERSION_SAME},

@@ -78,11 +78,39 @@ static void a_client_hears_why_a_refresh_failed(void **state)
     assert_int_equal(wish_wait(&w, &d), 0);
     assert_int_equal(w.task.projects_refreshed, 0);
     assert_true(w.task.changes_detected); /* of their status */
-    assert_int_equal(w.task.errors.n, 3);
-    assert_true(str_ends(w.task.errors.v[0], STR(": GitHub could not be asked: connection refused")));
+    assert_int_equal(w.task.errors.n, 1); /* one cause */
+    assert_true(str_ends(w.task.errors.v[0],
+                         STR(" and 2 other projects: GitHub could not be asked: connection refused")));
     wish_end(&w);
     depot_settle(&d);
     assert_int_equal(d.github.asked[ASK_COMMIT], 2); /* one of the run: its answer is good for all */
+    depot_close(&d);
+}
+
+static void causes_are_told_once_and_bounded(void **state)
+{
+    (void)state;
+    depot d;
+    wish w;
+    depot_open(&d);
+    for (unsigned i = 0; i < 120; i++) { /* each repository is missing in its own way, one in that of two */
+        char id[20], source[60];
+        snprintf(id, sizeof(id), "p%03u", i);
+        snprintf(source, sizeof(source), "github:acme/absent%u/x", i == 1 ? 0 : i);
+        const deployed one[] = {{"x", source, "1.0.0", NULL, NULL}};
+        assert_int_equal(depot_report(&d, id, one, 1), 0);
+    }
+    wish_begin(&w, &d, NULL, true);
+    assert_int_equal(wish_wait(&w, &d), 0);
+    assert_int_equal(w.task.projects_refreshed, 120);
+    assert_int_equal(w.task.errors.n, RUN_ERRORS_MAX);
+    unsigned of_two = 0;
+    for (size_t i = 0; i < w.task.errors.n; i++)
+        of_two += str_find(w.task.errors.v[i], STR(" and 1 other project: GitHub: acme/absent0@HEAD is not")) > 0;
+    assert_int_equal(of_two, 1);
+    assert_str(w.task.errors.v[RUN_ERRORS_MAX - 1], "and 20 more"); /* 119 causes, 99 of them told */
+    wish_end(&w);
+    depot_settle(&d);
     depot_close(&d);
 }
 
@@ -467,6 +495,7 @@ int main(void)
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(a_dead_github_costs_few_requests_and_all_recovers_by_itself),
         cmocka_unit_test(a_client_hears_why_a_refresh_failed),
+        cmocka_unit_test(causes_are_told_once_and_bounded),
         cmocka_unit_test(without_quota_versions_stay_and_the_refresh_goes_on_when_it_is_back),
         cmocka_unit_test(after_a_short_failure_github_is_asked_again_within_seconds),
         cmocka_unit_test(what_the_quota_held_up_is_asked_when_it_is_back_however_soon),

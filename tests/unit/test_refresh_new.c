@@ -157,6 +157,17 @@ static void what_was_invalidated_asks_github_anew_once_for_a_repository(void **s
     depot_close(&d);
 }
 
+static int depot_forget(depot *d, const char *id)
+{
+    depot_task k = {0};
+    arena_init(&k.arena, 0);
+    k.task = (project_task){.arena = &k.arena, .id = str_c(id), .on_done = depot_on_task, .user = &k};
+    projects_forget(d->projects, &k.task);
+    peer_run_until(d->loop, k.done > 0);
+    arena_done(&k.arena);
+    return k.task.status;
+}
+
 static void what_is_invalidated_while_github_answers_asks_it_again(void **state)
 {
     (void)state;
@@ -180,6 +191,34 @@ static void what_is_invalidated_while_github_answers_asks_it_again(void **state)
     depot_close(&d);
 }
 
+static void who_reports_a_discovered_project_has_it_until_it_is_forgotten(void **state)
+{
+    static const deployed other[] = {{"other", NULL, "7.0.0", NULL, NULL}};
+    static const char id[] = "L3NyL29uZQ"; /* /sr/one */
+    (void)state;
+    depot d;
+    arena a;
+    depot_open(&d);
+    arena_init(&a, 0);
+    fake_folder *one = disk_add("/sr/one");
+    disk_put(one, "pdf", NULL, "1.0.0", NULL);
+    depot_live(&d, MINUTES(1));
+    assert_artifacts(&d, id, "pdf 1.0.0 -;");
+    assert_int_equal(depot_report(&d, id, other, 1), 0);
+    disk_put(one, "xls", NULL, "1.0.0", NULL);
+    projects_configure(d.projects, &d.options); /* the roots are walked */
+    depot_live(&d, DEPOT_INTERVAL * 2);
+    assert_artifacts(&d, id, "other 7.0.0 -;");
+    assert_str(depot_project(&d, &a, id).origin, "reported");
+    assert_str(depot_project(&d, &a, id).status, "active");
+    assert_int_equal(depot_forget(&d, id), 0);
+    depot_live(&d, DEPOT_INTERVAL + MINUTES(1));
+    assert_str(depot_project(&d, &a, id).origin, "discovered");
+    assert_int_equal(depot_project(&d, &a, id).artifact_count, 2);
+    arena_done(&a);
+    depot_close(&d);
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
@@ -188,6 +227,7 @@ int main(void)
         cmocka_unit_test(a_client_that_comes_while_it_is_only_read_gets_a_whole_refresh),
         cmocka_unit_test(what_was_invalidated_asks_github_anew_once_for_a_repository),
         cmocka_unit_test(what_is_invalidated_while_github_answers_asks_it_again),
+        cmocka_unit_test(who_reports_a_discovered_project_has_it_until_it_is_forgotten),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }

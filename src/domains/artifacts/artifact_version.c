@@ -26,18 +26,18 @@ static bool has_only(str s, str others)
 
 /* ---- semver ---- */
 
-static int take_number(str *rest, uint64_t *ret_number)
+/* Without its leading zeros. */
+static int take_number(str *rest, str *ret_number)
 {
-    uint64_t number = 0;
-    size_t n = 0;
-    for (; n < rest->n && is_digit(rest->p[n]); n++)
-        if (__builtin_mul_overflow(number, 10u, &number) ||
-            __builtin_add_overflow(number, (uint64_t)(rest->p[n] - '0'), &number))
-            return -EINVAL;
+    size_t n = 0, zeros = 0;
+    while (n < rest->n && is_digit(rest->p[n]))
+        n++;
     if (n == 0)
         return -EINVAL;
+    while (zeros + 1 < n && rest->p[zeros] == '0')
+        zeros++;
+    *ret_number = str_of(rest->p + zeros, n - zeros);
     *rest = str_from(*rest, n);
-    *ret_number = number;
     return 0;
 }
 
@@ -120,18 +120,13 @@ static int compare_pre(str a, str b)
     }
 }
 
-static int compare_u64(uint64_t a, uint64_t b)
-{
-    return (a > b) - (a < b);
-}
-
 int semver_compare(const semver *a, const semver *b)
 {
-    int r = compare_u64(a->major, b->major);
+    int r = compare_numbers(a->major, b->major);
     if (r == 0)
-        r = compare_u64(a->minor, b->minor);
+        r = compare_numbers(a->minor, b->minor);
     if (r == 0)
-        r = compare_u64(a->patch, b->patch);
+        r = compare_numbers(a->patch, b->patch);
     return r != 0 ? r : compare_pre(a->pre, b->pre);
 }
 
@@ -139,11 +134,11 @@ int semver_compare(const semver *a, const semver *b)
 
 static version_magnitude semver_magnitude(const semver *a, const semver *b)
 {
-    if (a->major != b->major)
+    if (!str_eq(a->major, b->major))
         return VERSION_MAJOR;
-    if (a->minor != b->minor)
+    if (!str_eq(a->minor, b->minor))
         return VERSION_MINOR;
-    if (a->patch != b->patch)
+    if (!str_eq(a->patch, b->patch))
         return VERSION_PATCH;
     return str_eq(a->pre, b->pre) ? VERSION_SAME : VERSION_PRERELEASE;
 }
@@ -164,10 +159,10 @@ version_magnitude version_magnitude_of(str deployed, str upstream)
     return compare_versions(deployed, upstream, &from, &to);
 }
 
-static str number_text(arena *a, const char *part, uint64_t from, uint64_t to)
+static str number_text(arena *a, const char *part, str from, str to)
 {
-    return arena_printf(a, "%s version %s (%llu -> %llu)", part, from < to ? "upgrade" : "downgrade",
-                        (unsigned long long)from, (unsigned long long)to);
+    return arena_printf(a, "%s version %s (" STR_FMT " -> " STR_FMT ")", part,
+                        compare_numbers(from, to) < 0 ? "upgrade" : "downgrade", STR_ARG(from), STR_ARG(to));
 }
 
 static str pre_text(arena *a, str from, str to)

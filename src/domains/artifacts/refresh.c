@@ -157,8 +157,7 @@ static void on_wrote(project_write *w, int status)
         w->log->project_name = arena_dup(&w->log->arena, w->name); /* null without memory: no harm */
         projects_deliver(p, w->log);
         w->log = NULL;
-        if (r->is_discovered)
-            watch_project(p, r->id, w->forgets ? (strs){0} : r->found.folders);
+        watch_project(p, r->id, r->is_discovered && !w->forgets ? r->found.folders : (strs){0});
     }
     if (status == -ESTALE && !r->cancelled && r->makes < REFRESH_MAKES) {
         make(r);

@@ -68,14 +68,39 @@ static void task_over(refresh_task *t, refresh *r)
 }
 
 /* ---- runs over all ---- */
-static void run_add_error(all_run *run, str text)
+static void run_add_error(all_run *run, str name, str what)
 {
-    if (run->n_errors < RUN_ERRORS_MAX) {
-        run->errors[run->n_errors] = arena_dup(&run->arena, text);
-        if (!run->errors[run->n_errors].p)
-            run->errors[run->n_errors] = STR("out of memory");
+    for (size_t i = 0; i < run->n_errors; i++) {
+        run_error *e = &run->errors[i];
+        if (!str_eq(e->what, what))
+            continue;
+        e->n++;
+        return;
     }
-    run->n_errors++;
+    run_error e = {.what = arena_dup(&run->arena, what), .name = arena_dup(&run->arena, name), .n = 1};
+    if (run->n_errors < RUN_ERRORS_MAX - 1 && e.what.p)
+        run->errors[run->n_errors++] = e;
+    else
+        run->n_others++;
+}
+
+static size_t run_count_errors(const all_run *run)
+{
+    size_t n = run->n_others;
+
+    for (size_t i = 0; i < run->n_errors; i++)
+        n += run->errors[i].n;
+    return n;
+}
+
+static str run_error_text(arena *a, const run_error *e)
+{
+    if (!e->name.p)
+        return e->what;
+    if (e->n == 1)
+        return arena_printf(a, STR_FMT ": " STR_FMT, STR_ARG(e->name), STR_ARG(e->what));
+    return arena_printf(a, STR_FMT " and %zu other project%s: " STR_FMT, STR_ARG(e->name), e->n - 1,
+                        e->n == 2 ? "" : "s", STR_ARG(e->what));
 }
 
 static void tell_run(projects *p, const all_run *run, projects_event_kind kind, const refresh *r)
@@ -86,24 +111,20 @@ static void tell_run(projects *p, const all_run *run, projects_event_kind kind, 
                                        .done = run->done,
                                        .total = run->total,
                                        .refreshed = run->refreshed,
-                                       .errors = (int64_t)run->n_errors,
+                                       .errors = (int64_t)run_count_errors(run),
                                        .changes_detected = run->changed});
 }
 
 static void run_over_one(projects *p, all_run *run, const refresh *r)
 {
-    SCOPED(arena_done)
-    arena a;
-
-    arena_init(&a, 0);
     run->under_way--;
     run->done++;
     run->refreshed += !r->why.p && !r->is_limited && !r->cancelled;
     run->changed |= r->changed;
     if (r->why.p)
-        run_add_error(run, error_text(&a, r, r->why));
+        run_add_error(run, r->name, r->why);
     for (size_t i = 0; i < r->n_remarks; i++)
-        run_add_error(run, error_text(&a, r, r->remarks[i]));
+        run_add_error(run, r->name, r->remarks[i]);
     if (r->is_limited) {
         run->limited++;
         run->retry_at = r->retry_at > run->retry_at ? r->retry_at : run->retry_at;
@@ -113,15 +134,13 @@ static void run_over_one(projects *p, all_run *run, const refresh *r)
 
 static void run_task_over(const all_run *run, refresh_task *t, int status)
 {
-    const size_t most = RUN_ERRORS_MAX, kept = run->n_errors < most ? run->n_errors : most;
-
     t->status = status;
     t->projects_refreshed = run->refreshed;
     t->changes_detected = run->changed;
-    for (size_t i = 0; i < kept && t->status == 0; i++) {
-        const bool is_last = i == most - 1 && run->n_errors > most;
-        task_add_error(t, is_last ? arena_printf(t->arena, "and %zu more", run->n_errors - i) : run->errors[i], most);
-    }
+    for (size_t i = 0; i < run->n_errors && t->status == 0; i++)
+        task_add_error(t, run_error_text(t->arena, &run->errors[i]), RUN_ERRORS_MAX);
+    if (run->n_others && t->status == 0)
+        task_add_error(t, arena_printf(t->arena, "and %zu more", run->n_others), RUN_ERRORS_MAX);
     task_end(t, t->status);
 }
 
@@ -131,7 +150,7 @@ static void run_end(projects *p, all_run *run, int status)
 
     run->is_on = false;
     if (run->limited)
-        run_add_error(run, quota_text(&run->arena, run->limited, run->retry_at));
+        run_add_error(run, STR_NULL, quota_text(&run->arena, run->limited, run->retry_at));
     tell_run(p, run, REFRESH_FINISHED, NULL);
     while ((l = list_pop(&run->tasks)))
         run_task_over(run, CONTAINER_OF(l, refresh_task, link), status);
@@ -319,7 +338,7 @@ static bool run_take(projects *p, all_run *run, const project *of)
     const bool is_new = !r;
     if (!r && begin(p, of, false, true, &r) < 0) {
         run->done++;
-        run_add_error(run, STR("out of memory"));
+        run_add_error(run, of->name, STR("out of memory"));
         return false;
     }
     if (is_new)
@@ -361,7 +380,7 @@ static bool run_walk(projects *p, all_run *run)
     store_cursor_end(c);
     store_read_end(v);
     if (err < 0)
-        run_add_error(run, str_c(err_text(err)));
+        run_add_error(run, STR_NULL, str_c(err_text(err)));
     run->walked = err < 0 || !more;
     if (!begun && !run->walked && !waits) /* on in another turn */
         post_pump(p);

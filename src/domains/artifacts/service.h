@@ -29,12 +29,16 @@ int artifact_log_add(artifact_log *log, const artifact *a, bool live, bool becam
 
 /* A refresh of all projects that somebody asked for; who asks meanwhile, shares it. */
 #define RUN_ERRORS_MAX 100
+typedef struct run_error {
+    str what, name; /* name: of the first project it happened to; null: it is about none */
+    size_t n; /* projects */
+} run_error;
 typedef struct all_run {
     bool is_on, walked; /* walked: all have begun or need no refresh */
     list tasks;         /* refresh_task.link */
     arena arena;        /* of the errors */
-    str errors[RUN_ERRORS_MAX];
-    size_t n_errors;    /* may be more than are kept */
+    run_error errors[RUN_ERRORS_MAX]; /* each cause once */
+    size_t n_errors, n_others;        /* others: there was no room for them */
     char behind[PROJECT_ID_MAX]; /* the walk goes on behind this id */
     size_t behind_n;
     unsigned under_way; /* refreshes that count in it */
