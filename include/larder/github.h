@@ -97,6 +97,28 @@ void github_resume(github_op *op);
 void github_cancel(github_op *op);
 void github_op_done(github_op *op);
 
+/* An archive that a worker reads as it arrives: pieces gather on the loop while a job reads those before, one job at a
+ * time, and GitHub is held back when the job can't keep up. Zeroed at first; may be used again after on_done. */
+typedef struct github_reading {
+    /* in */
+    loop *loop;
+    github_op *op; /* its `in` part but for the callbacks and `user`, which are the reading's */
+    int (*read)(struct github_reading *r, str bytes); /* on a worker; negative: nothing more is wanted */
+    /* Once, later: neither download nor job is under way. */
+    void (*on_done)(struct github_reading *r);
+    void *user;
+    /* out; what there is to know of the download is in op */
+    int status; /* negative: what read() returned, or -ENOMEM; 0: with op->result OK all was read */
+    /* the room's own */
+    buf reading, gathering;
+    job job;
+    int job_status;
+    bool reads, downloads, paused, cancelled;
+} github_reading;
+int github_read_archive(github *g, github_reading *r); /* as github_get_archive */
+void github_read_cancel(github_reading *r);            /* on_done comes all the same */
+void github_read_done(github_reading *r);              /* frees the buffers */
+
 #define GITHUB_FINGERPRINT_LEN 16
 /* "anonymous" or 16 hex digits, NUL-terminated; of `token`, or of the configured one when null. */
 void github_fingerprint(const github *g, str token, char out[GITHUB_FINGERPRINT_LEN + 1]);

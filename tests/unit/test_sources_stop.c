@@ -42,7 +42,7 @@ static scan *the_scan(shop *w)
 static bool scan_is_at(shop *w, unsigned state, bool works)
 {
     const scan *sc = the_scan(w);
-    return sc && sc->state == state && (sc->job.impl != NULL) == works;
+    return sc && sc->state == state && (sc->job.impl != NULL || sc->reading.reads) == works;
 }
 
 /* Others that use up the room for scans and don't come to an end. */
@@ -150,16 +150,16 @@ static void bring_to(shop *w, int place)
         until_job(w, SCAN_TREE);
         break;
     case AT_ARCHIVE:
-        peer_run_until(w->loop, fake_holds(&w->github) && !the_scan(w)->feeds);
+        peer_run_until(w->loop, fake_holds(&w->github) && !the_scan(w)->reading.reads);
         break;
     case AT_FEED:
-        peer_run_until(w->loop, fake_holds(&w->github) && !the_scan(w)->feeds);
+        peer_run_until(w->loop, fake_holds(&w->github) && !the_scan(w)->reading.reads);
         plug_in(w);
         fake_release(&w->github);
         until_job(w, SCAN_ARCHIVE);
         break;
     case AT_DETECT: /* all is read, but GitHub has not said that it was all */
-        peer_run_until(w->loop, fake_holds(&w->github) && !the_scan(w)->feeds);
+        peer_run_until(w->loop, fake_holds(&w->github) && !the_scan(w)->reading.reads);
         plug_in(w);
         fake_release(&w->github);
         until_job(w, SCAN_DETECT);

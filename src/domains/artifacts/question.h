@@ -6,7 +6,7 @@
 #include "larder/archive.h"
 #include "upstream.h"
 
-#define QUESTION_COMPLETE (-EALREADY) /* question_feed_work: all manifests have passed */
+#define QUESTION_COMPLETE (-EALREADY) /* question_read_piece: all manifests have passed */
 #define QUESTION_PATHS_MAX 20000 /* known ones that are looked at besides those asked for */
 
 enum {
@@ -50,11 +50,9 @@ typedef struct question {
     job job;
     int work_status; /* of the last job */
 
-    /* the archive: one piece is fed by a job while the next gathers */
     archive *reader;
-    buf feeding, gathering, content;
-    bool feeds, paused, received, complete; /* complete: all manifests have passed */
-    int feed_error;
+    github_reading reading;
+    buf content; /* of the file that is being read */
     asked_path **by_manifest; /* those that are looked for */
     size_t n_manifests, n_read;
 
@@ -76,7 +74,7 @@ void question_read_archive(question *q); /* upstream_archive.c */
 /* ---- on a worker (upstream_read.c) ---- */
 void question_look_work(job *j);
 void question_compare_work(job *j);
-void question_feed_work(job *j);
+int question_read_piece(github_reading *r, str bytes); /* of the archive */
 int question_reader_open(question *q); /* on the loop */
 void question_fall_back(question *q);  /* versions for what no manifest gave one */
 

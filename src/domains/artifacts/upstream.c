@@ -95,8 +95,7 @@ static void question_free(question *q)
     github_op_done(&q->tree);
     github_op_done(&q->archive);
     archive_free(q->reader);
-    buf_done(&q->feeding);
-    buf_done(&q->gathering);
+    github_read_done(&q->reading);
     buf_done(&q->content);
     arena_done(&q->arena);
     mem_free(q);
@@ -525,7 +524,9 @@ void upstream_cancel_all(upstream *u)
         question *q = CONTAINER_OF(l, question, link);
         next = l->next;
         q->cancelled = true;
-        if (q->asking)
+        if (q->state == QUESTION_ARCHIVE)
+            github_read_cancel(&q->reading);
+        else if (q->asking)
             github_cancel(q->asking);
         /* otherwise a job or a write is under way: its callback ends the question */
     }

@@ -430,9 +430,9 @@ int question_reader_open(question *q)
     return archive_new(&limits, &sink, &q->reader);
 }
 
-void question_feed_work(job *j)
+int question_read_piece(github_reading *r, str bytes)
 {
-    question *q = CONTAINER_OF(j, question, job);
+    question *q = r->user;
 
-    q->work_status = archive_feed(q->reader, q->feeding.p, q->feeding.n);
+    return archive_feed(q->reader, bytes.p, bytes.n);
 }

@@ -54,8 +54,7 @@ static void free_contents(scan *sc)
     github_op_done(&sc->github);
     github_op_done(&sc->tree);
     archive_free(sc->reader);
-    buf_done(&sc->feeding);
-    buf_done(&sc->gathering);
+    github_read_done(&sc->reading);
     buf_done(&sc->content);
     change_log_free(sc->changes);
     arena_done(&sc->arena);
@@ -203,6 +202,8 @@ void scan_cancel(scan *sc)
         list_push(&s->active, &sc->link);
         sc->cancel.fn = on_cancelled;
         loop_post(s->o.loop, &sc->cancel);
+    } else if (sc->state == SCAN_ARCHIVE) {
+        github_read_cancel(&sc->reading);
     } else if (sc->asks) {
         github_cancel(sc->state == SCAN_TREE ? &sc->tree : &sc->github);
     }

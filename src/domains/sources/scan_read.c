@@ -240,11 +240,11 @@ int scan_reader_open(scan *sc)
     return archive_new(&limits, &sink, &sc->reader);
 }
 
-void scan_feed_work(job *j)
+int scan_read_piece(github_reading *r, str bytes)
 {
-    scan *sc = CONTAINER_OF(j, scan, job);
+    scan *sc = r->user;
 
-    sc->work_status = archive_feed(sc->reader, sc->feeding.p, sc->feeding.n);
+    return archive_feed(sc->reader, bytes.p, bytes.n);
 }
 
 /* ---- entries ---- */

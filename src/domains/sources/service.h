@@ -110,14 +110,12 @@ typedef struct scan {
     str errors[SCAN_ERRORS_MAX];
     str why;               /* of a failure */
 
-    /* reading the archive: one piece is fed by a job while the next gathers */
+    /* reading the archive */
     archive *reader;
-    buf feeding, gathering;
+    github_reading reading;
     buf content;           /* of the file that is being read */
-    job job;
-    bool feeds, paused, received; /* a job runs; GitHub was paused; the last byte is here */
+    job job;               /* takes the tree; detects */
     int work_status;       /* of the last job */
-    int feed_error;        /* on the loop */
     size_t left_out;       /* files past max_entries */
     unsigned cuts;         /* downloads that were cut off */
 
@@ -169,7 +167,7 @@ int readme_text(arena *a, str raw, str *ret_text);
 /* ---- the worker's part (scan_read.c) ---- */
 void scan_files_work(job *j);  /* the tree's listing -> files */
 int scan_reader_open(scan *sc);
-void scan_feed_work(job *j);   /* `feeding` -> what describing files say */
+int scan_read_piece(github_reading *r, str bytes); /* of the archive -> what describing files say */
 void scan_detect_work(job *j); /* files -> entries */
 void scan_note_error(scan *sc, str text); /* one more line in the result's errors, up to SCAN_ERRORS_MAX */
 
