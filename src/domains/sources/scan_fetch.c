@@ -20,7 +20,8 @@ static void unreadable(scan *sc, int err)
 {
     const char *problem = archive_problem(sc->reader);
 
-    scan_fail(sc, arena_printf(&sc->arena, "the archive cannot be read: %s", *problem ? problem : err_text(err)));
+    scan_fail(sc, arena_printf(&sc->arena, "the archive cannot be read: %s%s", *problem ? problem : err_text(err),
+                               err == -EFBIG ? " (see sources.max_archive_bytes, max_entries)" : ""));
 }
 
 /* The last byte is read. */
