@@ -67,16 +67,6 @@ static int give_id(const store *s, const char *path)
     return r;
 }
 
-static int sync_path(const char *path)
-{
-    int fd = open(path, O_RDONLY | O_CLOEXEC);
-    if (fd < 0)
-        return -errno;
-    int r = fsync(fd) < 0 ? -errno : 0;
-    close(fd);
-    return r;
-}
-
 int store_backup(store *s, const char *dir)
 {
     char part[PATH_MAX], whole[PATH_MAX];
@@ -94,11 +84,11 @@ int store_backup(store *s, const char *dir)
     if (r == 0)
         r = give_id(s, part);
     if (r == 0)
-        r = sync_path(part);
+        r = store_sync_path(part);
     if (r == 0 && rename(part, whole) < 0)
         r = -errno;
     if (r == 0)
-        r = sync_path(dir);
+        r = store_sync_folder(dir);
     if (r < 0)
         unlink(part);
     return r;

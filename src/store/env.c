@@ -237,6 +237,29 @@ void store_unlock_server(store *s)
     s->server_lock = -1;
 }
 
+int store_sync_path(const char *path)
+{
+    int fd = open(path, O_RDONLY | O_CLOEXEC);
+    if (fd < 0)
+        return -errno;
+    int r = fsync(fd) < 0 ? -errno : 0;
+    close(fd);
+    return r;
+}
+
+int store_sync_folder(const char *dir)
+{
+    char parent[PATH_MAX];
+    int n = snprintf(parent, sizeof(parent), "%s/..", dir);
+    if (n < 0 || (size_t)n >= sizeof(parent))
+        return -ENAMETOOLONG;
+    int r = store_sync_path(dir);
+    if (r < 0)
+        return r;
+    r = store_sync_path(parent);
+    return r == -EACCES ? 0 : r; /* where we may not look, it was somebody else who made the folder */
+}
+
 #define LOCK_FILE_BYTES 20480 /* LMDB's table of MAX_READERS, and some */
 
 /* LMDB writes to its lock file through memory: on a full disk that would be a SIGBUS, so its blocks are asked
@@ -328,10 +351,13 @@ static int make_spaces(store *s, const store_options *o)
 
 static int open_all(store *s, const store_options *o, const char **ret_why)
 {
+    const bool is_new = data_file_size(s) < 0;
     int r = prepare_folder(s, ret_why);
     if (r < 0)
         return r;
     r = env_open(s);
+    if (r == 0 && is_new) /* LMDB syncs what is in its file, not that there is one */
+        r = store_sync_folder(s->dir);
     if (r < 0)
         *ret_why = r == -EPROTO ? "its data file is no store, or damaged, or cut short" : "its file can't be opened";
     if (r == 0)
