@@ -64,9 +64,9 @@ static void json_lines_are_json(void **state)
     log_info("scan finished", LOG_C("source", "src_a_b"), LOG_INT("entries", 12));
     assert_str(logged(), "{\"time\":\"2026-01-15T10:20:30.123Z\",\"level\":\"info\",\"message\":\"scan finished\","
                          "\"source\":\"src_a_b\",\"entries\":12}\n");
-    log_info("q\"\\", LOG_C("v", "line\nbreak\x7f\x80 \xc3\xa4"));
+    log_info("q\"\\", LOG_C("v", "line\nbreak\x7f\x80\xc2\x9b \xc3\xa4"));
     assert_str(logged(), "{\"time\":\"2026-01-15T10:20:30.123Z\",\"level\":\"info\",\"message\":\"q\\\"\\\\\","
-                         "\"v\":\"line\\u000abreak\\u007f\\ufffd \xc3\xa4\"}\n");
+                         "\"v\":\"line\\u000abreak\\u007f\\ufffd\\u009b \xc3\xa4\"}\n");
 }
 
 static void without_a_clock_lines_bear_no_time(void **state)

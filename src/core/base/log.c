@@ -53,7 +53,7 @@ static void put_c(line *l, const char *c)
     put(l, c, strlen(c));
 }
 
-/* Control bytes, quotes, backslashes and what is no UTF-8 leave as escapes that both formats read alike. */
+/* Control characters, quotes, backslashes and what is no UTF-8 leave as escapes that both formats read alike. */
 static void put_escaped(line *l, str s)
 {
     bool cut = s.n > LOG_VALUE_MAX;
@@ -65,10 +65,11 @@ static void put_escaped(line *l, str s)
     while (s.n > 0) {
         unsigned char c = (unsigned char)s.p[0];
         size_t n = utf8_sequence(s);
-        if (n == 0 || c < 0x20 || c == 0x7f) {
+        if (n == 0 || str_has_control(str_head(s, n))) {
             char escape[8];
-            put(l, escape, (size_t)snprintf(escape, sizeof(escape), "\\u%04x", n == 0 ? 0xfffdU : c));
-            n = 1;
+            unsigned code = n == 0 ? 0xfffdU : n == 1 ? c : (unsigned char)s.p[1]; /* of two bytes: U+0080 to U+009F */
+            put(l, escape, (size_t)snprintf(escape, sizeof(escape), "\\u%04x", code));
+            n = n == 0 ? 1 : n;
         } else if (c == '"' || c == '\\') {
             put(l, "\\", 1);
             put(l, s.p, 1);
@@ -93,10 +94,10 @@ static bool is_plain(str s)
 {
     for (size_t i = 0; i < s.n; i++) {
         unsigned char c = (unsigned char)s.p[i];
-        if (c <= 0x20 || c == 0x7f || c == '"' || c == '=' || c == '\\')
+        if (c == ' ' || c == '"' || c == '=' || c == '\\')
             return false;
     }
-    return s.n > 0 && utf8_valid(s);
+    return s.n > 0 && !str_has_control(s) && utf8_valid(s);
 }
 
 static void put_value(line *l, const log_field *f, log_format as)
