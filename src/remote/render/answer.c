@@ -237,8 +237,11 @@ static int take_registration(arena *a, const json_value *v, str peer, registrati
 {
     const str id = json_string(json_get(v, "id"));
     const int64_t port = json_int(json_get(v, "port")), capacity = tabs_of(v, "capacity"), load = tabs_of(v, "load");
-    str address = json_string(json_get(v, "address"));
+    const json_value *given = json_get(v, "address"); /* absent is null */
+    str address = json_string(given);
 
+    if (!json_is(given, JSON_NULL) && !json_is(given, JSON_STRING))
+        return refuse(ret_why, "address must be a host name or an IP address");
     /* What a service listens on says nothing about where it is. */
     if (address.n == 0 || str_eq(address, STR("0.0.0.0")) || str_eq(address, STR("::")))
         address = peer;

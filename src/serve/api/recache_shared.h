@@ -37,19 +37,31 @@ SCHEMA_STRUCT(recache_pages_request, RECACHE_PAGES_REQUEST_FIELDS);
     X(S, raw,  dimension_ids, OPTIONAL, 0, 0, NONE, "list of dimensions; none: all")
 SCHEMA_STRUCT(recache_host_request, RECACHE_HOST_REQUEST_FIELDS);
 
-#define RECACHE_URL_REQUEST_FIELDS(X, S) \
+#define RECACHE_HIT_REQUEST_FIELDS(X, S) \
     X(S, i64,  host_id,       REQUIRED, 0, 0, NONE, "host, as configured") \
-    X(S, str,  url,           REQUIRED, 1, 0, NONE, "page, or sitemap") \
-    X(S, i64,  dimension_id,  OPTIONAL, 0, 0, NONE, "dimension that was served") \
+    X(S, str,  url,           REQUIRED, 1, 0, NONE, "page") \
+    X(S, i64,  dimension_id,  OPTIONAL, 0, 0, NONE, "dimension that was served; none: bypass")
+SCHEMA_STRUCT(recache_hit_request, RECACHE_HIT_REQUEST_FIELDS);
+
+#define RECACHE_SITEMAP_REQUEST_FIELDS(X, S) \
+    X(S, i64,  host_id,       REQUIRED, 0, 0, NONE, "host, as configured") \
+    X(S, str,  url,           REQUIRED, 1, 0, NONE, "sitemap, or index of sitemaps") \
     X(S, raw,  dimension_ids, OPTIONAL, 0, 0, NONE, "list of dimensions; none: all that are kept") \
     X(S, choice, priority,    OPTIONAL, 0, 0, CHOICES("high|normal"), "queue; normal")
-SCHEMA_STRUCT(recache_url_request, RECACHE_URL_REQUEST_FIELDS);
+SCHEMA_STRUCT(recache_sitemap_request, RECACHE_SITEMAP_REQUEST_FIELDS);
+
+#define RECACHE_RETRY_REQUEST_FIELDS(X, S) \
+    X(S, i64,  host_id,       REQUIRED, 0, 0, NONE, "host, as configured") \
+    X(S, strs, urls,          OPTIONAL, 0, 0, NONE, "pages; none: all dead letters of the host") \
+    X(S, raw,  dimension_ids, OPTIONAL, 0, 0, NONE, "list of dimensions; none: all") \
+    X(S, choice, priority,    OPTIONAL, 0, 0, CHOICES("high|normal"), "queue; normal")
+SCHEMA_STRUCT(recache_retry_request, RECACHE_RETRY_REQUEST_FIELDS);
 
 #define RENDER_REGISTRATION_FIELDS(X, S) \
     X(S, str, id,        REQUIRED, 0, 0, NONE, "name of the service") \
-    X(S, str, address,   REQUIRED, 0, 0, NONE, "where it listens; 0.0.0.0: where it posts from") \
+    X(S, str, address,   OPTIONAL, 0, 0, NONE, "where it listens; none, or 0.0.0.0: where it posts from") \
     X(S, i64, port,      REQUIRED, 0, 0, NONE, "and its port") \
-    X(S, i64, capacity,  REQUIRED, 0, 0, NONE, "tabs") \
+    X(S, i64, capacity,  OPTIONAL, 0, 0, NONE, "tabs; none: 0") \
     X(S, i64, load,      OPTIONAL, 0, 0, NONE, "tabs in use")
 SCHEMA_STRUCT(render_registration, RENDER_REGISTRATION_FIELDS);
 
