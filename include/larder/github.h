@@ -9,8 +9,8 @@
  *                ends as GITHUB_RATE_LIMITED without asking, with the time from when it is worth asking again: at most
  *                a day.
  *
- * An operation is one struct of the caller's: fill the `in` part, start it, on_done runs exactly once, later, also
- * after github_cancel. github_op_done frees the `out` part. */
+ * An operation is one struct of the caller's: zero it, fill the `in` part, start it; on_done runs exactly once, later,
+ * also after github_cancel. github_op_done frees the `out` part. */
 #ifndef LARDER_GITHUB_H
 #define LARDER_GITHUB_H
 

@@ -126,8 +126,6 @@ int reply_json(call *c, int status)
 
     if (r < 0) {
         log_error("a reply could not be written", LOG_C("route", c->route ? c->route->path : "-"), LOG_ERR(r));
-        json_begin(c->w, c->w->out);
-        buf_reset(c->w->out);
         return reply_errno(c, r);
     }
     rep.body = buf_view(c->w->out);
