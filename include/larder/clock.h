@@ -83,7 +83,8 @@ int rfc3339_parse(str text, int64_t *ret_wall_ms); /* RFC 3339 section 5.6, any 
 void http_date_format(int64_t wall_ms, char out[HTTP_DATE_LEN + 1]); /* RFC 9110 section 5.6.7, IMF-fixdate */
 /* All three forms of 5.6.7; a year of two digits lies in 1970..2069. -EINVAL. */
 int http_date_parse(str text, int64_t *ret_wall_ms);
-/* "250ms" "30s" "5m" "6h" "7d", or a bare number of seconds -> milliseconds. -EINVAL, -ERANGE. */
+/* "250ms" "30s" "5m" "6h" "7d" "2w", with a fraction "1.5d", several in a row "1h30m", or a bare number of seconds
+ * -> milliseconds; what is less than one is dropped. -EINVAL, -ERANGE. */
 int duration_parse(str text, int64_t *ret_ms);
 #define DURATION_MAX 24
 void duration_format(int64_t ms, char out[DURATION_MAX]); /* in the largest unit that keeps it whole */

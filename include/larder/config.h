@@ -204,6 +204,7 @@ typedef struct config {
     const recache_host *hosts;
     const render_service_options *services;
     size_t n_hosts, n_services;
+    uint64_t included; /* a hash of the included files: another one, other content */
     /* what is allowed but unwise, or was hardly meant: a line each in the log */
     str warnings[CONFIG_WARNINGS_MAX];
     size_t n_warnings;

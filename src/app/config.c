@@ -327,11 +327,30 @@ static int load_secret_file(config *c, config_id file, config_id option, str *wh
     return r < 0 && !why->p ? no_memory(why) : r;
 }
 
+#define KEY_BYTES 32
+
+static void warn_of_keys(config *c)
+{
+    size_t n_short = 0;
+
+    for (size_t i = 0; i < c->recache_auth_key.n; i++)
+        n_short += c->recache_auth_key.v[i].n < KEY_BYTES;
+    if (n_short > 0)
+        warn(c, arena_printf(&c->arena, "recache.auth_key: %zu of %zu shorter than %d bytes: easy to guess", n_short,
+                             c->recache_auth_key.n, KEY_BYTES));
+    if (c->n_hosts > 0 && c->recache_auth_key.n == 0)
+        warn(c, STR("recache.auth_key: there is none, so that all that is asked about recache.hosts is a 401"));
+}
+
 int config_load_secrets(config *c, str *why)
 {
-    const int r = load_secret_file(c, OPTION_github_token_file, OPTION_github_token, why);
+    int r = load_secret_file(c, OPTION_github_token_file, OPTION_github_token, why);
 
-    return r < 0 ? r : load_secret_file(c, OPTION_recache_auth_key_file, OPTION_recache_auth_key, why);
+    if (r == 0)
+        r = load_secret_file(c, OPTION_recache_auth_key_file, OPTION_recache_auth_key, why);
+    if (r == 0)
+        warn_of_keys(c);
+    return r;
 }
 
 int config_load(config *c, const config_sources *from, str *why)

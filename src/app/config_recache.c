@@ -3,6 +3,7 @@
 #include <stdlib.h>
 #include <sys/stat.h>
 
+#include "larder/hash.h"
 #include "larder/recache_url.h"
 
 #include "config_private.h"
@@ -35,6 +36,35 @@ static const tree_field DIMENSION_FIELDS[] = {
     FIELD(dimension, match_ua, TREE_TEXTS, 0, 256),
 };
 
+/* "Bot*", "~expression" or "~*expression". Gateways differ in what they know of expressions: what is wrong for all of
+ * them is refused. */
+static bool is_pattern(str s)
+{
+    bool in_class = false;
+    int open = 0;
+
+    if (!str_starts(s, STR("~")))
+        return s.n > 0;
+    s = str_from(s, str_starts(s, STR("~*")) ? 2 : 1);
+    for (size_t i = 0; i < s.n; i++) {
+        const char c = s.p[i];
+        if (c == '\\' && ++i == s.n)
+            return false;
+        if (c == '[' && !in_class) {
+            in_class = true;
+            i += i + 1 < s.n && s.p[i + 1] == '^';
+            i += i + 1 < s.n && s.p[i + 1] == ']'; /* the first one stands for itself */
+        } else if (c == ']') {
+            in_class = false;
+        } else if (!in_class && (c == '(' || c == ')')) {
+            open += c == '(' ? 1 : -1;
+            if (open < 0)
+                return false;
+        }
+    }
+    return s.n > 0 && !in_class && open == 0;
+}
+
 /* The built-in one has the id 0 and the name bypass; a map of that name changes what it asks with. */
 static int check_dimension(arena *a, const config_node *at, const dimension *d, bool is_bypass, str *why)
 {
@@ -45,6 +75,11 @@ static int check_dimension(arena *a, const config_node *at, const dimension *d, 
         return tree_complain(a, at, why, "action: bypass is that of the dimension bypass, and only of it");
     if (d->action == RECACHE_BLOCK && d->match_ua.n == 0)
         return tree_complain(a, at, why, "match_ua: is missing: whom does it block?");
+    for (size_t i = 0; i < d->match_ua.n; i++)
+        if (!is_pattern(d->match_ua.v[i]))
+            return tree_complain(a, at, why, "match_ua: '" STR_FMT "' is no pattern: there is nothing behind its ~, "
+                                             "or a bracket or backslash too many",
+                                 STR_ARG(str_head(d->match_ua.v[i], 200)));
     return 0;
 }
 
@@ -226,6 +261,10 @@ static int read_host(config *c, const config_node *at, recache_host *ret_host, s
                       .timeout_ms = SECONDS(30),
                       .wait_for = STR("networkIdle"),
                       .strip_scripts = true};
+    for (size_t i = 0; i < h.n_status_codes; i++)
+        if (h.status_codes[i] < 200 || h.status_codes[i] > 599)
+            return tree_complain(a, at, why, "status_codes: %lld is none of a page, these are 200 to 599",
+                                 (long long)h.status_codes[i]);
     if (h.refresh_ahead_ms >= h.ttl_ms)
         return tree_complain(a, at, why, "refresh_ahead: is not shorter than ttl");
     r = read_dimensions(a, in.dimensions, &h, why);
@@ -283,6 +322,7 @@ static int include_file(config *c, const char *path, recache_host *hosts, size_t
     buf text;
 
     int r = config_file_text(c, path, &text, why);
+    c->included = c->included * 31 + hash64(text.p, text.n);
     if (r == 0)
         r = config_read_tree(c, path, buf_view(&text), &root, why);
     buf_done(&text);
@@ -356,11 +396,32 @@ static bool is_token(str s)
     return true;
 }
 
+/* Its address as all would write it, unlike those of the ones before it: the same tabs would count twice. */
+static int check_service(config *c, const config_node *at, str *addresses, str *why)
+{
+    const render_service_options *s = &c->services[c->n_services];
+    str *address = &addresses[c->n_services];
+    const char *wrong = NULL;
+
+    int r = client_url_join(&c->arena, s->url, STR("/"), address, &wrong);
+    if (r == 0 && !render_is_service_url(s->url)) {
+        wrong = "of a render service only host and port are given";
+        r = -EINVAL;
+    }
+    if (r == -EINVAL)
+        return tree_complain(&c->arena, at, why, "url: %s", wrong);
+    for (size_t i = 0; r == 0 && i < c->n_services; i++)
+        if (str_eq(addresses[i], *address))
+            return tree_complain(&c->arena, at, why, "url: " STR_FMT " is given twice", STR_ARG(*address));
+    return r;
+}
+
 static int read_services(config *c, str *why)
 {
     const config_node *node = c->recache_render_services;
     render_service_options *services = arena_array(&c->arena, render_service_options, RENDER_SERVICES_MAX);
-    int r = services ? 0 : -ENOMEM;
+    str *addresses = arena_array(&c->arena, str, RENDER_SERVICES_MAX);
+    int r = services && addresses ? 0 : -ENOMEM;
 
     c->services = services;
     if (r < 0)
@@ -370,16 +431,9 @@ static int read_services(config *c, str *why)
                              RENDER_SERVICES_MAX);
     for (size_t i = 0; r == 0 && i < node->n; i++) {
         render_service_options *s = &services[c->n_services];
-        const char *wrong = NULL;
         r = tree_decode(&c->arena, &node->items[i], SERVICE_FIELDS, COUNT_OF(SERVICE_FIELDS), s, why);
         if (r == 0)
-            r = client_url_check(&c->arena, s->url, &wrong);
-        if (r == 0 && !render_is_service_url(s->url)) {
-            wrong = "of a render service only host and port are given";
-            r = -EINVAL;
-        }
-        if (r == -EINVAL && wrong)
-            r = tree_complain(&c->arena, &node->items[i], why, "url: %s", wrong);
+            r = check_service(c, &node->items[i], addresses, why);
         if (r == 0 && !!s->key.name.n != !!s->key.value.n)
             r = tree_complain(&c->arena, &node->items[i], why, "key and key_header belong together");
         if (r == 0 && !is_token(s->key.name))
@@ -389,11 +443,27 @@ static int read_services(config *c, str *why)
     return r;
 }
 
+/* It becomes the beginning of a header's value, which nginx takes for a path. */
+static int check_accel_prefix(config *c, str *why)
+{
+    const str s = c->recache_accel_prefix;
+    bool good = s.n == 0 || s.p[0] == '/';
+
+    for (size_t i = 0; i < s.n; i++)
+        good = good && s.p[i] > ' ' && s.p[i] <= '~' && !memchr("\"#%?\\", s.p[i], 5);
+    if (!good)
+        *why = arena_printf(&c->arena, "recache.accel_prefix: '" STR_FMT "' is no path of a URL, such as /pages",
+                            STR_ARG(str_head(s, 200)));
+    return good ? 0 : -EINVAL;
+}
+
 int config_read_recache(config *c, const char *config_file, str *why)
 {
     recache_host *hosts = arena_array(&c->arena, recache_host, RECACHE_HOSTS_MAX + 1);
     int r = hosts ? read_services(c, why) : -ENOMEM;
 
+    if (r == 0)
+        r = check_accel_prefix(c, why);
     if (r == 0)
         r = read_hosts(c, c->recache_hosts, hosts, &c->n_hosts, why);
     if (r == 0)

@@ -34,8 +34,17 @@ static int is_no(const reading *rd, const config_node *v, const char *expected)
 
 static int out_of_range(const reading *rd, const config_node *v)
 {
-    return tree_complain(rd->a, v, rd->why, "%s: '" STR_FMT "' is out of range, allowed is %lld to %lld", rd->f->name,
-                         STR_ARG(str_head(v->text, SHOWN)), (long long)rd->f->min, (long long)rd->f->max);
+    char least[DURATION_MAX], most[DURATION_MAX];
+
+    if (rd->f->kind == TREE_SPAN) {
+        duration_format(rd->f->min, least);
+        duration_format(rd->f->max, most);
+    } else {
+        (void)snprintf(least, sizeof(least), "%lld", (long long)rd->f->min);
+        (void)snprintf(most, sizeof(most), "%lld", (long long)rd->f->max);
+    }
+    return tree_complain(rd->a, v, rd->why, "%s: '" STR_FMT "' is out of range, allowed is %s to %s", rd->f->name,
+                         STR_ARG(str_head(v->text, SHOWN)), least, most);
 }
 
 static int read_integer(const reading *rd, const config_node *v, int (*parse)(str, int64_t *), const char *expected,

@@ -125,6 +125,10 @@ static size_t log_changes(const server *s, const config *fresh)
         else
             log_warn("takes effect at the next start only", LOG_C("option", o->name));
     }
+    if (s->config->included != fresh->included && !config_differs(s->config, fresh, OPTION_recache_hosts_include)) {
+        log_info("changed", LOG_C("files", config_options[OPTION_recache_hosts_include].name));
+        changed++;
+    }
     return changed;
 }
 

@@ -501,6 +501,14 @@ def test_hosts_and_services_come_and_go_without_losing_a_queue(larder, script, k
     (folder / 'three.yaml').write_text('hosts:\n- {id: 3, domain: 127.0.0.3, dimensions: {desktop: {id: 1}}}\n')
     reload(HOSTS, {'1', '2', '3'})
     assert api.waiting() == 1 and api.waiting(2) == 1 and api.waiting(3) == 0
+    (folder / 'three.yaml').write_text('hosts:\n- {id: 4, domain: 127.0.0.3, dimensions: {desktop: {id: 1}}}\n')
+    logged = len(one.errors)
+    one.signal(signal.SIGHUP)
+    until(lambda: set(api.status()['queues']) == {'1', '2', '4'}, 'the changed file to be taken up')
+    until(lambda: 'read again changed=1' in one.errors[logged:], 'the change to be told')
+    (folder / 'three.yaml').write_text('hosts:\n- {id: 3, domain: 127.0.0.3, dimensions: {desktop: {id: 1}}}\n')
+    one.signal(signal.SIGHUP)
+    until(lambda: '3' in api.status()['queues'], 'the first file again')
     # a configuration that makes no sense changes nothing
     one.configure(recache__hosts=[host(1, 'localhost'), host(1, '127.0.0.1')])
     one.signal(signal.SIGHUP)

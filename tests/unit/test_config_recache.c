@@ -143,6 +143,15 @@ static void what_makes_no_sense_is_refused_with_its_place(void **state)
         {"  render_services: [{url: \"ftp://x\"}]\n", ":2: url: "},
         {"  render_services: [{url: \"http://x/y\"}]\n", ":2: url: of a render service only host and port are given"},
         {"  render_services: [{url: \"http://x:1\", key: k}]\n", ":2: key and key_header belong together"},
+        {"  render_services: [{url: \"http://x\"}, {url: \"http://X:80/\"}]\n", ":2: url: http://x/ is given twice"},
+        {"  hosts:\n    - {id: 1, domain: a.example, ttl: 0s}\n",
+         ":3: ttl: '0s' is out of range, allowed is 1s to 365d"},
+        {"  hosts:\n    - {id: 1, domain: a.example, status_codes: [200, 99]}\n",
+         ":3: status_codes: 99 is none of a page, these are 200 to 599"},
+        {"  hosts:\n    - {id: 1, domain: a.example, dimensions: {x: {id: 1, match_ua: [\"~[\"]}}}\n",
+         ":3: match_ua: '~[' is no pattern"},
+        {"  hosts:\n    - {id: 1, domain: a.example, dimensions: {x: {id: 1, match_ua: [a, \"~*(b\"]}}}\n",
+         ":3: match_ua: '~*(b' is no pattern"},
         {"  hosts: [[[[[[[[[[1]]]]]]]]]]\n", ":2: recache.hosts: is nested too deeply"},
     };
     config_fixture *f = *state;
@@ -155,6 +164,53 @@ static void what_makes_no_sense_is_refused_with_its_place(void **state)
         if (!str_starts(f->why, str_c(why)))
             fail_msg("%s: '" STR_FMT "' is not '%s'", cases[i].lines, STR_ARG(f->why), why);
     }
+}
+
+static void a_prefix_for_nginx_is_a_path(void **state)
+{
+    static const char *const bad[] = {"x y", "pages", "/a b", "/a?b", "https://x/"};
+    config_fixture *f = *state;
+    char text[100];
+
+    for (size_t i = 0; i < COUNT_OF(bad); i++) {
+        snprintf(text, sizeof(text), "recache:\n  accel_prefix: '%s'\n", bad[i]);
+        assert_int_equal(load(f, text), -EINVAL);
+        assert_true(str_starts(f->why, STR("recache.accel_prefix: ")));
+    }
+    assert_int_equal(load(f, "recache:\n  accel_prefix: /larder-pages/\n"), 0);
+}
+
+static void durations_and_patterns_may_be_those_of_the_family(void **state)
+{
+    config_fixture *f = *state;
+
+    assert_int_equal(load(f, A_HOST "      ttl: 1h30m\n      stale_ttl: 1.5d\n      hit_interval: 2w\n"
+                                    "      dimensions:\n"
+                                    "        x: {id: 1, match_ua: [\"*Bot*\", $Search, '~^a[]()]\\($', "
+                                    "'~*(?i)x(y|z)\\d+']}\n"),
+                     0);
+    assert_int_equal(f->c.hosts[0].ttl_ms, MINUTES(90));
+    assert_int_equal(f->c.hosts[0].stale_ttl_ms, HOURS(36));
+    assert_int_equal(f->c.hosts[0].hit_interval_ms, HOURS(24 * 14));
+    assert_int_equal(f->c.hosts[0].dimensions[1].match_ua.n, 4);
+}
+
+#define LONG_KEY "0123456789abcdef0123456789abcdef"
+
+static void hosts_without_a_good_key_are_warned_of(void **state)
+{
+    config_fixture *f = *state;
+
+    assert_int_equal(load(f, A_HOST), 0);
+    assert_int_equal(f->c.n_warnings, 1);
+    assert_true(str_starts(f->c.warnings[0], STR("recache.auth_key: there is none")));
+    assert_int_equal(load(f, A_HOST "  auth_key: [" LONG_KEY ", abc]\n"), 0);
+    assert_int_equal(f->c.n_warnings, 1);
+    assert_str(f->c.warnings[0], "recache.auth_key: 1 of 2 shorter than 32 bytes: easy to guess");
+    assert_int_equal(load(f, A_HOST "  auth_key: " LONG_KEY "\n"), 0);
+    assert_int_equal(f->c.n_warnings, 0);
+    assert_int_equal(load(f, "recache:\n  auth_key: []\n"), 0);
+    assert_int_equal(f->c.n_warnings, 0);
 }
 
 static void write_file(const char *dir, const char *name, const char *text)
@@ -180,6 +236,10 @@ static void hosts_of_an_included_folder_are_added(void **state)
     assert_int_equal(f->c.n_hosts, 3);
     assert_int_equal(f->c.hosts[1].id, 3); /* by the files' names */
     assert_int_equal(f->c.hosts[2].id, 2);
+    const uint64_t included = f->c.included;
+    write_file(folder, "a.yaml", "hosts:\n  - {id: 3, domain: d.example}\n");
+    assert_int_equal(load(f, A_HOST "  hosts_include: hosts.d\n"), 0);
+    assert_true(f->c.included != included); /* a reload tells by it */
 
     write_file(folder, "b.yaml", "hosts:\n  - {id: 2, domain: example.com}\n");
     assert_int_equal(load(f, A_HOST "  hosts_include: hosts.d\n"), -EINVAL);
@@ -225,6 +285,9 @@ int main(void)
         cmocka_unit_test_setup_teardown(a_host_says_little_and_the_rest_is_as_documented, setup, teardown),
         cmocka_unit_test_setup_teardown(a_host_says_all_there_is_to_say, setup, teardown),
         cmocka_unit_test_setup_teardown(what_makes_no_sense_is_refused_with_its_place, setup, teardown),
+        cmocka_unit_test_setup_teardown(a_prefix_for_nginx_is_a_path, setup, teardown),
+        cmocka_unit_test_setup_teardown(durations_and_patterns_may_be_those_of_the_family, setup, teardown),
+        cmocka_unit_test_setup_teardown(hosts_without_a_good_key_are_warned_of, setup, teardown),
         cmocka_unit_test_setup_teardown(hosts_of_an_included_folder_are_added, setup, teardown),
         cmocka_unit_test_setup_teardown(hosts_can_be_set_on_the_command_line, setup, teardown),
         cmocka_unit_test_setup_teardown(keys_come_from_a_file_one_a_line, setup, teardown),
