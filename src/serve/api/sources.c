@@ -13,8 +13,6 @@ const family family_sources = {
     .not_authorised = "Missing or invalid API key",
 };
 
-#define WALK_ON_LOOP 1000 /* records a list may touch without becoming a job */
-
 /* ---- what comes in ---- */
 /* clang-format off */
 #define SOURCE_REF_FIELDS(X, S) \
@@ -370,87 +368,24 @@ static int get_source(call *c)
     return r < 0 ? r : reply_json(c, 200);
 }
 
-/* ---- lists: filled from a view, on the loop or, when much must be looked at, on a worker ---- */
-typedef struct listing {
-    store *store;
-    int (*fill)(call *c, store_view *v, struct listing *l);
-    const schema *schema;
-    int status;
-    union {
-        source_list sources;
-        entry_list entries;
-    } reply;
-} listing;
-
-static int fill_and_write(call *c, store_view *v, listing *l)
-{
-    int r = l->fill(c, v, l);
-
-    if (r == 0) /* while the view holds the texts */
-        schema_write(l->schema, &l->reply, c->w);
-    return r;
-}
-
-static int end_listing(call *c)
-{
-    const listing *l = c->user;
-
-    if (l->status == -ESTALE)
-        return reply_error(c, 400, "Invalid cursor: no such entry. Start again without it");
-    return l->status < 0 ? l->status : reply_json(c, 200);
-}
-
-static void work_listing(call *c)
-{
-    listing *l = c->user;
-    store_view *v;
-
-    l->status = store_read_begin_job(l->store, &v);
-    if (l->status < 0)
-        return;
-    l->status = fill_and_write(c, v, l);
-    store_read_end(v);
-}
-
-static int reply_listing(call *c, const schema *s, int (*fill)(call *, store_view *, listing *), bool is_long)
-{
-    api *app = c->app;
-    listing *l = arena_new(c->arena, listing);
-
-    if (!l)
-        return -ENOMEM;
-    l->store = app->store;
-    l->fill = fill;
-    l->schema = s;
-    c->user = l;
-    if (is_long)
-        return call_job(c, work_listing, end_listing);
-    store_view *v = store_read_begin(app->store);
-    l->status = fill_and_write(c, v, l);
-    store_read_end(v);
-    return end_listing(c);
-}
-
-static str given(str text) /* an empty filter is none */
-{
-    return text.n ? text : STR_NULL;
-}
-
-static int fill_sources(call *c, store_view *v, listing *l)
+/* ---- lists ---- */
+static int write_sources(call *c, store_view *v)
 {
     const source_query *in = c->params;
-    source_filter f = {.trust_level = given(in->trust_level), .search = given(in->search), .tags = in->tags};
+    source_filter f = {.trust_level = api_given(in->trust_level), .search = api_given(in->search), .tags = in->tags};
     source_page page;
 
     if (in->artifact_type.n && artifact_type_parse(in->artifact_type, &f.artifact_type) < 0)
         f.artifact_type = in->artifact_type; /* which no source has */
-    int r = sources_list(v, c->arena, &f, given(in->cursor), (size_t)in->limit, &page);
+    int r = sources_list(v, c->arena, &f, api_given(in->cursor), (size_t)in->limit, &page);
     if (r < 0)
         return r;
-    l->reply.sources.items = (rows){page.items, page.n};
-    l->reply.sources.page_info =
-        page_info_of(c, in->cursor, page.n, page.n ? page.items[0].id : STR_NULL,
-                     page.n ? page.items[page.n - 1].id : STR_NULL, page.more, page.total);
+    const source_list out = {
+        .items = {page.items, page.n},
+        .page_info = page_info_of(c, in->cursor, page.n, page.n ? page.items[0].id : STR_NULL,
+                                  page.n ? page.items[page.n - 1].id : STR_NULL, page.more, page.total),
+    };
+    schema_write(&source_list_schema, &out, c->w);
     return 0;
 }
 
@@ -463,15 +398,15 @@ static int list_sources(call *c)
     const uint64_t n = store_count(v, &sources_ks);
 
     store_read_end(v);
-    return reply_listing(c, &source_list_schema, fill_sources, filtered && n > WALK_ON_LOOP);
+    return call_read(c, write_sources, NULL, filtered && n > API_WALK_ON_LOOP);
 }
 
-static int fill_entries(call *c, store_view *v, listing *l)
+static int write_entries(call *c, store_view *v)
 {
     const entry_query *in = c->params;
     entry_filter f = {
         .status = in->status,
-        .search = given(in->search),
+        .search = api_given(in->search),
         .min_confidence = in->min_confidence,
         .max_confidence = in->max_confidence,
         .include_excluded = in->include_excluded,
@@ -483,18 +418,26 @@ static int fill_entries(call *c, store_view *v, listing *l)
 
     if (in->artifact_type.n && artifact_type_parse(in->artifact_type, &f.artifact_type) < 0)
         f = (entry_filter){.min_confidence = 101}; /* no such type: nothing matches */
-    int r = entries_list(v, c->arena, in->id, &f, sort, str_eq(in->sort_order, STR("desc")), given(in->cursor),
+    int r = entries_list(v, c->arena, in->id, &f, sort, str_eq(in->sort_order, STR("desc")), api_given(in->cursor),
                          (size_t)in->limit, &page);
     if (r < 0)
         return r == -ENOENT ? -ESTALE : r;
-    l->reply.entries = (entry_list){
+    const entry_list out = {
         .items = {page.items, page.n},
         .page_info = page_info_of(c, in->cursor, page.n, page.n ? page.items[0].id : STR_NULL,
                                   page.n ? page.items[page.n - 1].id : STR_NULL, page.more, page.total),
         .counts_by_status = page.by_status,
         .counts_by_type = page.by_type,
     };
+    schema_write(&entry_list_schema, &out, c->w);
     return 0;
+}
+
+static int bad_entry_cursor(call *c, int err)
+{
+    if (err != -ESTALE)
+        return err;
+    return reply_error(c, 400, "Invalid cursor: no such entry. Start again without it");
 }
 
 static int list_entries(call *c)
@@ -503,12 +446,12 @@ static int list_entries(call *c)
     api *app = c->app;
     store_view *v = store_read_begin(app->store);
     const bool known = store_has(v, &sources_ks, in->id);
-    const bool is_long = entries_of_source(v, in->id) > WALK_ON_LOOP;
+    const bool is_long = entries_of_source(v, in->id) > API_WALK_ON_LOOP;
 
     store_read_end(v);
     if (!known)
         return not_found(c, in->id);
-    return reply_listing(c, &entry_list_schema, fill_entries, is_long);
+    return call_read(c, write_entries, bad_entry_cursor, is_long);
 }
 
 static int post_infer_url(call *c)
