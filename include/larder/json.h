@@ -75,7 +75,6 @@ void json_put_bool(json *w, bool v);
 void json_put_int(json *w, int64_t v);
 void json_put_real(json *w, double v); /* see below */
 void json_put_str(json *w, str s);     /* p NULL writes null; each byte that is not UTF-8 becomes U+FFFD */
-void json_put_time(json *w, int64_t wall_ms);      /* RFC 3339 with Z; 0 writes null */
 void json_put_raw(json *w, str json_text);         /* one value that a writer made; p NULL writes null */
 void json_put_value(json *w, const json_value *v); /* a value that was read */
 /* Reals: the shortest text that reads back as the same number, always with a fraction or an exponent (100.0).

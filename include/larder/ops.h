@@ -10,6 +10,7 @@
 #include "larder/projects.h"
 #include "larder/recache.h"
 #include "larder/route.h"
+#include "larder/search.h"
 #include "larder/sources.h"
 
 typedef struct ops_taps {
@@ -22,6 +23,7 @@ typedef struct ops_taps {
     sources *sources;
     projects *projects;
     const channel *events;
+    search *const *search; /* another one after a reload */
     recache *recache;
     render_fleet *fleet;
 } ops_taps;

@@ -38,7 +38,7 @@ void tls_output_taken(tls_session *s, size_t n);
 /* Goes on as far as the input allows. 1: finished; 0: needs more input. -EKEYREJECTED (certificate not trusted),
  * -EPROTO, -ENOMEM; tls_session_why tells more. Whatever the result, what is in the output should be sent. */
 int tls_handshake(tls_session *s);
-bool tls_was_resumed(const tls_session *s);
+bool tls_was_resumed(const tls_session *s); /* asked by tests: nothing else shows it */
 /* after the handshake; -ENOENT: none given; -ENOMEM */
 int tls_ticket_take(const tls_session *s, tls_ticket **ret_ticket);
 void tls_ticket_free(tls_ticket *t); /* NULL is fine */

@@ -345,6 +345,7 @@ static int make_serving(server *s)
         .sources = s->api.sources,
         .projects = s->api.projects,
         .events = s->api.events,
+        .search = &s->api.search,
         .recache = s->recaching.service,
         .fleet = s->recaching.fleet,
     };

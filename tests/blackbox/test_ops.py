@@ -126,6 +126,14 @@ def test_metrics_move(server, scrape, github):
     until(lambda: all((total(scrape()[1], n) or 0) > b for n, b in zip(names, before)), 'the counters to move')
 
 
+def test_what_search_finds_is_counted(larder):
+    one = larder()
+    one.report('proj-1', [('canvas', '1.0.0'), ('docker', '1.0.0')])
+    until(lambda: one.search('a')['total'] == 1, 'search to know it')
+    lines = dict(line.rsplit(' ', 1) for line in one.get('/metrics').body.decode().splitlines() if line[0] != '#')
+    assert lines['larder_search_documents'] == '2' and int(lines['larder_search_bytes']) > 100
+
+
 def test_quota_left_is_what_github_said(larder, own_github):
     one = larder(standin=own_github)
     one.create(own_github.add(repos.skills_repo()))

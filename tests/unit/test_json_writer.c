@@ -43,10 +43,6 @@ static void each_kind_is_written_in_its_place(void **state)
     json_pair_int(w, "number", -5);
     json_pair_bool(w, "yes", true);
     json_pair_bool(w, "no", false);
-    json_key(w, STR("when"));
-    json_put_time(w, 1737194400000);
-    json_key(w, STR("never"));
-    json_put_time(w, 0);
     json_key(w, STR("nothing"));
     json_put_null(w);
     json_key(w, STR("empty"));
@@ -66,7 +62,7 @@ static void each_kind_is_written_in_its_place(void **state)
     json_end(w);
     json_end(w);
     assert_page(&p, "{\"text\":\"x\",\"no text\":null,\"number\":-5,\"yes\":true,\"no\":false,"
-                    "\"when\":\"2025-01-18T10:00:00Z\",\"never\":null,\"nothing\":null,\"empty\":{},"
+                    "\"nothing\":null,\"empty\":{},"
                     "\"list\":[[],60.0,{\"raw\":1},null,{\"a\\\"b\":1,\"\":2}]}");
 }
 
@@ -425,7 +421,6 @@ static void write_a_page(json *w, const json_value *v)
     for (int i = 0; i < 100; i++) {
         json_put_int(w, i);
         json_put_real(w, 0.5);
-        json_put_time(w, 1737194400000);
         json_put_raw(w, STR("[1,2,3]"));
     }
     json_put_value(w, v);

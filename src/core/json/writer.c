@@ -166,13 +166,6 @@ void json_put_str(json *w, str s)
         emit_done(w->out, out);
 }
 
-void json_put_time(json *w, int64_t wall_ms)
-{
-    char *out = value_room(w, EMIT_TIME_MAX);
-    if (out)
-        emit_done(w->out, emit_time(out, wall_ms));
-}
-
 void json_put_raw(json *w, str json_text)
 {
     if (!json_text.p) {
