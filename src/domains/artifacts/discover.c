@@ -24,12 +24,11 @@ const layout layouts[LAYOUT_COUNT] = {
     {STR_INIT("skills"),   STR_INIT("skill"),   .may_be_folders = true, .needs_manifest = true},
 };
 
-static const str never_descended[] = {
+static const str never_descended[] = { /* beside the profiles themselves */
     STR_INIT("node_modules"), STR_INIT(".git"),    STR_INIT("venv"),   STR_INIT(".venv"),  STR_INIT("__pycache__"),
     STR_INIT(".npm"),         STR_INIT(".cargo"),  STR_INIT(".rustup"), STR_INIT(".cache"), STR_INIT(".local"),
     STR_INIT("vendor"),       STR_INIT("dist"),    STR_INIT("build"),  STR_INIT(".next"),  STR_INIT(".nuxt"),
     STR_INIT("target"),       STR_INIT("Pods"),    STR_INIT(".gradle"),
-    STR_INIT(".claude"),      STR_INIT(".codex"),  STR_INIT(".gemini"), STR_INIT(".cursor"),
 };
 
 /* Texts about a folder, not artifacts. */
@@ -150,7 +149,7 @@ static bool is_passed_by(str name)
     for (size_t i = 0; i < COUNT_OF(never_descended); i++)
         if (str_eq(name, never_descended[i]))
             return true;
-    return false;
+    return discover_is_profile(name);
 }
 
 bool discover_leads_on(str name)
