@@ -155,6 +155,7 @@ def test_what_is_stored_is_listed(api, url):
         'title', 'status', 'status_code', 'source', 'index_status')] == ['page', 'active', 200, 'render', 1]
     assert item['expires_at'] - item['created_at'] == 3600 and item['cache_key'].startswith('cache:2:1:')
     assert 0 < item['disk_size'] < item['size'] and item['last_bot_hit'] is None
+    assert all(i['created_at'] <= i['last_access'] < i['expires_at'] for i in whole['items'])
     seen, cursor = [], '0'
     while True:
         part = api.list('urls', 2, limit=3, cursor=cursor)

@@ -57,6 +57,7 @@ static const row ROWS[] = {
     {"https://LOCALHOST/", NULL},
     {"https://[::1]/", NULL},
     {"https://[::ffff:1.2.3.4]/", NULL},
+    {"https://[::1]:8080/", NULL},
     {"://example.com", NULL},
     {"https://", NULL},
     {"https:///path", NULL},
@@ -157,6 +158,8 @@ static void test_a_url_beyond_the_limit_is_refused(void **state)
     arena_init(&a, 0);
     memset(text, 'a', sizeof(text));
     memcpy(text, "https://example.com/", 20);
+    assert_int_equal(recache_url_parse(&a, STR("https://[::1]/"), nothing, &u, &why), -EINVAL);
+    assert_str(why, "its host is an IPv6 address, not a domain");
     assert_int_equal(recache_url_parse(&a, str_of(text, RECACHE_URL_MAX), nothing, &u, &why), 0);
     assert_int_equal(recache_url_parse(&a, str_of(text, RECACHE_URL_MAX + 1), nothing, &u, &why), -ENAMETOOLONG);
     text[30] = ' '; /* grows */

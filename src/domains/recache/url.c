@@ -159,6 +159,8 @@ static const char *check_host(str host)
 
     if (name.n == 0 || str_eq(name, STR(".")))
         return "it has no host";
+    if (str_starts(host, STR("[")))
+        return "its host is an IPv6 address, not a domain";
     if (colon >= 0 && !port_is_valid(str_from(host, (size_t)colon + 1)))
         return "its port is no number";
     for (size_t i = 0; i < name.n; i++) {

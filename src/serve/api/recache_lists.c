@@ -232,7 +232,7 @@ static recache_url_item url_item(arena *a, const recache_host *h, const recache_
         .cache_age = now > p->created_at ? (now - p->created_at) / 1000 : 0,
         .size = p->size,
         .disk_size = p->disk_size,
-        .last_access = p->last_access / 1000,
+        .last_access = (p->last_access > p->created_at ? p->last_access : p->created_at) / 1000,
         .cache_key = arena_printf(a, "cache:%lld:%lld:" STR_FMT, (long long)p->host_id, (long long)p->dimension_id,
                                   RECACHE_HASH_LEN, hash),
         .created_at = p->created_at / 1000,
