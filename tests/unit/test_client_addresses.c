@@ -134,6 +134,33 @@ static void a_pooled_connection_does_not_outlive_the_wish_for_public_ones(void *
     world_close(&w);
 }
 
+static int want_public_ones(client_call *face, str piece)
+{
+    world *w = face->user;
+    (void)piece;
+    client_set_public_only(w->client, true);
+    return 0;
+}
+
+static void nor_does_one_that_was_in_use_then(void **state)
+{
+    (void)state;
+    world w;
+    fetch f;
+    world_open(&w, NULL);
+    SCRIPT(&w, SAY(OK5));
+    fetch_init(&f, &w, "/");
+    f.call.on_body = want_public_ones;
+    fetch_run(&f, &w);
+    assert_int_equal(f.call.status, 200);
+    fetch_done(&f);
+    fetch_init(&f, &w, "/");
+    fetch_run(&f, &w);
+    assert_int_equal(f.call.failure, CLIENT_ADDRESS);
+    fetch_done(&f);
+    world_close(&w);
+}
+
 static void a_redirect_is_an_answer_for_who_wants_it_so(void **state)
 {
     (void)state;
@@ -286,6 +313,7 @@ int main(void)
         cmocka_unit_test(the_neighbours_of_special_addresses_are_public),
         cmocka_unit_test(a_client_for_public_addresses_connects_to_no_other),
         cmocka_unit_test(a_pooled_connection_does_not_outlive_the_wish_for_public_ones),
+        cmocka_unit_test(nor_does_one_that_was_in_use_then),
         cmocka_unit_test(a_redirect_is_an_answer_for_who_wants_it_so),
         cmocka_unit_test(an_error_page_streams_too_for_who_wants_it_so),
         cmocka_unit_test(a_lookup_judges_every_address),

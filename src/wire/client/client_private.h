@@ -118,6 +118,7 @@ struct conn {
     buf sealed;             /* encrypted, being written */
     bool writing, write_failed;
     bool reading, reused;
+    bool any_address; /* its address was not judged */
     int ended; /* 0; UV_EOF or the error that ended the reading side */
     char *in;  /* CLIENT_INPUT_SIZE, while busy */
     str input; /* of `in`, not parsed yet */

@@ -439,6 +439,7 @@ static void next_address(conn *c)
              c->connect_error == -ETIMEDOUT ? "no connection in time" : err_text(c->connect_error));
         return;
     }
+    c->any_address = !c->client->options.public_only;
     move(c, CONN_CONNECTING);
     int r = loop_timer_set(loop_of(c), &c->timer, address_share(c), on_timer);
     if (r < 0) {
@@ -562,16 +563,19 @@ int client_conn_take(conn *c, call *k)
     return 0;
 }
 
-static bool is_quiet(conn *c)
+/* Nothing is under way on it, and it is of the kind that is wanted now. */
+static bool may_serve_again(conn *c)
 {
     if (c->ended != 0 || c->writing || c->write_failed || c->input.n > 0 || c->to_send[0].n + c->to_send[1].n > 0)
+        return false;
+    if (c->any_address && c->client->options.public_only)
         return false;
     return !c->tls || (c->trust == c->client->trust && tls_read(c->tls, c->in, CLIENT_INPUT_SIZE) == 0);
 }
 
 void client_conn_release(conn *c)
 {
-    if (c->client->closing || !is_quiet(c) ||
+    if (c->client->closing || !may_serve_again(c) ||
         loop_timer_set(loop_of(c), &c->timer, c->client->options.idle_ms, on_timer) < 0) {
         client_conn_close(c);
         return;
