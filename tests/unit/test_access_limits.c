@@ -323,6 +323,7 @@ static void the_longest_idle_client_goes_when_the_table_is_full(void **state)
     for (uint32_t i = 0; i < CLIENTS_MAX; i++)
         assert_int_equal(request_of(w, i, 1), 0);
     assert_int_equal(w->access->n_clients, CLIENTS_MAX);
+    assert_int_equal(w->access->clients->hh.tbl->num_buckets, HASH_INITIAL_NUM_BUCKETS); /* they were never moved */
     assert_int_equal(request_of(w, 0, 1), -EDQUOT); /* remembered, and now the latest */
     for (uint32_t i = 0; i < 10; i++)
         assert_int_equal(request_of(w, CLIENTS_MAX + i, 1), 0);

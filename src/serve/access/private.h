@@ -9,6 +9,13 @@
 #define uthash_malloc(n) mem_alloc(n)
 #define uthash_free(p, n) mem_free(p)
 #include <uthash.h>
+/* The table has all its buckets from the first client on: to move those of many thousands would hold the loop. */
+#undef HASH_INITIAL_NUM_BUCKETS
+#undef HASH_INITIAL_NUM_BUCKETS_LOG2
+#undef HASH_BKT_CAPACITY_THRESH
+#define HASH_INITIAL_NUM_BUCKETS 65536U /* 1 MB; with CLIENTS_MAX rows three for two */
+#define HASH_INITIAL_NUM_BUCKETS_LOG2 16U
+#define HASH_BKT_CAPACITY_THRESH 64U /* more in one would make it grow: that does not happen */
 
 #define KNOWN_KEYS 1024
 #define CLIENTS_MAX 100000 /* rows of the limits' table; about 60 MB when full */
