@@ -69,14 +69,32 @@ def whole(larder, tmp_path):
             yield Recache(one), nginx.port
 
 
+def sent_by_nginx(api, port, url, dimension=DESKTOP, headers=None, method='GET', key=None):
+    target = '/internal/cache/page?host_id=1&dimension_id=%d&url=%s' % (dimension, url)
+    with Wire(port) as wire:
+        wire.send(request(method, target, dict({'X-Internal-Auth': key or api.key}, **(headers or {}))))
+        return wire.reply(head=method == 'HEAD')
+
+
+def test_pages_that_misbehave_cost_others_nothing(whole, shop):
+    api, port = whole
+    Shop.pages.update({
+        '/asks': (200, 'text/html', b'<body><script>alert(1); document.body.append("asked " + confirm(2))</script>'),
+        '/endless': (200, 'text/html', b'<body><script>document.body.hidden = true;'
+                                       b'document.body.textContent = "x".repeat(21 << 20)</script>')})
+    api.queue([shop + '/endless', shop + '/asks', shop + '/shop'])
+    api.settle()
+    assert b'asked true' in sent_by_nginx(api, port, shop + '/asks').body
+    assert b'teapot' in sent_by_nginx(api, port, shop + '/shop').body
+    letter, = api.dead()['items']
+    assert (letter['url'], letter['reason']) == (shop + '/endless', 'response_too_large'), letter
+
+
 def test_from_the_queue_to_the_file_that_nginx_sends(whole, shop):
     api, port = whole
 
-    def through_nginx(url, dimension=DESKTOP, headers=None, method='GET', key=api.key):
-        target = '/internal/cache/page?host_id=1&dimension_id=%d&url=%s' % (dimension, url)
-        with Wire(port) as wire:
-            wire.send(request(method, target, dict({'X-Internal-Auth': key}, **(headers or {}))))
-            return wire.reply(head=method == 'HEAD')
+    def through_nginx(*what, **how):
+        return sent_by_nginx(api, port, *what, **how)
     api.queue([shop + '/shop', shop + '/lost', shop + '/moved'], [DESKTOP, MOBILE, BYPASS])
     api.queue([shop + '/shop/items.json'], [BYPASS])
     api.settle()

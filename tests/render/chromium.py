@@ -21,7 +21,7 @@ import protocol
 
 HTML_MAX = 20 << 20
 MAX_TIMEOUT = 50.0
-HARD_MARGIN = 10.0
+HARD_MARGIN = 5.0                      # for the page to be taken; who asked waits 10 s longer than the page may take
 PROGRAMS = ('chromium', 'chromium-browser', 'google-chrome')
 
 FLAGS = ('--headless=new', '--remote-debugging-pipe', '--no-first-run', '--no-default-browser-check', '--disable-gpu',
@@ -34,8 +34,9 @@ STRIP = """document.querySelectorAll('script').forEach(s => {
   if (!/json/i.test(s.type)) s.remove();
 });
 document.querySelectorAll('link[rel=preload][as=script], link[rel=modulepreload]').forEach(l => l.remove());"""
-HTML = """(document.doctype ? '<!DOCTYPE ' + document.doctype.name + '>\\n' : '') +
-(document.documentElement ? document.documentElement.outerHTML : '')"""
+HTML = """(html => html.length > %d ? html.length : html)(
+(document.doctype ? '<!DOCTYPE ' + document.doctype.name + '>\\n' : '') +
+(document.documentElement ? document.documentElement.outerHTML : ''))""" % HTML_MAX
 SEO = """({title: document.title,
   description: (document.querySelector('meta[name=description]') || {}).content || '',
   canonical: (document.querySelector('link[rel=canonical]') || {}).href || '',
@@ -71,15 +72,17 @@ class Browser:
         self.reader.start()
 
     def read(self):
-        rest = b''
+        parts = []
         with os.fdopen(self.inp, 'rb', buffering=0) as pipe:
             while True:
                 data = pipe.read(1 << 20)
                 if not data:
                     break
-                *messages, rest = (rest + data).split(b'\0')
-                for message in messages:
-                    self.take(json.loads(message))
+                head, *others = data.split(b'\0')
+                parts.append(head)
+                for other in others:
+                    self.take(json.loads(b''.join(parts)))
+                    parts = [other]
         with self.lock:
             self.alive = False
             queues = list(self.waiting.values()) + list(self.sessions.values())
@@ -199,6 +202,9 @@ class Tab:
     def on_Inspector_targetCrashed(self, _):
         raise Gone('the tab crashed')
 
+    def on_Page_javascriptDialogOpening(self, _):
+        self.send('Page.handleJavaScriptDialog', {'accept': True})   # the page stands still until it is answered
+
     def on_Network_requestWillBeSent(self, _):
         self.requests += 1
 
@@ -269,8 +275,9 @@ class Tab:
             except Empty:
                 break
 
-    def evaluate(self, expression):
-        result = self.call('Runtime.evaluate', {'expression': expression, 'returnByValue': True}, timeout=HARD_MARGIN)
+    def evaluate(self, expression, deadline):
+        result = self.call('Runtime.evaluate', {'expression': expression, 'returnByValue': True},
+                           timeout=max(0.0, deadline - time.monotonic()))
         if 'exceptionDetails' in result:
             raise RuntimeError(result['exceptionDetails'].get('text', 'the page threw'))
         return result['result'].get('value')
@@ -330,12 +337,16 @@ class Chromium(protocol.Service):
         in_time = tab.wait(request.get('wait_for') or 'networkIdle', deadline)
         if in_time:
             tab.rest((request.get('extra_wait') or 0) / 1e9)
-        seo = tab.evaluate(SEO)
+        hard = time.monotonic() + HARD_MARGIN
+        seo = tab.evaluate(SEO, hard)
         if request.get('strip_scripts'):
-            tab.evaluate(STRIP)
-        self.answer(tab, reply, tab.evaluate(HTML), seo, in_time)
+            tab.evaluate(STRIP, hard)
+        self.answer(tab, reply, tab.evaluate(HTML, hard), seo, in_time)
 
     def answer(self, tab, reply, html, seo, in_time):
+        if isinstance(html, int):
+            reply.failure('response_too_large', 'at least %d bytes of HTML' % html)
+            return
         if not seo['body'] and not seo['title']:
             html = ''                          # what a browser makes of an empty answer is no page
         data = html.encode('utf-8', 'replace')
