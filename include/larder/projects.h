@@ -279,6 +279,7 @@ typedef struct projects_stats {
     uint64_t refreshed, failed, changed; /* projects, since the start */
     uint64_t limited;                    /* those that wait for GitHub's quota, counted each time */
     uint64_t refreshing, queued;         /* now */
+    uint64_t forgotten;                  /* records of upstream that nobody asked for any more, since the start */
     uint64_t watched;                    /* now: discovered projects whose folders are */
 } projects_stats;
 const projects_stats *projects_stats_of(projects *p);

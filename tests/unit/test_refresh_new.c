@@ -219,6 +219,107 @@ static void who_reports_a_discovered_project_has_it_until_it_is_forgotten(void *
     depot_close(&d);
 }
 
+static uint64_t remembered(depot *d)
+{
+    store_view *v = store_read_begin(d->store);
+    const uint64_t n = store_count(v, &upstream_ks);
+    store_read_end(v);
+    return n;
+}
+
+static void pass_days(depot *d, unsigned n)
+{
+    for (unsigned i = 0; i < 4 * n; i++) {
+        depot_pass(d, HOURS(6) - SECONDS(5));
+        depot_live(d, SECONDS(5));
+    }
+}
+
+static void what_no_artifact_refers_to_any_longer_is_forgotten(void **state)
+{
+    static const deployed both[] = {{"pdf", "github:acme/tools/skills/pdf", "1.0.0", NULL, NULL},
+                                    {"lost", "github:acme/tools/skills/lost", "1.0.0", NULL, NULL},
+                                    {"none", "github:acme/absent/x", "1.0.0", NULL, NULL}};
+    (void)state;
+    depot d;
+    depot_open(&d);
+    stock(&d, "tools", "1.2.0");
+    stock(&d, "other", "1.2.0");
+    static const deployed other[] = {{"pdf", "github:acme/other/skills/pdf@main", "1.0.0", NULL, NULL}};
+    assert_int_equal(depot_report(&d, "p", both, COUNT_OF(both)), 0);
+    assert_int_equal(depot_report(&d, "q", other, 1), 0);
+    depot_live(&d, MINUTES(5));
+    assert_int_equal(remembered(&d), 3 + 3); /* two places; four paths, one of a place that is none */
+    pass_days(&d, 40);
+    assert_int_equal(remembered(&d), 6); /* all are asked for still */
+    assert_int_equal(projects_stats_of(d.projects)->forgotten, 0);
+    assert_int_equal(d.github.asked[ASK_TREE], 2);
+    assert_int_equal(depot_forget(&d, "q"), 0);
+    assert_int_equal(depot_report(&d, "p", both, 1), 0);
+    pass_days(&d, 28);
+    assert_int_equal(remembered(&d), 6);
+    pass_days(&d, 5);
+    assert_int_equal(remembered(&d), 2);
+    assert_int_equal(projects_stats_of(d.projects)->forgotten, 4);
+    assert_artifacts(&d, "p", "pdf 1.0.0 1.2.0 outdated;");
+    assert_int_equal(d.github.asked[ASK_TREE], 2);
+    depot_close(&d);
+}
+
+/* ---- many of them: in steps ---- */
+typedef struct fill_op {
+    store_op op;
+    unsigned n;
+    int64_t old;
+} fill_op;
+
+static int fill(store_txn *t, store_op *op)
+{
+    fill_op *f = CONTAINER_OF(op, fill_op, op);
+    for (; op->at < f->n; op->at++) {
+        char path[20];
+        snprintf(path, sizeof(path), "x%05u", (unsigned)op->at);
+        if (store_txn_is_full(t))
+            return STORE_MORE;
+        /* every third is old, every seventh of an earlier version */
+        const int r = known_put(t, STR("acme/many@HEAD"),
+                                &(known){.path = str_c(path),
+                                         .sha = STR(""),
+                                         .asked_at = op->at % 7 == 0   ? 0
+                                                     : op->at % 3 == 0 ? f->old
+                                                                       : f->old + HOURS(24 * 20)});
+        if (r < 0)
+            return r;
+    }
+    return 0;
+}
+
+static void on_filled(store_op *op, int status)
+{
+    assert_int_equal(status, 0);
+    CONTAINER_OF(op, fill_op, op)->n = 0;
+}
+
+static void a_sweep_goes_through_many_records_in_steps(void **state)
+{
+    (void)state;
+    depot d;
+    depot_open(&d);
+    depot_settle(&d);
+    fill_op f = {.op = {.apply = fill, .done = on_filled}, .n = 3000, .old = DEPOT_NOW - HOURS(24 * 31)};
+    store_submit(d.store, &f.op);
+    peer_run_until(d.loop, f.n == 0);
+    assert_int_equal(remembered(&d), 3000);
+    depot_live(&d, DEPOT_INTERVAL + MINUTES(1));
+    assert_int_equal(remembered(&d), 3000 - 1000 + 143);
+    assert_int_equal(projects_stats_of(d.projects)->forgotten, 1000 - 143);
+    pass_days(&d, 29); /* those of an earlier version are as old as when they were met first */
+    assert_int_equal(remembered(&d), 429);
+    pass_days(&d, 2);
+    assert_int_equal(remembered(&d), 0);
+    depot_close(&d);
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
@@ -228,6 +329,8 @@ int main(void)
         cmocka_unit_test(what_was_invalidated_asks_github_anew_once_for_a_repository),
         cmocka_unit_test(what_is_invalidated_while_github_answers_asks_it_again),
         cmocka_unit_test(who_reports_a_discovered_project_has_it_until_it_is_forgotten),
+        cmocka_unit_test(what_no_artifact_refers_to_any_longer_is_forgotten),
+        cmocka_unit_test(a_sweep_goes_through_many_records_in_steps),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }

@@ -275,6 +275,7 @@ static void end(discovery *d)
     again_in(p, p->discovers_again ? 0 : p->o.refresh_interval_ms);
     if (p->has_news)
         discovery_notice(p);
+    sweep_start(p);
     refresh_seekers_go_on(p);
     projects_wake(p);
     projects_check_stopped(p);

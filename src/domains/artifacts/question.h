@@ -38,7 +38,7 @@ typedef struct question {
     artifact_source of;
     list waits, late; /* upstream_wait.link; late: came when it had begun, and are asked anew when it ends */
     bool cancelled, skips_commit; /* skips_commit: what is stored of the place is new enough */
-    int64_t begun;                /* mono ms */
+    int64_t begun, asked_at;      /* mono, wall ms */
     char asked_as[GITHUB_FINGERPRINT_LEN + 1];
     place place; /* name null: nothing is stored */
     bool place_changed, has_asked_repository;

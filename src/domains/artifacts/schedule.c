@@ -614,7 +614,7 @@ void schedule_stopped(projects *p)
 
 bool schedule_is_idle(const projects *p)
 {
-    return p->running == 0 && !p->notes_run && !p->pump_is_posted && list_empty(&p->upstream.questions) &&
+    return p->running == 0 && !p->notes_run && !p->sweeps && !p->pump_is_posted && list_empty(&p->upstream.questions) &&
            list_empty(&p->asked);
 }
 

@@ -5,7 +5,8 @@
  *     schedule.c   which projects are refreshed next, and when
  *     refresh.c    one project's refresh, on the loop; its worker's part in refresh_read.c, its writer's
  *                  in project_txn.c
- *     upstream.c   what GitHub is asked, once for all who want to know; its worker's part in upstream_read.c
+ *     upstream.c   what GitHub is asked, once for all who want to know; its worker's part in upstream_read.c, what
+ *                  is forgotten in upstream_sweep.c
  *     discovery.c  which folders are projects; watch.c notices when they change, watch_roots.c when others come */
 #ifndef LARDER_ARTIFACTS_SERVICE_H
 #define LARDER_ARTIFACTS_SERVICE_H
@@ -74,6 +75,10 @@ struct projects {
     bool has_run, notes_run; /* since the last one was noted; it is being noted */
     list dues; /* due_op.link: under way */
 
+    upstream_sweep sweep;
+    bool sweeps;
+    int64_t sweep_at; /* mono ms: not before */
+
     /* discovery.c */
     struct discovery *discovery; /* under way, or NULL */
     timer discover;
@@ -118,6 +123,7 @@ int discovered_id(arena *a, str path, str *ret_id);
 /* ---- refresh.c, schedule.c ---- */
 /* Invalidated (id null: all): refreshes under way may have read it, and asked upstream, before. */
 void refresh_once_more(projects *p, str id, bool doubts_upstream);
+void sweep_start(projects *p);      /* what nobody asks upstream for any more is forgotten; once in an interval */
 void schedule_stop(projects *p);    /* asks refreshes to end */
 void schedule_stopped(projects *p); /* in a later turn: who still waits hears it */
 bool schedule_is_idle(const projects *p);

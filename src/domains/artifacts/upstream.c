@@ -202,6 +202,11 @@ bool question_answered(question *q, github_op *op)
 }
 
 /* ---- writing ---- */
+static bool is_of_another_day(const question *q, int64_t asked_at)
+{
+    return q->asked_at - asked_at > DAY_MS || q->asked_at < asked_at;
+}
+
 static int write_apply(store_txn *t, store_op *op)
 {
     question *q = CONTAINER_OF(op, question, op);
@@ -214,7 +219,9 @@ static int write_apply(store_txn *t, store_op *op)
             op->at = i;
             return STORE_MORE;
         }
-        r = known_put(t, q->name, &q->paths[i].now);
+        known k = q->paths[i].now;
+        k.asked_at = q->paths[i].is_wanted || !q->paths[i].was.asked_at ? q->asked_at : q->paths[i].was.asked_at;
+        r = known_put(t, q->name, &k);
     }
     if (r == 0 && q->place_changed)
         r = place_put(t, &q->place);
@@ -288,9 +295,14 @@ static void go_on_from_commit(question *q)
         question_ask(q, QUESTION_TREE, &q->tree, github_get_tree, on_tree);
         return;
     }
-    for (size_t i = 0; i < q->n_paths; i++)
-        q->paths[i].is_news = false;
-    if (q->place_changed)
+    bool has_news = q->place_changed;
+    for (size_t i = 0; i < q->n_paths; i++) { /* only that they are asked for still */
+        asked_path *p = &q->paths[i];
+        p->is_news = p->is_wanted && is_of_another_day(q, p->was.asked_at);
+        p->now = p->was;
+        has_news |= p->is_news;
+    }
+    if (has_news)
         question_write(q);
     else
         end(q);
@@ -324,7 +336,7 @@ static void no_place(question *q)
                           STR_ARG(q->name));
     for (size_t i = 0; i < q->n_paths; i++) {
         asked_path *p = &q->paths[i];
-        p->is_news = !p->was.path.p || p->was.is_there;
+        p->is_news = !p->was.path.p || p->was.is_there || (p->is_wanted && is_of_another_day(q, p->was.asked_at));
         p->now = (known){.path = p->path, .sha = STR("")};
     }
     q->place_changed = false;
@@ -471,6 +483,7 @@ static int question_new(upstream *u, const upstream_wait *w, question **ret_ques
     list_init(&q->waits);
     list_init(&q->late);
     q->begun = loop_now_mono_ms(u->loop);
+    q->asked_at = loop_now_wall_ms(u->loop);
     github_fingerprint(u->github, STR_NULL, q->asked_as);
     q->name = arena_dup(&q->arena, w->name);
     q->of = (artifact_source){.owner = arena_dup(&q->arena, w->of.owner), .repo = arena_dup(&q->arena, w->of.repo)};

@@ -8,7 +8,9 @@
  * What a question costs: one conditional request when nothing changed. When the commit is another one, the tree (one
  * more), which tells by git's names which paths have other content; and only when some have, the archive (one more),
  * which is left as soon as their manifests have passed. Paths that were known before are looked at on the occasion.
- */
+ *
+ * What no artifact refers to any longer is not asked for any longer either: a sweep in each interval forgets what
+ * nobody has asked for in UPSTREAM_KEPT_MS, or ten intervals where that is more. */
 #ifndef LARDER_ARTIFACTS_UPSTREAM_H
 #define LARDER_ARTIFACTS_UPSTREAM_H
 
@@ -32,7 +34,8 @@ SCHEMA_STRUCT(place, PLACE_FIELDS);
     X(S, str, sha, REQUIRED, 0, 0, NONE, "commit at which this was true last")                           \
     X(S, bool, is_there, REQUIRED, 0, 0, NONE, "false: no such path, or no place")                       \
     X(S, str, version, NULLABLE, 0, 0, NONE, "manifest's, else the tag, else the commit of its content") \
-    X(S, str, content_hash, NULLABLE, 0, 0, NONE, "null: GitHub's listing was cut")
+    X(S, str, content_hash, NULLABLE, 0, 0, NONE, "null: GitHub's listing was cut")                      \
+    X(S, time, asked_at, NULLABLE, 0, 0, NONE, "to the day: for forgetting")
 SCHEMA_STRUCT(known, KNOWN_FIELDS);
 
 /* "owner/repo@ref" of a source, null without memory. */
@@ -50,6 +53,20 @@ int place_load(store_view *v, arena *a, str name, place *ret_place);           /
 int known_load(store_view *v, arena *a, str name, str path, known *ret_known); /* -ENOENT */
 int place_put(store_txn *t, const place *p);
 int known_put(store_txn *t, str name, const known *k);
+
+/* ---- forgetting: upstream_sweep.c ---- */
+#define UPSTREAM_KEPT_MS HOURS(24 * 30)
+typedef struct upstream_sweep {
+    store_op op;
+    int64_t now, before; /* in: wall ms; what was asked for last before that goes */
+    int64_t forgotten;   /* out: records */
+    struct upstream_sweep_place { /* the op's own: behind which record the steps go on */
+        upstream_key last;
+        int64_t forgotten;
+    } kept, work;
+    uint64_t step;
+} upstream_sweep;
+int upstream_sweep_apply(store_txn *t, store_op *op); /* stepped */
 
 /* ---- questions, on the loop ---- */
 typedef enum upstream_outcome {

@@ -278,6 +278,11 @@ static void search_bytes(const scrape *in, const char *name, buf *out)
     put_sample(out, name, search_measure(*in->taps->search).bytes);
 }
 
+static void forgotten_upstream(const scrape *in, const char *name, buf *out)
+{
+    put_sample(out, name, projects_stats_of(in->taps->projects)->forgotten);
+}
+
 static void event_streams(const scrape *in, const char *name, buf *out)
 {
     put_sample(out, name, channel_streams(in->taps->events));
@@ -475,6 +480,8 @@ static const metric METRICS[] = {
     {"larder_watched_projects", "gauge", "Discovered projects whose folders are watched.", watched_projects},
     {"larder_search_documents", "gauge", "Artifacts and entries that search finds.", search_documents},
     {"larder_search_bytes", "gauge", "Memory that the search index takes, roughly.", search_bytes},
+    {"larder_upstream_forgotten_total", "counter", "Upstream's answers that nobody asked for any more, forgotten.",
+     forgotten_upstream},
     {"larder_recache_queue_entries", "gauge", "Pages queued, by priority.", queue_entries},
     {"larder_recache_in_flight", "gauge", "Pages being rendered or fetched.", recache_in_flight},
     {"larder_recache_storing", "gauge", "Pages on their way into the store.", recache_storing},
