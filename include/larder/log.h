@@ -5,7 +5,7 @@
  *   json:  {"time":"…","level":"info","message":"scan finished","source":"src_a_b","entries":12}
  *
  * Values are escaped in both formats: a stranger's bytes can't forge a line. Secrets are never passed.
- * Thread-safe; a line is one write(2). */
+ * Thread-safe. A line is one write(2) of its caller, who waits for it, until log_start: from then on nobody waits. */
 #ifndef LARDER_LOG_H
 #define LARDER_LOG_H
 
@@ -38,6 +38,13 @@ void log_set_time(int64_t (*wall_ms)(void));
 #define LOG_VALUE_MAX 1000
 #define LOG_LINE_MAX 8192
 void log_write(log_level level, const char *message, const log_field *fields);
+/* From here to log_stop a thread of its own writes the lines. 256 KiB of them may wait for whoever reads standard
+ * error; further ones are lost, and a line says how many. A killed process loses what waits. -EALREADY, -EAGAIN (no
+ * thread) */
+int log_start(void);
+/* Waits until all lines are written, as long as some still are: 2 s without that, and it gives up. */
+void log_flush(void);
+void log_stop(void); /* flushes; lines are their callers' again */
 #define LOG_END ((log_field){NULL, STR_NULL, 0})
 #define LOG_AT(level, message, ...) \
     (log_enabled(level) ? log_write((level), (message), (const log_field[]){__VA_ARGS__}) : (void)0)

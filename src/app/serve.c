@@ -196,6 +196,7 @@ static void on_deadline(timer *t)
     if (s->is_cut || strcmp(s->waits_for, "requests") != 0) {
         loop_report_handles(s->loop, print_handle, NULL);
         log_error("the end is not waited for any longer", LOG_C("waits_for", s->waits_for));
+        log_flush();
         _exit(EXIT_FAILED);
     }
     log_warn("requests under way are cut off", LOG_INT("after_ms", DRAIN_MS));
@@ -467,6 +468,8 @@ int command_serve(cli *c)
         if (s->loop)
             begin_stop(s);
     }
+    if (r == 0 && log_start() < 0)
+        log_warn("no thread writes the log: the server waits for whoever reads it");
     if (s->loop && loop_run(s->loop) != 0) {
         loop_report_handles(s->loop, print_handle, NULL);
         status = EXIT_FAILED;
@@ -474,5 +477,6 @@ int command_serve(cli *c)
     if (r == 0)
         log_info("stopped");
     done(s);
+    log_stop();
     return status;
 }

@@ -1,4 +1,7 @@
 """Clients that send slowly, read slowly, or not at all: they must cost little and disturb nobody."""
+import os
+import re
+import signal
 import socket
 import time
 
@@ -133,3 +136,25 @@ def test_connections_that_come_and_go_leave_nothing(larder):
         wire.close()
     assert one.get('/healthz').status == 200
     assert one.resident - before < 16 * ROOM
+
+
+def test_who_reads_standard_error_and_stalls_holds_up_no_request(larder):
+    one = larder({'log.access': True}, start=False)
+    os.mkfifo(one.err)
+    log = os.open(one.err, os.O_RDONLY | os.O_NONBLOCK)
+    one.start()
+    with one.wire() as wire:
+        for _ in range(50):    # some 700 KB of log: twice what pipe and ring take
+            wire.send(HEALTH * 100)
+            assert all(wire.reply().status == 200 for _ in range(100))
+    os.set_blocking(log, True)
+    one.process.send_signal(signal.SIGTERM)
+    with os.fdopen(log, encoding='utf-8') as f:
+        lines = f.read().splitlines()
+    assert one.process.wait(30) == 0
+    one.process = None
+    lost = [re.search(r'log lines were lost.* lines=(\d+)$', line) for line in lines]
+    told = sum(int(found.group(1)) for found in lost if found)
+    logged = sum(' path=/healthz ' in line for line in lines)
+    assert told > 0 and 5000 <= logged + told <= 5003    # with the start and the end
+    assert lines[-1].endswith('stopped')

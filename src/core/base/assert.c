@@ -1,5 +1,5 @@
 /* The two grades of assertion; see base.h. */
-#include "larder/base.h"
+#include "larder/log.h"
 
 #include <stdatomic.h>
 #include <stdio.h>
@@ -10,6 +10,7 @@ static _Atomic(const char *) expect_last;
 
 _Noreturn void base_abort(const char *what)
 {
+    log_flush(); /* what led to it comes first */
     fprintf(stderr, "larder: must hold and does not: %s\n", what);
     abort();
 }

@@ -1,13 +1,13 @@
-/* Log lines are put together on the stack and leave with one write(2), so that threads don't mix theirs
- * and logging needs no memory. A field that would run over the end is taken back as a whole: JSON stays
+/* Log lines are put together on the stack, so that logging needs no memory, and leave as a whole (log_out.c), so that
+ * threads don't mix theirs. A field that would run over the end is taken back as a whole: JSON stays
  * JSON. */
-#include "larder/log.h"
+#include "log_out.h"
 
 #include <stdatomic.h>
 #include <stdio.h>
 #include <time.h>
-#include <unistd.h>
 
+#define STAMP_LEN 24
 #define TAIL 32 /* bytes kept for `truncated` and the end of the line */
 
 static _Atomic log_level max_level = LOG_INFO;
@@ -19,7 +19,7 @@ static const char *const level_names[] = {"error", "warn", "info", "debug"};
 typedef struct line {
     size_t n, tail; /* bytes written, and bytes kept free */
     bool full;      /* something did not fit */
-    char p[LOG_LINE_MAX];
+    char *p;   /* LOG_LINE_MAX bytes */
 } line;
 
 void log_setup(log_level level, log_format f)
@@ -40,7 +40,7 @@ void log_set_time(int64_t (*wall_ms)(void))
 
 static void put(line *l, const char *p, size_t n)
 {
-    if (l->full || n > sizeof(l->p) - l->tail - l->n) {
+    if (l->full || n > LOG_LINE_MAX - l->tail - l->n) {
         l->full = true;
         return;
     }
@@ -53,6 +53,15 @@ static void put_c(line *l, const char *c)
     put(l, c, strlen(c));
 }
 
+/* Bytes from the start that leave as they are: printable ASCII but quotes and backslashes. */
+static size_t plain_bytes(str s)
+{
+    size_t n = 0;
+    while (n < s.n && s.p[n] >= ' ' && s.p[n] < 127 && s.p[n] != '"' && s.p[n] != '\\')
+        n++;
+    return n;
+}
+
 /* Control characters, quotes, backslashes and what is no UTF-8 leave as escapes that both formats read alike. */
 static void put_escaped(line *l, str s)
 {
@@ -62,7 +71,12 @@ static void put_escaped(line *l, str s)
         while (s.n > 0 && ((unsigned char)s.p[s.n] & 0xC0) == 0x80) /* not in the middle of a code point */
             s.n--;
     }
-    while (s.n > 0) {
+    for (;;) {
+        const size_t plain = plain_bytes(s);
+        put(l, s.p, plain);
+        s = str_from(s, plain);
+        if (s.n == 0)
+            break;
         unsigned char c = (unsigned char)s.p[0];
         size_t n = utf8_sequence(s);
         if (n == 0 || str_has_control(str_head(s, n))) {
@@ -126,26 +140,36 @@ static void put_field(line *l, const log_field *f, log_format as)
     put_value(l, f, as);
 }
 
-/* 2026-01-15T10:20:30.123Z; false when no clock is set. */
-static bool time_text(char *out, size_t size)
+/* 2026-01-15T10:20:30.123Z; false when no clock is set. The second's text is made once for its lines. */
+static bool time_text(char out[STAMP_LEN + 1])
 {
+    static _Thread_local char text[STAMP_LEN + 1]; /* of `second` */
+    static _Thread_local time_t second;
     int64_t (*now)(void) = atomic_load_explicit(&wall_clock, memory_order_relaxed);
     if (!now)
         return false;
     int64_t ms = now();
     int64_t fraction = (ms % 1000 + 1000) % 1000;
     time_t seconds = (time_t)((ms - fraction) / 1000);
-    struct tm tm;
-    if (!gmtime_r(&seconds, &tm))
-        return false;
-    size_t n = strftime(out, size, "%Y-%m-%dT%H:%M:%S", &tm);
-    return n > 0 && snprintf(out + n, size - n, ".%03dZ", (int)fraction) > 0;
+    if (!text[0] || seconds != second) {
+        struct tm tm;
+        if (!gmtime_r(&seconds, &tm) || strftime(text, sizeof(text), "%Y-%m-%dT%H:%M:%S.000Z", &tm) != STAMP_LEN) {
+            text[0] = '\0';
+            return false;
+        }
+        second = seconds;
+    }
+    memcpy(out, text, sizeof(text));
+    char *digit = out + STAMP_LEN - 2;
+    for (int i = 0; i < 3; i++, fraction /= 10)
+        *digit-- = (char)('0' + fraction % 10);
+    return true;
 }
 
 static void put_head(line *l, log_level level, const char *message, log_format as)
 {
-    char stamp[40];
-    bool timed = time_text(stamp, sizeof(stamp));
+    char stamp[STAMP_LEN + 1];
+    bool timed = time_text(stamp);
     if (as == LOG_TEXT) {
         char head[56];
         int n = snprintf(head, sizeof(head), "%s%s%-5s ", timed ? stamp : "", timed ? " " : "",
@@ -166,27 +190,10 @@ static void put_head(line *l, log_level level, const char *message, log_format a
     put_quoted(l, str_c(message));
 }
 
-static void write_all(const char *p, size_t n)
+size_t log_line_make(char out[LOG_LINE_MAX], log_level level, const char *message, const log_field *fields)
 {
-    while (n > 0) {
-        ssize_t done = write(STDERR_FILENO, p, n);
-        if (done < 0 && errno == EINTR)
-            continue;
-        if (done <= 0)
-            return; /* nobody left to tell */
-        p += done;
-        n -= (size_t)done;
-    }
-}
-
-void log_write(log_level level, const char *message, const log_field *fields)
-{
-    int saved_errno = errno;
     log_format as = atomic_load_explicit(&format, memory_order_relaxed);
-    line l;
-    l.n = 0;
-    l.tail = TAIL;
-    l.full = false;
+    line l = {.p = out, .tail = TAIL};
     put_head(&l, level, message, as);
     for (; fields->key && !l.full; fields++) {
         size_t before = l.n;
@@ -201,6 +208,13 @@ void log_write(log_level level, const char *message, const log_field *fields)
     if (cut)
         put_field(&l, &truncated, as);
     put_c(&l, as == LOG_JSON ? "}\n" : "\n");
-    write_all(l.p, l.n);
+    return l.n;
+}
+
+void log_write(log_level level, const char *message, const log_field *fields)
+{
+    int saved_errno = errno;
+    char text[LOG_LINE_MAX];
+    log_out(text, log_line_make(text, level, message, fields));
     errno = saved_errno;
 }
