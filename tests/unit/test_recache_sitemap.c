@@ -146,6 +146,7 @@ static void test_memory_that_runs_out_is_told(void **state)
 static char packed[512];
 
 static const char *large;
+static char far_away[RECACHE_URL_MAX / 2]; /* lies on the host, and is not there */
 
 static world_answer site(recache_world *world, const render_op *op)
 {
@@ -170,6 +171,8 @@ static world_answer site(recache_world *world, const render_op *op)
         a.html = "<urlset><url><loc>https://www.1.example/1</loc></url><url><loc>https://www.1.exa";
     else if (str_ends(op->url, STR("/away.xml")))
         a = (world_answer){.result = RENDER_OK, .status = 301, .final_url = "https://elsewhere.example/a.xml"};
+    else if (str_ends(op->url, STR("/far.xml")))
+        a = (world_answer){.result = RENDER_OK, .status = 302, .final_url = far_away};
     else if (sscanf(op->url.p, "https://www.1.example/hop%d", &hop) == 1)
         a = (world_answer){.result = RENDER_OK, .status = 302, .html = "moved", .final_url = hops[hop]};
     else
@@ -244,6 +247,34 @@ static void test_a_sitemap_that_cannot_be_had_is_an_error_with_its_reason(void *
     assert_int_equal(run_sitemap(&t, &a, "https://elsewhere.example/a.xml"), -EREMOTEIO);
     assert_str(t.rejected[0].reason, "its host is not one of the host's domains");
     arena_done(&a);
+    world_end(&w);
+}
+
+/* The n-th allocation fails, for each n, while a sitemap that is not there is asked for: it never passes for one that
+ * is. */
+static void test_memory_that_runs_out_makes_no_answer_a_good_one(void **state)
+{
+    const int n = snprintf(far_away, sizeof(far_away), "https://www.1.example/");
+    recache_task t;
+    bool was_hit = true;
+    long nth = 0;
+    arena a;
+
+    (void)state;
+    memset(far_away + n, 'x', sizeof(far_away) - (size_t)n - 1);
+    world_begin(&w, 1);
+    w.decide = site;
+    for (; was_hit && nth < 400; nth++) {
+        arena_init(&a, 0);
+        mem_fail_at(nth);
+        const int r = run_sitemap(&t, &a, "https://www.1.example/far.xml");
+        was_hit = mem_failed();
+        mem_fail_at(-1);
+        assert_true(r == -EREMOTEIO || (was_hit && r == -ENOMEM));
+        assert_int_equal(t.accepted, 0);
+        arena_done(&a);
+    }
+    assert_true(nth > 2 && nth < 400);
     world_end(&w);
 }
 
@@ -360,6 +391,7 @@ int main(void)
         cmocka_unit_test(test_memory_that_runs_out_is_told),
         cmocka_unit_test(test_the_sitemaps_of_an_index_are_queued),
         cmocka_unit_test(test_a_sitemap_that_cannot_be_had_is_an_error_with_its_reason),
+        cmocka_unit_test(test_memory_that_runs_out_makes_no_answer_a_good_one),
         cmocka_unit_test(test_a_list_that_ends_too_early_is_told_from_a_whole_one),
         cmocka_unit_test(test_what_a_list_has_too_many_of_is_counted),
         cmocka_unit_test(test_what_is_left_out_of_a_sitemap_is_told),

@@ -239,26 +239,34 @@ static bool is_redirect(const render_op *op)
     return op->result == RENDER_OK && (s == 301 || s == 302 || s == 303 || s == 307 || s == 308);
 }
 
-/* Null with s->address being where it leads; or why it is not followed. */
-static str follow(sitemap_run *s)
+/* s->address becomes where it leads. False: it is not followed. */
+static bool follow(sitemap_run *s, str *why)
 {
-    const char *why = "out of memory";
+    const char *fault = "out of memory";
+    int r = -EINVAL;
 
     if (s->redirects++ == REDIRECTS_MAX)
-        return STR("it is redirected too often");
-    return render_redirect_url(&s->arena, &s->op, &s->address, &why) < 0 ? str_c(why) : STR_NULL;
+        fault = "it is redirected too often";
+    else
+        r = render_redirect_url(&s->arena, &s->op, &s->address, &fault);
+    *why = str_c(fault);
+    return r == 0;
 }
 
-/* Why the answer is of no use; null: it is. */
-static str answer_fault(sitemap_run *s)
+/* False: the answer is of no use; *why may lie in it, and is null when memory ran out. */
+static bool is_of_use(sitemap_run *s, str *why)
 {
     const render_op *op = &s->op;
 
-    if (op->result != RENDER_OK)
-        return s->fetched.err ? STR("it is too large") : op->why.p ? op->why : STR("it can't be fetched");
+    if (op->result != RENDER_OK) {
+        *why = s->fetched.err ? STR("it is too large") : op->why.p ? op->why : STR("it can't be fetched");
+        return false;
+    }
     if (is_redirect(op))
-        return follow(s);
-    return op->status == 200 ? STR_NULL : arena_printf(&s->arena, "status %d", op->status);
+        return follow(s, why);
+    if (op->status != 200)
+        *why = arena_printf(&s->arena, "status %d", op->status);
+    return op->status == 200;
 }
 
 /* The file at hand can't be had. */
@@ -275,13 +283,14 @@ static void on_fetched(render_op *op)
     sitemap_run *s = CONTAINER_OF(op, sitemap_run, op);
     const recache_options *o = &s->config->o;
     const bool moved = is_redirect(op);
-    str why = answer_fault(s);
+    str why = STR_NULL;
+    const bool useful = is_of_use(s, &why);
 
     why = why.p ? arena_dup(&s->arena, why) : why;
     s->asks = false;
     o->renderer.op_done(op);
     s->part.due = loop_now_wall_ms(o->loop);
-    if (why.p)
+    if (!useful)
         fetch_failed(s, why);
     else if (moved)
         fetch(s);
