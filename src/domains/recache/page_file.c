@@ -323,5 +323,11 @@ int page_folders_make(str dir)
         snprintf(path, sizeof(path), STR_FMT "/%02x", STR_ARG(dir), i);
         r = make_folder(path);
     }
-    return r < 0 ? r : sync_folder(path);
+    if (r == 0)
+        r = sync_folder(path);
+    if (r < 0)
+        return r;
+    snprintf(path, sizeof(path), STR_FMT "/../", STR_ARG(dir));
+    r = sync_folder(path);
+    return r == -EACCES ? 0 : r; /* where we may not look, it was somebody else who made the folder */
 }
