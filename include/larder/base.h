@@ -164,6 +164,8 @@ str arena_printf(arena *a, const char *fmt, ...) PRINTF_LIKE(2, 3); /* as arena_
 str arena_utf8(arena *a, str text);
 /* fn(arg) runs when the arena is reset or done; the arena's memory is still there then. -ENOMEM. */
 int arena_defer(arena *a, void (*fn)(void *), void *arg);
+/* Runs the defers and zeros all that was handed out, for secrets: then only arena_done is of use. */
+void arena_wipe(arena *a);
 
 /* ---- buf ---- */
 typedef struct buf {

@@ -380,10 +380,7 @@ int config_load(config *c, const config_sources *from, str *why)
 
 void config_done(config *c)
 {
-    if (c->github_token.n)
-        mem_wipe((void *)(uintptr_t)c->github_token.p, c->github_token.n);
-    for (size_t i = 0; i < c->recache_auth_key.n; i++)
-        mem_wipe((void *)(uintptr_t)c->recache_auth_key.v[i].p, c->recache_auth_key.v[i].n);
+    arena_wipe(&c->arena); /* there are secrets in it, of one option more than once */
     arena_done(&c->arena);
     memset(c, 0, sizeof(*c));
 }

@@ -222,6 +222,28 @@ static void every_failing_allocation_is_reported(void **state)
     }
 }
 
+static void a_wiped_arena_holds_nothing_but_zeros(void **state)
+{
+    static const char none[20000];
+    trace t = {0};
+    step s = {&t, 'x'};
+    arena a;
+
+    (void)state;
+    arena_init(&a, 0);
+    char *p = arena_alloc(&a, 20), *large = arena_alloc(&a, sizeof(none)), *q = arena_alloc(&a, 5000);
+    assert_int_equal(arena_defer(&a, note, &s), 0);
+    memset(p, 's', 20);
+    memset(large, 's', sizeof(none));
+    memset(q, 's', 5000);
+    arena_wipe(&a);
+    assert_memory_equal(p, none, 20);
+    assert_memory_equal(large, none, sizeof(none));
+    assert_memory_equal(q, none, 5000);
+    arena_done(&a);
+    assert_string_equal(t.order, "x");
+}
+
 static void what_is_not_handed_out_is_poisoned(void **state)
 {
     (void)state;
@@ -257,6 +279,7 @@ int main(void)
         cmocka_unit_test(printf_gives_short_and_long_texts_whole),
         cmocka_unit_test(defers_run_newest_first_once_on_reset_and_done),
         cmocka_unit_test(every_failing_allocation_is_reported),
+        cmocka_unit_test(a_wiped_arena_holds_nothing_but_zeros),
         cmocka_unit_test(what_is_not_handed_out_is_poisoned),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);

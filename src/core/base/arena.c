@@ -132,6 +132,16 @@ void arena_done(arena *a)
     arena_init(a, a->limit);
 }
 
+void arena_wipe(arena *a)
+{
+    run_defers(a);
+    for (struct arena_chunk *c = a->chunks; c; c = c->next) {
+        UNPOISON(c, c->size);
+        mem_wipe(c->data, c->size - sizeof(*c));
+    }
+    a->at = a->end;
+}
+
 void arena_reset(arena *a)
 {
     run_defers(a);
