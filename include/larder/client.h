@@ -118,8 +118,9 @@ typedef struct client_options {                  /* zero fields take the default
 
 /* `trust` NULL: https is refused. The client takes a reference. */
 int client_new(loop *l, tls_trust *trust, const client_options *o, client **ret_client);
-void client_set_trust(client *c, tls_trust *trust); /* for new connections; unused ones are closed, tickets forgotten */
-void client_set_public_only(client *c, bool on);    /* the same */
+/* For new connections: unused ones are closed, tickets forgotten, and breakers closed, for what failed may work now. */
+void client_set_trust(client *c, tls_trust *trust);
+void client_set_public_only(client *c, bool on); /* for new connections; unused ones are closed */
 /* Cancels what is under way (their on_done run), then, on the loop, frees the client and calls closed(arg). */
 void client_close(client *c, void (*closed)(void *arg), void *arg);
 

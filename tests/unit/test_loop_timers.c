@@ -3,6 +3,10 @@
 
 #include "larder/loop.h"
 
+#include <pthread.h>
+#include <signal.h>
+#include <time.h>
+
 #include <uv.h>
 
 typedef struct fixture {
@@ -214,6 +218,40 @@ static void a_callback_that_holds_the_loop_shows_in_the_lag_and_waiting_does_not
     loop_free(f.l);
 }
 
+static void stop_in_a_later_turn(void *arg, int signum)
+{
+    (void)signum;
+    named *stop = arg;
+    assert_int_equal(loop_timer_set(stop->f->l, &stop->t, 2, stop_loop), 0);
+}
+
+static void *signal_later(void *loops_thread)
+{
+    struct timespec pause = {.tv_nsec = 100000000};
+    nanosleep(&pause, NULL);
+    pthread_kill(*(pthread_t *)loops_thread, SIGUSR1); /* to the thread that waits: uv's call is interrupted */
+    return NULL;
+}
+
+static void a_wait_that_a_signal_cuts_short_is_no_lag(void **state)
+{
+    (void)state;
+    uint64_t least = UINT64_MAX;
+    for (int i = 0; i < 5 && least >= 50000; i++) { /* again where the machine, not the loop, was held */
+        fixture f = {.n = 0};
+        named stop = {.f = &f};
+        pthread_t self = pthread_self(), other;
+        assert_int_equal(loop_new(clk_real(), 2, &f.l), 0);
+        assert_int_equal(loop_on_signal(f.l, SIGUSR1, stop_in_a_later_turn, &stop), 0);
+        assert_int_equal(pthread_create(&other, NULL, signal_later, &self), 0);
+        loop_run(f.l);
+        assert_int_equal(pthread_join(other, NULL), 0);
+        least = loop_lag_of(f.l)->total_us < least ? loop_lag_of(f.l)->total_us : least;
+        loop_free(f.l);
+    }
+    assert_true(least < 50000); /* of the 100 ms that it waited */
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
@@ -226,6 +264,7 @@ int main(void)
         cmocka_unit_test_setup_teardown(the_loop_tells_the_time_of_its_clock, set_up, tear_down),
         cmocka_unit_test(under_the_real_clock_a_lone_timer_ends_the_wait),
         cmocka_unit_test(a_callback_that_holds_the_loop_shows_in_the_lag_and_waiting_does_not),
+        cmocka_unit_test(a_wait_that_a_signal_cuts_short_is_no_lag),
         cmocka_unit_test(two_callbacks_of_one_turn_are_two_holds),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);

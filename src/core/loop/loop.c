@@ -40,14 +40,25 @@ static unsigned lag_bucket(uint64_t us)
     return i < LOOP_LAG_BUCKETS ? i : LOOP_LAG_BUCKETS - 1;
 }
 
-/* Called where one hold ends and the next begins. What uv counts as idle is the time spent waiting. */
+/* Called when a wait is over, before uv reads the time again: the hold begins where it ended. uv counts the wait, but
+ * begins anew when a signal cuts it short; then the time that uv read at its end tells, to the millisecond. */
+static void end_wait(loop *l)
+{
+    if (!l->waited)
+        return;
+    uint64_t counted = uv_metrics_idle_time(&l->uv) - l->idle_before;
+    uint64_t woke = uv_now(&l->uv) * 1000000;
+    uint64_t passed = woke > l->held_from ? woke - l->held_from : 0;
+    l->held_from += counted > passed ? counted : passed;
+    l->waited = false;
+}
+
+/* Called where one hold ends and the next begins. */
 static void book(loop *l, uint64_t now)
 {
-    uint64_t idle = l->waited ? uv_metrics_idle_time(&l->uv) : l->idle_before;
-    uint64_t us = (now - l->held_from - (idle - l->idle_before)) / 1000;
+    end_wait(l);
+    uint64_t us = (now - l->held_from) / 1000;
     l->held_from = now;
-    l->idle_before = idle;
-    l->waited = false;
 
     l->lag.buckets[lag_bucket(us)]++;
     l->lag.holds++;
@@ -60,6 +71,7 @@ static void book(loop *l, uint64_t now)
 static void book_turn(loop *l)
 {
     book(l, uv_hrtime());
+    l->idle_before = uv_metrics_idle_time(&l->uv);
     l->waited = true;
     l->marked = false;
 }
@@ -78,7 +90,7 @@ int64_t loop_mark(loop *l)
 static void begin_turns(loop *l)
 {
     l->held_from = uv_hrtime();
-    l->idle_before = uv_metrics_idle_time(&l->uv);
+    l->waited = false;
 }
 
 const loop_lag *loop_lag_of(const loop *l)
@@ -136,6 +148,7 @@ static void on_prepare(uv_prepare_t *h)
 static void on_check(uv_check_t *h)
 {
     loop *l = h->data;
+    end_wait(l);
     timers_run(&l->timers, loop_now_mono_ms(l));
 }
 

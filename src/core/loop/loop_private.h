@@ -24,8 +24,8 @@ struct loop {
 
     uv_prepare_t prepare;
     uv_check_t check;
-    uint64_t held_from, idle_before; /* ns */
-    bool waited, marked; /* since the last booking; in this turn */
+    uint64_t held_from, idle_before; /* ns; idle_before: what uv had counted when the wait began */
+    bool waited, marked; /* a wait is not accounted for; marked in this turn */
     loop_lag lag;
 
     uv_async_t wake;

@@ -92,6 +92,7 @@ void client_set_trust(client *c, tls_trust *trust)
     tls_trust_unref(old);
     for (size_t i = 0; i < c->n_origins; i++) {
         client_origin_keep_ticket(c->origins[i], NULL);
+        client_origin_forgive(c->origins[i]);
         client_origin_drop_idle(c->origins[i]);
     }
 }

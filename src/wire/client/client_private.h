@@ -80,6 +80,7 @@ void client_origin_next(origin *o); /* room has come: whoever waits may go on */
 void client_origin_leave(origin *o, call *k);
 /* Books a finished attempt: `failure`, or with CLIENT_NONE the status. `why` is static. */
 void client_origin_book(origin *o, client_failure failure, int status, const char *why);
+void client_origin_forgive(origin *o); /* closes the breaker */
 void client_origin_drop_idle(origin *o);
 void client_origin_keep_ticket(origin *o, tls_ticket *ticket); /* takes it; NULL forgets the old one */
 const tls_ticket *client_origin_ticket(const origin *o);

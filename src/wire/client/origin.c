@@ -172,6 +172,12 @@ static size_t result_of(client_failure failure, int status)
     return CLIENT_FAILURE_COUNT + (status < 600 ? (size_t)status / 100 - 2 : 3);
 }
 
+void client_origin_forgive(origin *o)
+{
+    o->failures = 0;
+    o->open_until = o->pause_ms = 0;
+}
+
 void client_origin_book(origin *o, client_failure failure, int status, const char *why)
 {
     client *c = o->client;
@@ -179,8 +185,7 @@ void client_origin_book(origin *o, client_failure failure, int status, const cha
     if (says_nothing(failure))
         return;
     if (!is_failure(failure, status)) {
-        o->failures = 0;
-        o->open_until = o->pause_ms = 0;
+        client_origin_forgive(o);
         return;
     }
     o->failures++;
