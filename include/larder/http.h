@@ -89,6 +89,7 @@ struct http_request {
     void (*on_gone)(http_request *req); /* the handler's, optional: called once, when that happens; may reply */
     void (*on_writable)(http_request *req); /* of a stream: it takes bytes again */
     void *user;                         /* the handler's */
+    str refusal;                        /* on_head's: header lines of its refusal, "Name: value\r\n" each */
 };
 static inline str http_header_of(const http_request *req, http_known h)
 {

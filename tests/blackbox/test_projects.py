@@ -173,6 +173,22 @@ def test_a_body_past_the_limit_is_413(one):
     assert one.get(PATH).json()['total'] == 0
 
 
+@pytest.mark.parametrize('key, status', [(None, 401), ('lk_wrong', 401), ('reader', 403)])
+def test_who_may_not_report_is_told_so_before_a_large_report_is_read(one, key, status):
+    """A report may be larger than other bodies; a stranger's may not."""
+    headers = {'Content-Length': str(3 << 20)}
+    if key:
+        headers['X-API-Key'] = one.new_key(scopes=['cache:read']) if key == 'reader' else key
+    with one.wire() as wire:
+        reply = wire.send(request('PUT', PATH + '/big', headers)).reply()
+    assert reply.status == status and reply.detail
+    assert reply.headers.get('www-authenticate') == ('Bearer' if status == 401 else None)
+    headers['X-API-Key'] = one.key
+    with one.wire() as wire:
+        wire.send(request('PUT', PATH + '/big', {**headers, 'Expect': '100-continue'}))
+        assert wire.socket.recv(12) == b'HTTP/1.1 100'
+
+
 def test_a_large_report_is_seen_whole_or_not_at_all(one):
     """While ten thousand artifacts are written, a reader sees the old ones or the new ones, never some of both."""
     def artifacts(version):

@@ -28,6 +28,8 @@ static int post_things(call *c)
 {
     const names_in *in = c->body;
     const str last = in->names.v[in->names.n - 1];
+    if (str_eq(in->names.v[0], STR("forgotten")))
+        return 0; /* and that is all */
     json_object(c->w);
     json_pair_int(c->w, "n", (int64_t)in->names.n);
     json_pair_str(c->w, "last", last);
@@ -157,6 +159,18 @@ static void a_body_that_asks_for_much_more_memory_than_it_has_is_refused(void **
     assert_answer(w, fd, " 200 OK", "\"last\":\"last\"}");
 }
 
+static void a_handler_that_forgets_to_answer_is_found_out(void **state)
+{
+    world *w = *state;
+    int fd;
+    send_names(w, &fd, "\"forgotten\"", 12);
+    assert_answer(w, fd, " 500 ", "Internal server error");
+    assert_int_equal(router_unanswered(w->router), 1);
+    send_names(w, &fd, "\"forgotten\"", 4 * ROUTE_BODY_ON_LOOP);
+    assert_answer(w, fd, " 500 ", "Internal server error");
+    assert_int_equal(router_unanswered(w->router), 2);
+}
+
 static void count_jobs(void *arg, const char *text)
 {
     *(int *)arg += strstr(text, "jobs under way") != NULL;
@@ -180,6 +194,7 @@ int main(void)
         cmocka_unit_test_setup_teardown(short_and_long_bodies_are_read_alike, set_up, tear_down),
         cmocka_unit_test_setup_teardown(a_body_that_asks_for_much_more_memory_than_it_has_is_refused, set_up,
                                         tear_down),
+        cmocka_unit_test_setup_teardown(a_handler_that_forgets_to_answer_is_found_out, set_up, tear_down),
         cmocka_unit_test_setup_teardown(a_worker_gives_a_long_bodys_tree_back, set_up, tear_down),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);

@@ -265,14 +265,11 @@ static int no_row(call *c, const match *m, store_view *v)
     return reply_error(c, 405, "Method Not Allowed");
 }
 
-/* Still within on_request: the call's memory stays, whatever was done with it. */
-static void answer_result(call *c, int r)
+void route_answer_result(call *c, int r)
 {
-    if (c->replied)
-        return;
     if (r < 0) {
         (void)reply_errno(c, r);
-    } else if (!c->deferred) {
+    } else if (!state_of(c)->has_more) {
         c->router->unanswered++;
         log_error("a handler gave no answer", LOG_C("route", c->route->path));
         (void)reply_errno(c, -EPROTO);
@@ -295,6 +292,7 @@ static void init(call_state *st, router *r, http_request *req)
     c->user = NULL;
     c->on_gone = NULL;
     st->in_request = true;
+    st->has_more = false;
 }
 
 static void on_request(void *arg, http_request *req)
@@ -302,6 +300,7 @@ static void on_request(void *arg, http_request *req)
     router *r = arg;
     call_state *st = arena_alloc(req->arena, sizeof(*st));
     const http_method method = req->method == HTTP_M_HEAD ? HTTP_M_GET : req->method;
+    int result = 0;
     match m;
 
     if (!st) {
@@ -320,7 +319,9 @@ static void on_request(void *arg, http_request *req)
     if (st->family->admits && !st->family->admits(c))
         (void)reply_error(c, 401, "%s", st->family->not_authorised);
     else
-        answer_result(c, c->route ? serve(c, &m, v) : no_row(c, &m, v));
+        result = c->route ? serve(c, &m, v) : no_row(c, &m, v);
+    if (!c->replied) /* still within on_request: the call's memory stays, whatever was done with it */
+        route_answer_result(c, result);
     store_read_end(v);
 }
 
@@ -331,7 +332,26 @@ static bool is_longer(str content_length, size_t max)
     return content_length.p && (str_to_i64(content_length, &n) < 0 || n < 0 || (uint64_t)n > max);
 }
 
-/* A row's own cap is for those whom its family admits: of a stranger no more is taken than anywhere else. */
+/* Before the body: 0, or what a request that may not come in is refused with. */
+static int judge_head(const call *c, const family *f)
+{
+    access_control *a = c->router->o.access;
+    const route *row = c->route;
+    access_grant g;
+
+    if (f->admits)
+        return f->admits(c) ? 0 : 401;
+    if (!row || !row->max_body)
+        return 0;
+    store_view *v = store_read_begin(c->router->o.store);
+    const int r = access_admit(a, c->req, v, row->scope, access_is_open(a, row->scope), &g);
+    store_read_end(v);
+    if (r == -EACCES)
+        c->req->refusal = STR("WWW-Authenticate: Bearer\r\n");
+    return r == -EACCES ? 401 : r == -EPERM ? 403 : r < 0 ? 503 : 0;
+}
+
+/* A row's own cap is for those who may come in: of a stranger no more is taken than anywhere else. */
 static int on_head(void *arg, http_request *req, size_t *ret_max_body)
 {
     router *r = arg;
@@ -343,8 +363,9 @@ static int on_head(void *arg, http_request *req, size_t *ret_max_body)
     const route *row = m.node ? m.node->rows[req->method] : NULL;
     const family *f = row ? row->family : route_family_of(r, req->path);
     const call c = {.req = req, .route = row, .arena = req->arena, .app = r->o.app, .router = r};
-    if (f->admits && !f->admits(&c))
-        return is_longer(http_header_of(req, HTTP_H_CONTENT_LENGTH), *ret_max_body) ? 401 : 0;
+    const int status = judge_head(&c, f);
+    if (status) /* with a body as anybody may send, on_request says so */
+        return is_longer(http_header_of(req, HTTP_H_CONTENT_LENGTH), *ret_max_body) ? status : 0;
     if (row && row->max_body)
         *ret_max_body = row->max_body;
     return 0;

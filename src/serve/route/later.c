@@ -11,11 +11,10 @@ static void on_gone(http_request *req)
 
 int call_defer(call *c)
 {
-    if (c->deferred)
-        return 0;
-    const int r = http_request_defer(c->req);
+    const int r = c->deferred ? 0 : http_request_defer(c->req);
     if (r < 0)
         return r;
+    state_of(c)->has_more = true;
     c->deferred = true;
     c->req->on_gone = on_gone;
     state_of(c)->in_request = false;
@@ -25,10 +24,15 @@ int call_defer(call *c)
 static void on_worked(job *j, int status)
 {
     call_state *st = CONTAINER_OF(j, call_state, job);
-    const int r = status < 0 ? status : st->then(&st->call);
+    router *r = st->call.router;
 
-    if (r < 0) /* then it has not replied; otherwise the call may be gone */
-        (void)reply_errno(&st->call, r);
+    st->has_more = false;
+    r->in_then = &st->call;
+    const int result = status < 0 ? status : st->then(&st->call);
+    if (!r->in_then)
+        return;
+    r->in_then = NULL;
+    route_answer_result(&st->call, result);
 }
 
 static void work(job *j)

@@ -83,6 +83,8 @@ void route_open(call *c, http_reply *rep)
 {
     REQUIRE(!c->replied);
     c->replied = true;
+    if (c->router->in_then == c)
+        c->router->in_then = NULL;
     put_limits(c);
     rep->headers = str_of(c->headers, c->headers_n);
     if (c->long_headers.n) {

@@ -26,6 +26,7 @@ struct router {
     route_stats *stats; /* [0]: requests that matched no row; then one for each row */
     size_t n_rows;
     uint64_t unanswered;
+    const call *in_then; /* the deferred call whose turn it is, until it replies: then its memory is gone */
     bool has_body_caps; /* some row has a max_body of its own */
     kept *kept;
     uint64_t etag_seed; /* this store, as this version of the program tells of it */
@@ -61,6 +62,7 @@ typedef struct call_state {
     void (*work)(call *c);
     int (*then)(call *c);
     job job;
+    bool has_more;  /* the handler has asked for a later reply since this was cleared */
     struct reading *reading; /* call_read's */
 } call_state;
 static inline call_state *state_of(call *c)
@@ -69,6 +71,8 @@ static inline call_state *state_of(call *c)
 }
 /* What the reply to this call would be made of now. False when its row has no ETag. */
 bool route_basis(const call *c, reply_basis *ret_basis);
+/* What a handler returned, of a call that it has not answered: an error is; so is a promise that was not made. */
+void route_answer_result(call *c, int r);
 int route_read_body(call *c);              /* then the handler; as a handler */
 void route_send(call *c, http_reply *rep); /* the one way out of this room */
 /* The same for replies that go on: what is left to do is to hand over the head. */

@@ -173,7 +173,7 @@ static size_t send_refusal(http_conn *c, http_exchange *ex, int status, const ch
         .date = http_server_date(s),
         .request_id = ex ? ex->req.request_id : STR_NULL,
         .content_type = body.n > 0 ? type : STR_NULL,
-        .headers = status == 503 ? STR("Retry-After: 1\r\n") : STR_NULL,
+        .headers = status == 503 ? STR("Retry-After: 1\r\n") : ex ? ex->req.refusal : STR_NULL,
         .has_length = true,
         .length = body.n,
         .persistence = HTTP_CLOSE,
