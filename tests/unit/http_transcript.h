@@ -58,7 +58,8 @@ static inline void transcript_head(http_transcript *t)
     }
     buf_printf(&t->text, "%s " STR_FMT " path=" STR_FMT " query=%s" STR_FMT " 1.%d%s\n",
                llhttp_method_name((llhttp_method_t)t->parser.ll.method), STR_ARG(req.target), STR_ARG(req.path),
-               req.query.p ? "" : "null", STR_ARG(req.query), minor, http_parse_keep_alive(&t->parser) ? "" : " close");
+               req.query.p ? "" : "null", STR_ARG(req.query), minor,
+               http_head_keeps_alive(&req, minor) ? "" : " close");
     for (size_t i = 0; i < req.n_headers; i++)
         buf_printf(&t->text, "  " STR_FMT "=" STR_FMT "\n", STR_ARG(headers[i].name), STR_ARG(headers[i].value));
     for (size_t i = 0; i < HTTP_KNOWN_COUNT; i++) {

@@ -82,6 +82,16 @@ static void connections_stay_open_as_the_version_says(void **state)
     assert_has(got.p, "Connection: close\r\n");
     close(fd);
     buf_done(&got);
+    const str ends[] = {STR("close"), STR("Close\t"), STR("\tclose\t "), STR("x, keep-alive\t,close\t,y"),
+                        STR("x\r\nConnection: close\t")};
+    for (size_t i = 0; i < COUNT_OF(ends); i++) {
+        buf_printf(&got, "GET /hello HTTP/1.1\r\nHost: a\r\nConnection: " STR_FMT "\r\n\r\n", STR_ARG(ends[i]));
+        char *reply = site_ask(w, buf_view(&got));
+        assert_has(reply, "Connection: close\r\n");
+        mem_free(reply);
+        buf_reset(&got);
+    }
+    buf_done(&got);
 }
 
 static void bodies_arrive_however_they_are_sent(void **state)

@@ -299,11 +299,11 @@ static int begin_request(http_conn *c, const char **ret_why)
         return 503;
     c->ex = ex;
     ex->head = c->parser.head;
-    ex->keep_alive = http_parse_keep_alive(&c->parser);
     ex->req.method = method_of(&c->parser.ll);
     int status = http_head_parse(ex->head, &ex->req, ex->headers, &ex->minor, ret_why);
     if (status)
         return status;
+    ex->keep_alive = http_head_keeps_alive(&ex->req, ex->minor);
     set_request_id(ex);
     return 0;
 }

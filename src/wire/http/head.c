@@ -300,3 +300,20 @@ int http_head_parse(str head, http_request *req, http_header headers[HTTP_MAX_HE
     *ret_minor = minor;
     return r;
 }
+
+static bool names_option(str connection, str option)
+{
+    str one;
+    while (str_cut(&connection, ',', &one))
+        if (str_eq_nocase(str_trim(one), option))
+            return true;
+    return false;
+}
+
+bool http_head_keeps_alive(const http_request *req, int minor)
+{
+    str options = req->known[HTTP_H_CONNECTION];
+    if (!options.p)
+        return minor == 1;
+    return !names_option(options, STR("close")) && (minor == 1 || names_option(options, STR("keep-alive")));
+}

@@ -13,5 +13,8 @@
  * HTTP/1.minor. 0, or the status to refuse with and *ret_why for people. *req is all zero but for method and arena. */
 int http_head_parse(str head, http_request *req, http_header headers[HTTP_MAX_HEADERS], int *ret_minor,
                     const char **ret_why);
+/* The client means to send more by this connection (RFC 9112 section 9.3). llhttp's word is not taken: it misses a
+ * "close" before a tab. */
+bool http_head_keeps_alive(const http_request *req, int minor);
 
 #endif

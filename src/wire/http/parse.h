@@ -52,9 +52,5 @@ static inline uint64_t http_parse_content_length(const http_parser *ps) /* 0 for
 {
     return (ps->ll.flags & F_CHUNKED) ? 0 : ps->ll.content_length;
 }
-static inline bool http_parse_keep_alive(const http_parser *ps)
-{
-    return llhttp_should_keep_alive(&ps->ll) != 0;
-}
 
 #endif
