@@ -129,6 +129,41 @@ static void a_good_certificate_is_accepted_however_the_bytes_arrive(void **state
     }
 }
 
+/* Asked for while a certificate is checked: another session's handshake begins right then. */
+static tls_trust *asked_trust;
+static int begun;
+static int64_t another_begins(clk *c)
+{
+    (void)c;
+    tls_session *s;
+    if (begun++ > 0)
+        return NOW;
+    assert_int_equal(tls_session_new(asked_trust, STR("a.test"), NULL, &s), 0);
+    assert_int_equal(tls_handshake(s), 0);
+    assert_true(tls_output(s).n > 0);
+    tls_session_free(s);
+    return NOW;
+}
+
+static void a_handshake_does_not_wait_for_anothers_certificate_check(void **state)
+{
+    (void)state;
+    meeting m;
+    m.trust = asked_trust = new_trust();
+    tls_site_init(&m.site, (const cert *const[]){&good}, 1, TLS_FORGETS);
+    tls_pipe_end_init(&m.server, &m.site);
+    assert_int_equal(tls_session_new(m.trust, STR("a.test"), NULL, &m.session), 0);
+    begun = 0;
+    const clk usual = now.base;
+    now.base.wall_ms = another_begins;
+    alarm(20); /* where it does wait, it waits for itself */
+    assert_int_equal(handshake(m.session, &m.server, SIZE_MAX), 1);
+    alarm(0);
+    now.base = usual;
+    assert_true(begun > 0);
+    part(&m);
+}
+
 static void certificates_are_judged(void **state)
 {
     (void)state;
@@ -532,6 +567,7 @@ int main(void)
 {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(a_good_certificate_is_accepted_however_the_bytes_arrive),
+        cmocka_unit_test(a_handshake_does_not_wait_for_anothers_certificate_check),
         cmocka_unit_test(certificates_are_judged),
         cmocka_unit_test(chains_are_followed_and_must_be_whole),
         cmocka_unit_test(the_systems_list_is_believed_and_named_when_missing),

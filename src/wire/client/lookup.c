@@ -1,4 +1,7 @@
-/* Names and addresses: what the resolver's result means, which addresses are public, and looking up for others. */
+/* Names and addresses: what the resolver's result means, which addresses are public, and looking up for others.
+ *
+ * A name server that doesn't answer can't take the workers from everybody else: libuv, whose pool they are, has at most
+ * half of them look up names at once. */
 #include "client_private.h"
 
 #include <netdb.h>

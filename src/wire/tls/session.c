@@ -146,12 +146,23 @@ void tls_session_free(tls_session *s)
 
 /* ---- handshake ---- */
 
-int tls_handshake(tls_session *s)
+/* Of all steps only the one that checks certificates touches what sessions share: one thread at a time takes it. */
+static int step(tls_session *s)
 {
+    if (s->ssl.state != MBEDTLS_SSL_SERVER_CERTIFICATE)
+        return mbedtls_ssl_handshake_step(&s->ssl);
     pthread_mutex_lock(&s->trust->lock);
     tls_trust_read_bundle(s->trust);
-    int r = mbedtls_ssl_handshake(&s->ssl);
+    int r = mbedtls_ssl_handshake_step(&s->ssl);
     pthread_mutex_unlock(&s->trust->lock);
+    return r;
+}
+
+int tls_handshake(tls_session *s)
+{
+    int r = 0;
+    while (r == 0 && s->ssl.state != MBEDTLS_SSL_HANDSHAKE_OVER)
+        r = step(s);
     if (wants_more(r))
         return 0;
     if (r != 0)

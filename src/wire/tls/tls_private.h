@@ -14,8 +14,9 @@ struct tls_trust {
     unsigned refs;
     clk *clock;
     mbedtls_ssl_config config;
-    /* Held for each step of a handshake: the bundle is read in the first, and mbedTLS keeps tables of multiples in the
-     * keys of the authorities, which two threads must not make at once. */
+    /* Held while a certificate is checked: before the first the bundle is read, and mbedTLS, though built for threads,
+     * keeps tables of multiples in the authorities' elliptic keys, which two threads must not make at once. What else
+     * sessions share, they only read. */
     pthread_mutex_t lock;
     mbedtls_x509_crt authorities; /* the extra file's, then the bundle's */
     char *bundle_file;

@@ -4,6 +4,8 @@
 #include <stdlib.h>
 #include <unistd.h>
 
+#include <mbedtls/aes.h>
+
 #define SYSTEM_BUNDLE "/etc/ssl/certs/ca-certificates.crt"
 
 /* In order of preference. AES first: the processors this runs on have instructions for it. No suite without forward
@@ -81,6 +83,16 @@ static void trust_free(tls_trust *t)
     mem_free(t);
 }
 
+/* AES's tables are made by the first who sets a key: here, before there are threads. */
+static void make_tables(void)
+{
+    static const unsigned char key[16];
+    mbedtls_aes_context aes;
+    mbedtls_aes_init(&aes);
+    (void)mbedtls_aes_setkey_enc(&aes, key, 128);
+    mbedtls_aes_free(&aes);
+}
+
 int tls_trust_new(const char *extra_ca_file, clk *clock, tls_trust **ret_trust)
 {
     const char *bundle = getenv("SSL_CERT_FILE");
@@ -91,6 +103,7 @@ int tls_trust_new(const char *extra_ca_file, clk *clock, tls_trust **ret_trust)
         return -ENOMEM;
     t->refs = 1;
     t->clock = clock;
+    make_tables();
     pthread_mutex_init(&t->lock, NULL);
     mbedtls_ssl_config_init(&t->config);
     mbedtls_x509_crt_init(&t->authorities);
