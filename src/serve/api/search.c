@@ -254,7 +254,7 @@ static uint64_t search_version(const void *app)
 
 static const route rows_of_search[] = {
     {HTTP_M_GET, "/api/v1/cache/search", &family_cache, SCOPE_CACHE_READ, LIMIT_CLIENT, .params = &search_params_schema,
-     .reply = &search_list_schema, .errors = "400", .etag_of = {&entries_ks, &artifacts_ks},
+     .reply = &search_list_schema, .errors = "400", .etag_of = {&entries_ks, &artifacts_ks, &project_changes_ks},
      .etag_version = search_version, .handle = get_search,
      .summary = "Find artifacts of projects and entries of sources by a piece of their name"},
 };
