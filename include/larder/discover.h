@@ -45,7 +45,7 @@ typedef struct found_artifact {
 typedef struct found_project {
     str path;                  /* absolute, canonical */
     str name;                  /* .skillmeat-project.toml's, else the folder's */
-    found_artifact *artifacts; /* by type, then name */
+    found_artifact *artifacts; /* by type, then name, which is unique for its type */
     size_t n;
     strs folders; /* as discover_folders_of gives them, but of artifacts' folders only the outermost */
     bool misses_folders; /* a profile or layout could not be looked into: there may be more artifacts */

@@ -237,7 +237,6 @@ struct project_task {
     list link;
     struct projects *owner;
     post post;
-    void *impl;
 };
 /* Replaces the project's content in one write: readers see all of it or nothing, whatever its size. Reported under the
  * id of a discovered one the project is the reporter's: what lies in the folder plays no part until it is forgotten,

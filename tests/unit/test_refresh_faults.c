@@ -205,7 +205,6 @@ static void projects_are_discovered_and_forgotten_with_their_folders(void **stat
     stock(&d, "tools", "1.2.0");
     fake_folder *one = disk_add("/sr/one");
     disk_put(one, "pdf", "github:acme/tools/skills/pdf", "1.0.0", NULL);
-    disk_put(one, "pdf", "github:acme/tools/skills/pdf", "9.0.0", NULL); /* in another profile: the first counts */
     disk_put(one, "own", NULL, "0.1.0", NULL);
     depot_live(&d, DEPOT_INTERVAL + MINUTES(1));
     assert_true(depot_has(&d, IDS[0]));

@@ -110,20 +110,6 @@ static int root_of(refresh *r, str path, str *ret_root, str *ret_missing)
     return 0;
 }
 
-/* Names are unique for their type: of equal ones in several profiles the first counts. */
-static void drop_equals(found_project *f)
-{
-    size_t n = 0;
-
-    for (size_t i = 0; i < f->n; i++) {
-        const bool is_equal = n > 0 && str_eq(f->artifacts[n - 1].type, f->artifacts[i].type) &&
-                              str_eq(f->artifacts[n - 1].name, f->artifacts[i].name);
-        if (!is_equal)
-            f->artifacts[n++] = f->artifacts[i];
-    }
-    f->n = n;
-}
-
 static int read_found(refresh *r)
 {
     str root, missing;
@@ -143,13 +129,9 @@ static int read_found(refresh *r)
                            : arena_printf(&r->arena, "it cannot be read: %s", err_text(err));
         return r->why.p ? 0 : -ENOMEM;
     }
-    drop_equals(&r->found);
+    _Static_assert(DISCOVER_ARTIFACTS_MAX <= PROJECT_ARTIFACTS_MAX, "a project can have all that is found");
     r->why = r->found.why;
-    r->n = r->found.n;
-    if (r->n > PROJECT_ARTIFACTS_MAX) {
-        r->n = PROJECT_ARTIFACTS_MAX;
-        r->why = STR("there are more artifacts than a project can have");
-    }
+    r->n = r->found.n; /* names are unique for their type */
     return 0;
 }
 

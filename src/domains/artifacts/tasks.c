@@ -77,7 +77,6 @@ static task_work *begin(projects *p, project_task *t)
              t->report ? STR("id: should have 1 to 200 bytes") : STR_NULL);
         return NULL;
     }
-    t->impl = k;
     k->task = t;
     k->write = (project_write){
         .id = t->id,
