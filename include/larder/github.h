@@ -67,6 +67,7 @@ struct github_op {
     str why;          /* for people, without secrets: "GitHub API: repository not found"; null when OK */
     int status;       /* HTTP status, 0 when none */
     bool cut_off;     /* archive: the connection was lost after some pieces; it may be asked for anew */
+    bool not_asked;   /* FAILED: the client's breaker is open; this says nothing new about GitHub */
     int64_t retry_at; /* RATE_LIMITED: wall ms from when it is worth asking again */
     str new_etag;     /* what to ask with next time; null when none */
     github_repository repository;

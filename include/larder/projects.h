@@ -14,10 +14,11 @@
  * repository and run, shared by all artifacts in it.
  *
  * The scheduler. Each project is due at next_refresh_at: a refresh that ends well puts it refresh_interval further,
- * give or take a tenth; one that fails 5 s * 2^n with jitter, at most the interval. What was due while the server
- * was down is refreshed once, spread out. An answer of GitHub's is good for a tenth of the interval, but not for what a
- * client has invalidated since. What was just discovered is read from the disk without waiting for its turn to ask
- * GitHub, which follows.
+ * give or take a tenth; one that fails 5 s * 2^n with jitter, at most PROJECTS_RETRY_MAX_MS; what GitHub answers and
+ * refuses, at most the interval. A failure before that time, as of who forces a refresh, and a call that the client's
+ * breaker did not let through are no further step. What was due while the server was down is refreshed once, spread
+ * out. An answer of GitHub's is good for a tenth of the interval, but not for what a client has invalidated since. What
+ * was just discovered is read from the disk without waiting for its turn to ask GitHub, which follows.
  *
  * The entities below are stored as they are (record.h): append fields, never move them. */
 #ifndef LARDER_PROJECTS_H
@@ -32,6 +33,7 @@
 #define PROJECT_STATUS "active|stale|error"
 #define PROJECT_ARTIFACTS_MAX 10000 /* of one project */
 #define PROJECT_ID_MAX 200          /* bytes */
+#define PROJECTS_RETRY_MAX_MS MINUTES(10) /* or the interval where that is shorter */
 
 /* clang-format off */
 #define PROJECT_FIELDS(X, S) \

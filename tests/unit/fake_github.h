@@ -45,7 +45,9 @@ struct github {
     unsigned fail_times;
     github_result fail_result;
     int64_t retry_after; /* ms, of a fault that is RATE_LIMITED */
-    bool is_dead;        /* everything ends as FAILED */
+    bool is_dead;        /* everything ends as FAILED, */
+    bool not_asked;      /* as the breaker has it; */
+    int dead_status;     /* 0: no answer */
     int64_t quota;       /* requests left; -1: any number */
     int64_t quota_reset; /* wall ms */
     unsigned asked[ASK_KINDS], asked_in_all, not_modified;
@@ -346,6 +348,8 @@ static inline void fake_turn(timer *t)
     } else if (g->hold == a->kind && (a->kind != ASK_ARCHIVE || a->sent > 0)) {
         return; /* until fake_release; an archive after its first piece */
     } else if (g->is_dead) {
+        a->op->not_asked = g->not_asked;
+        a->op->status = g->dead_status;
         fake_end(a, GITHUB_FAILED, "GitHub could not be asked: connection refused");
     } else if (begins && g->fail_kind == a->kind && g->fail_times > 0) {
         g->fail_times--;

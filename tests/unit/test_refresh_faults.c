@@ -51,16 +51,65 @@ static void a_dead_github_costs_few_requests_and_all_recovers_by_itself(void **s
     depot_live(&d, HOURS(24)); /* out of step */
     d.github.is_dead = true;
     const unsigned before = d.github.asked_in_all;
-    depot_live(&d, HOURS(48));
-    /* 5 s * 2^n: a dozen tries, and then as often as the interval has it, whatever the number of projects */
-    assert_in_range(d.github.asked_in_all - before, 8, 60);
+    depot_live(&d, HOURS(8));
+    /* 5 s * 2^n, and then one in ten minutes at most, less a random quarter, whatever the number of projects */
+    assert_in_range(d.github.asked_in_all - before, 7 * 6, 8 * 6 * 4 / 3 + 10);
     assert_int_equal(standing(&d, STANDS_ERROR), 30);
     assert_artifacts(&d, "p00", "pdf 1.0.0 1.2.0 outdated;"); /* what was known stays */
     assert_true(str_find(stored(&d, "p00").error_message, STR("connection refused")) > 0);
     d.github.is_dead = false;
-    depot_live(&d, DEPOT_INTERVAL * 3 / 2);
+    depot_live(&d, MINUTES(15));
     assert_int_equal(standing(&d, STANDS_ERROR), 0);
     assert_null(stored(&d, "p00").error_message.p);
+    depot_close(&d);
+}
+
+static void who_asks_again_and_again_while_github_is_dead_does_not_put_it_off(void **state)
+{
+    (void)state;
+    depot d;
+    depot_open(&d);
+    stock(&d, "tools", "1.2.0");
+    report_many(&d, 1);
+    d.github.is_dead = true;
+    for (unsigned i = 0; i < 12; i++)
+        assert_int_equal(depot_refresh(&d, "p00", true), 0);
+    assert_int_equal(stored(&d, "p00").failures, 1);
+    assert_in_range(stored(&d, "p00").next_refresh_at, d.clock.wall_ms + 1, d.clock.wall_ms + SECONDS(10));
+    d.github.is_dead = false;
+    depot_live(&d, SECONDS(10));
+    assert_str(stored(&d, "p00").status, "active");
+    depot_close(&d);
+}
+
+static void what_the_breaker_did_not_ask_is_no_further_failure(void **state)
+{
+    (void)state;
+    depot d;
+    depot_open(&d);
+    stock(&d, "tools", "1.2.0");
+    report_many(&d, 1);
+    d.github.is_dead = d.github.not_asked = true;
+    depot_live(&d, MINUTES(2)); /* each 5 s, less a random quarter, and again up to 2.25 s later */
+    assert_in_range(d.github.asked_in_all, 12, 40);
+    d.github.not_asked = false;
+    const unsigned before = d.github.asked_in_all;
+    depot_live(&d, MINUTES(2)); /* 10 s, 20 s, 40 s, 80 s */
+    assert_in_range(d.github.asked_in_all - before, 3, 6);
+    depot_close(&d);
+}
+
+static void what_github_refuses_is_asked_for_as_rarely_as_the_interval_has_it(void **state)
+{
+    (void)state;
+    depot d;
+    depot_open(&d);
+    stock(&d, "tools", "1.2.0");
+    report_many(&d, 1);
+    d.github.is_dead = true;
+    d.github.dead_status = 451;
+    depot_live(&d, HOURS(48));
+    assert_in_range(d.github.asked_in_all, 12, 30);
     depot_close(&d);
 }
 
@@ -296,9 +345,9 @@ static void a_project_that_cannot_be_read_is_tried_less_and_less_often(void **st
     assert_str(stored(&d, IDS[0]).error_message, "it cannot be read: permission denied");
     depot_live(&d, MINUTES(10));
     assert_in_range(one->reads, 5, 10); /* 5 s, 10 s, 20 s, ... */
-    depot_live(&d, HOURS(24));
-    assert_in_range(one->reads, 12, 24);
-    assert_in_range(depot_seen(&d, str_c(IDS[0]))->longest, DEPOT_INTERVAL / 2, DEPOT_INTERVAL + MINUTES(1));
+    depot_live(&d, HOURS(6));
+    assert_in_range(one->reads, 6 * 6, 6 * 6 * 4 / 3 + 15);
+    assert_in_range(depot_seen(&d, str_c(IDS[0]))->longest, MINUTES(7), MINUTES(11));
     one->error = 0;
     one->why = "skills/own/SKILL.md: permission denied"; /* the rest is there all the same */
     depot_live(&d, DEPOT_INTERVAL + MINUTES(1));
@@ -493,6 +542,9 @@ int main(void)
 {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(a_dead_github_costs_few_requests_and_all_recovers_by_itself),
+        cmocka_unit_test(who_asks_again_and_again_while_github_is_dead_does_not_put_it_off),
+        cmocka_unit_test(what_the_breaker_did_not_ask_is_no_further_failure),
+        cmocka_unit_test(what_github_refuses_is_asked_for_as_rarely_as_the_interval_has_it),
         cmocka_unit_test(a_client_hears_why_a_refresh_failed),
         cmocka_unit_test(causes_are_told_once_and_bounded),
         cmocka_unit_test(without_quota_versions_stay_and_the_refresh_goes_on_when_it_is_back),

@@ -59,6 +59,7 @@ typedef struct question {
     store_op op;
     upstream_outcome outcome;
     str why;
+    bool not_asked, is_refused; /* FAILED: as github_op says; GitHub answered that it won't */
     int64_t retry_at;
 } question;
 

@@ -84,11 +84,20 @@ static int64_t after_retry(const refresh *r, int64_t now)
     return r->retry_at + (int64_t)random_below((uint64_t)wait / 4 + (uint64_t)SECONDS(1));
 }
 
+/* What only upstream is in the way of need not wait longer than that. */
+static int64_t next_try(const refresh *r, int64_t now, int64_t failures)
+{
+    const unsigned steps = failures < 1000 ? (unsigned)failures : 1000;
+
+    return r->retry_at > now ? after_retry(r, now) : now + upstream_backoff(steps, projects_retry_max(r->owner));
+}
+
 static void note_failure(refresh *r)
 {
     projects *p = r->owner;
     const int64_t now = loop_now_wall_ms(p->o.loop), before = r->was.failures > 0 ? r->was.failures : 0;
-    const unsigned failures = before < 1000 ? (unsigned)before : 1000;
+    /* Who asks before its time is no reason to wait longer. */
+    const bool is_early = before > 0 && r->was.next_refresh_at > now;
 
     r->changed |= !str_eq(r->was.status, STR("error"));
     move(r, REFRESH_NOTE);
@@ -96,10 +105,8 @@ static void note_failure(refresh *r)
         .op = {.apply = project_note_apply, .done = on_noted},
         .id = r->id,
         .error_message = r->why,
-        .failures = before + 1,
-        /* What only upstream is in the way of need not wait longer than that. */
-        .next_refresh_at =
-            r->retry_at > now ? after_retry(r, now) : now + upstream_backoff(failures, p->o.refresh_interval_ms),
+        .failures = before + !is_early,
+        .next_refresh_at = is_early ? r->was.next_refresh_at : next_try(r, now, before),
     };
     store_submit(p->o.store, &r->note.op);
 }

@@ -124,6 +124,12 @@ static void on_upstream_idle(void *arg)
     projects_check_stopped(arg);
 }
 
+static void set_retries(projects *p)
+{
+    p->upstream.retry_max_ms = projects_retry_max(p);
+    p->upstream.retry_refused_ms = p->o.refresh_interval_ms;
+}
+
 int projects_new(const projects_options *o, projects **ret_projects)
 {
     projects *p = mem_new(projects);
@@ -134,9 +140,9 @@ int projects_new(const projects_options *o, projects **ret_projects)
     p->upstream = (upstream){.loop = o->loop,
                              .store = o->store,
                              .github = o->github,
-                             .retry_max_ms = o->refresh_interval_ms,
                              .on_idle = on_upstream_idle,
                              .arg = p};
+    set_retries(p);
     if (upstream_init(&p->upstream) < 0) {
         mem_free(p);
         return -ENOMEM;
@@ -166,7 +172,7 @@ void projects_configure(projects *p, const projects_options *o)
     p->o.refresh_interval_ms = o->refresh_interval_ms;
     p->o.ttl_ms = o->ttl_ms;
     p->o.concurrency = o->concurrency;
-    p->upstream.retry_max_ms = o->refresh_interval_ms;
+    set_retries(p);
     p->upstream.quota_at = 0; /* GitHub may be another one now */
     discovery_start(p);
     projects_wake(p);
@@ -224,6 +230,11 @@ void projects_free(projects *p)
     schedule_done(p);
     upstream_done(&p->upstream);
     mem_free(p);
+}
+
+int64_t projects_retry_max(const projects *p)
+{
+    return p->o.refresh_interval_ms < PROJECTS_RETRY_MAX_MS ? p->o.refresh_interval_ms : PROJECTS_RETRY_MAX_MS;
 }
 
 int64_t projects_ttl(const projects *p)

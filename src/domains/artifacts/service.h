@@ -112,6 +112,7 @@ void projects_deliver_on(projects *p);                 /* in case there was no m
 void projects_tell(projects *p, const projects_event *e);
 void projects_wake(projects *p); /* something may be due earlier than was known: the scheduler looks again */
 void projects_check_stopped(projects *p);
+int64_t projects_retry_max(const projects *p); /* ms: after a failure, at most */
 
 /* ---- discovery.c ---- */
 void discovery_start(projects *p); /* soon, and then each interval */

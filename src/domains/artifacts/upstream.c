@@ -63,22 +63,37 @@ static void memo_doubt(upstream *u, str name)
         m->answered = INT64_MIN;
 }
 
+/* A failure is one step, but only where its time had come: what is asked before it, and what was not asked at all, says
+ * nothing new. */
+static void memo_step(const question *q, const upstream_memo *was, upstream_memo *m)
+{
+    const upstream *u = q->owner;
+    const int64_t now = loop_now_mono_ms(u->loop);
+
+    if (was->failures > 0 && now < was->retry) {
+        m->failures = was->failures;
+        m->retry = was->retry;
+        return;
+    }
+    m->failures = was->failures + (was->failures == 0 || !q->not_asked);
+    m->retry = now + upstream_backoff(m->failures - 1, q->is_refused ? u->retry_refused_ms : u->retry_max_ms);
+}
+
 static void memo_set(question *q)
 {
     upstream *u = q->owner;
     bool is_its;
     upstream_memo *m = memo_of(u, q->name, &is_its);
-    const unsigned failures = is_its ? m->failures : 0;
 
     if (q->outcome == UPSTREAM_LIMITED)
         memo_doubt(u, q->name);
     if (q->outcome == UPSTREAM_CANCELLED || q->outcome == UPSTREAM_LIMITED ||
         (q->skips_commit && q->outcome == UPSTREAM_TOLD))
         return;
+    const upstream_memo was = is_its ? *m : (upstream_memo){0};
     *m = (upstream_memo){.hash = hash64(q->name.p, q->name.n), .answered = q->begun, .outcome = q->outcome};
     if (q->outcome == UPSTREAM_FAILED) {
-        m->failures = failures + 1;
-        m->retry = loop_now_mono_ms(u->loop) + upstream_backoff(failures, u->retry_max_ms);
+        memo_step(q, &was, m);
         q->retry_at = retry_at(u, m);
     }
     const str why = utf8_head(q->why, (sizeof(m->why) - 1) / 4);
@@ -196,6 +211,8 @@ bool question_answered(question *q, github_op *op)
         end(q);
         return false;
     default:
+        q->not_asked = op->not_asked;
+        q->is_refused = op->status >= 400 && op->status < 500 && op->status != 401; /* a token may be replaced */
         question_fail(q, op->why.p ? op->why : STR("GitHub could not be asked"));
         return false;
     }

@@ -103,7 +103,7 @@ struct upstream_wait {
 typedef struct upstream_memo {
     uint64_t hash;
     int64_t answered, retry; /* mono ms; answered 0: nothing is remembered */
-    unsigned failures;       /* in a row */
+    unsigned failures;       /* in a row, each at its time */
     upstream_outcome outcome;
     char why[UPSTREAM_WHY_MAX];
 } upstream_memo;
@@ -112,7 +112,7 @@ typedef struct upstream {
     loop *loop;
     store *store;
     github *github;
-    int64_t retry_max_ms;
+    int64_t retry_max_ms, retry_refused_ms; /* between two tries: at most; where GitHub answers, but refuses */
     list questions; /* under way */
     upstream_memo *memos;
     int64_t quota_at; /* wall ms: GitHub need not be asked before */

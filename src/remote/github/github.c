@@ -145,6 +145,7 @@ static void classify(operation *x)
     github_op *op = x->op;
 
     op->status = c->status;
+    op->not_asked = c->failure == CLIENT_BREAKER;
     if (c->failure == CLIENT_CANCELLED) {
         x->cancelled = true;
         return;
