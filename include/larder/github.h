@@ -128,6 +128,7 @@ typedef struct github_quota {
     char credential[GITHUB_FINGERPRINT_LEN + 1];
     int64_t limit, remaining; /* -1 not known yet */
     int64_t reset_at;         /* wall ms */
+    int64_t ask_at;           /* wall ms: 1 to 2 s after reset_at, since clocks differ */
     int64_t blocked_until;    /* wall ms: a secondary limit holds until then; 0: none */
 } github_quota;
 size_t github_quotas(const github *g, const github_quota **ret_rows); /* at most 64, the longest unused forgotten */
