@@ -63,7 +63,7 @@ typedef struct detect_options {
     str root_hint;    /* as source_root_hint_check gives it: only files below count */
     pairs manual_map; /* as source_manual_map_check gives it */
     bool frontmatter; /* rule 6 */
-    bool is_single;   /* the whole (or root_hint, be it there or not) is one artifact of single_type, unasked */
+    bool is_single;   /* the whole (or root_hint, which must be there) is one artifact of single_type, unasked */
     detect_type single_type;
 } detect_options;
 

@@ -15,7 +15,8 @@
  * only writes scan_status "error" and last_error. When it is the merge that fails (the store is full), the
  * entries it added are taken back, what it changed stays, and the next scan compares all. What is "scanning"
  * when the server starts is scanned again. Every source is rescanned after sources.rescan_interval, give or
- * take a tenth.
+ * take a tenth; after a failure that may pass by itself (no answer of GitHub's, a 5xx, a full store) in a
+ * minute, then in two, and so on, up to that interval.
  *
  * The entities below are stored as they are (record.h): append fields, never move them. */
 #ifndef LARDER_SOURCES_H
@@ -78,7 +79,8 @@
     X(S, bool, ref_given, HIDDEN, 0, 0, NONE, "the client named the ref: no fallback to the default branch") \
     X(S, str,    tree_sha,             HIDDEN, 0, 0, NONE, "tree of the last successful scan") \
     X(S, str,    scanned_as,           HIDDEN, 0, 0, NONE, "fingerprint of the settings of the last successful scan") \
-    X(S, i64,    scan_number,          HIDDEN, 0, 0, NONE, "which scan may write: raised by each start, and by removal")
+    X(S, i64,    scan_number,          HIDDEN, 0, 0, NONE, "which scan may write: raised by each start and removal") \
+    X(S, i64,    failed_scans,         HIDDEN, 0, 0, NONE, "in a row, for reasons that may pass")
 SCHEMA_STRUCT(source, SOURCE_FIELDS);
 
 #define ENTRY_FIELDS(X, S)                                                                                             \

@@ -120,6 +120,7 @@ int store_open(const store_options *o, loop *l, arena *a, store **ret_store, str
 void store_close(store *s, void (*closed)(void *arg), void *arg);
 bool store_is_served(const store *s); /* another process, a server, has it open */
 const char *store_err_text(int r); /* as err_text, for what this room returns */
+const char *store_refusal_text(int r); /* the same for an op that failed: of the store's limit, not of a file's */
 
 /* ---- reading ---- */
 /* On the loop (without one: in the one thread): the newest snapshot; nesting counts, and keeps the outer

@@ -87,7 +87,7 @@ int command_key_new(cli *c)
     access_secret_make(secret);
     const int r = access_key_add(s, clk_real(), &k, secret, &a, &id);
     const int status =
-        r < 0 ? cli_fail("the key could not be stored: %s", store_err_text(r)) : tell_key(s, id, c->label, secret);
+        r < 0 ? cli_fail("the key could not be stored: %s", store_refusal_text(r)) : tell_key(s, id, c->label, secret);
     mem_wipe(secret, sizeof(secret));
     store_close(s, NULL, NULL);
     return status;
@@ -139,7 +139,7 @@ int command_key_revoke(cli *c)
     const int r = access_key_revoke(s, str_c(c->operand));
     store_close(s, NULL, NULL);
     if (r < 0)
-        return cli_fail("%s: %s", c->operand, r == -ENOENT ? "there is no such key" : store_err_text(r));
+        return cli_fail("%s: %s", c->operand, r == -ENOENT ? "there is no such key" : store_refusal_text(r));
     printf("revoked %s\n", c->operand);
     return EXIT_DONE;
 }

@@ -376,6 +376,11 @@ const char *store_err_text(int r)
     return r == -EPROTO ? "its data file is damaged" : err_text(r);
 }
 
+const char *store_refusal_text(int r)
+{
+    return r == -ENOSPC ? "the store is full" : r == -EIO ? "the store's disk fails" : store_err_text(r);
+}
+
 /* What open_all has to say. Where the error is the store's own, that is all; the system's are added. */
 static str reason(const store_options *o, int r, const char *why, arena *a)
 {

@@ -218,6 +218,7 @@ static inline void fake_end(fake_ask *a, github_result result, const char *why)
 {
     github_op *op = a->op;
     op->result = a->cancelled ? GITHUB_CANCELLED : result;
+    op->passes = result == GITHUB_FAILED;
     op->why = str_c(why);
     op->impl = NULL;
     loop_timer_cancel(a->owner->loop, &a->timer); /* a reader that cancelled has set it */

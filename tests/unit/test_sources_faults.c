@@ -240,6 +240,64 @@ static void a_root_that_is_not_there_is_told_of(void **state)
     shop_close(&w);
 }
 
+static void one_artifact_is_not_made_of_a_folder_that_is_not_there(void **state)
+{
+    (void)state;
+    shop w;
+    arena a;
+    shop_open(&w);
+    arena_init(&a, 0);
+    fake_repo *r = stock(&w, "acme", "tools");
+    assert_int_equal(shop_create(&w, "{\"repo_url\":\"https://github.com/acme/tools\",\"root_hint\":\"skills/pdf\","
+                                     "\"single_artifact_mode\":true,\"single_artifact_type\":\"skill\"}"),
+                     0);
+    assert_catalogue(&w, ACME, "skill pdf skills/pdf new\n");
+    fake_remove(r, "skills/pdf/SKILL.md");
+    fake_commit(r);
+    assert_str(shop_rescan(&w, ACME).status, "error");
+    source s = shop_source(&w, &a, ACME);
+    assert_str(s.last_error, "root_hint: there is no folder skills/pdf in the repository");
+    assert_true(s.next_scan_at > SHOP_NOW + SHOP_INTERVAL / 2); /* that is not mended by asking again */
+    assert_catalogue(&w, ACME, "skill pdf skills/pdf new\n");
+    assert_int_equal(shop_change(&w, ACME, "{\"root_hint\":\"\"}"), 0);
+    assert_str(shop_rescan(&w, ACME).status, "success");
+    assert_catalogue(&w, ACME, "skill pdf skills/pdf removed\nskill tools . new\n");
+    arena_done(&a);
+    shop_close(&w);
+}
+
+/* ---- again, after a failure ---- */
+static void what_may_pass_is_tried_again_ever_later(void **state)
+{
+    (void)state;
+    shop w;
+    arena a;
+    shop_open(&w);
+    arena_init(&a, 0);
+    stock(&w, "acme", "tools");
+    w.github.is_dead = true;
+    assert_int_equal(shop_create(&w, CREATE_ACME), 0);
+    for (int n = 0; n < 12; n++) {
+        const source s = shop_source(&w, &a, ACME);
+        const int64_t delay = MINUTES(1) << n < SHOP_INTERVAL ? MINUTES(1) << n : SHOP_INTERVAL;
+        assert_str(s.scan_status, "error");
+        assert_int_equal(w.github.asked_in_all, n + 1);
+        assert_in_range(s.next_scan_at - s.updated_at, delay * 9 / 10, delay * 11 / 10);
+        shop_pass(&w, s.next_scan_at - clk_wall_ms(&w.clock.base) - 1);
+        assert_int_equal(w.github.asked_in_all, n + 1);
+        for (int i = 0; i <= 60 && (int)w.github.asked_in_all == n + 1; i++) /* it looks once a minute */
+            shop_pass(&w, SECONDS(1));
+    }
+    w.github.is_dead = false;
+    shop_pass(&w, SHOP_INTERVAL * 2);
+    source s = shop_source(&w, &a, ACME);
+    assert_str(s.scan_status, "success");
+    assert_in_range(s.next_scan_at - s.updated_at, SHOP_INTERVAL * 9 / 10, SHOP_INTERVAL * 11 / 10);
+    assert_int_equal(s.failed_scans, 0);
+    arena_done(&a);
+    shop_close(&w);
+}
+
 /* ---- a stop ---- */
 static void however_many_a_stop_cut_off_all_are_taken_up_again(void **state)
 {
@@ -494,7 +552,7 @@ static void a_first_catalogue_that_does_not_fit_is_taken_back(void **state)
     until_there_is_room(&w);
     source s = shop_source(&w, &a, ACME);
     assert_str(s.scan_status, "error");
-    assert_str(s.last_error, "the catalogue could not be written: no space left on device");
+    assert_str(s.last_error, "the catalogue could not be written: the store is full");
     assert_int_equal(s.artifact_count, 0);
     assert_catalogue(&w, ACME, "");
     assert_int_equal(w.n_shown, 0);
@@ -538,6 +596,8 @@ int main(void)
         cmocka_unit_test(another_configuration_ends_the_wait_for_quota),
         cmocka_unit_test(links_are_not_followed_and_the_result_names_them),
         cmocka_unit_test(a_root_that_is_not_there_is_told_of),
+        cmocka_unit_test(one_artifact_is_not_made_of_a_folder_that_is_not_there),
+        cmocka_unit_test(what_may_pass_is_tried_again_ever_later),
         cmocka_unit_test(however_many_a_stop_cut_off_all_are_taken_up_again),
         cmocka_unit_test(no_memory_while_a_source_is_made_and_scanned_is_survived),
         cmocka_unit_test(no_memory_while_a_source_is_scanned_again_is_survived),

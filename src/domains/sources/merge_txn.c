@@ -256,6 +256,7 @@ static int put_source(store_txn *t, scan *sc, arena *a)
     take_over_repository(sc, &s);
     s.scan_status = STR("success");
     s.last_error = STR_NULL;
+    s.failed_scans = 0;
     s.waiting_since = s.waiting_until = 0;
     s.updated_at = s.last_sync_at = sc->now;
     s.last_indexed_at = s.indexing_enabled ? sc->now : s.last_indexed_at;
@@ -365,6 +366,7 @@ int scan_fail_apply(store_txn *t, store_op *op)
         return r;
     s.scan_status = STR("error");
     s.last_error = sc->why;
+    s.failed_scans = sc->passes ? sc->src.failed_scans + 1 : 0;
     s.waiting_since = s.waiting_until = 0;
     s.updated_at = sc->now;
     s.next_scan_at = sc->rescan_at;

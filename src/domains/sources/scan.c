@@ -323,6 +323,8 @@ bool scan_answered(scan *sc, github_op *op)
     }
     if (op->status == 409) /* the repository is empty */
         scan_fail_for_good(sc, op->why);
+    else if (op->why.p && !op->passes)
+        scan_fail_lasting(sc, op->why);
     else
         scan_fail(sc, op->why.p ? op->why : STR("GitHub could not be asked"));
     return false;

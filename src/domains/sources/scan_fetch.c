@@ -12,6 +12,8 @@ static void on_detected(job *j, int status)
         return;
     if (r == 0)
         scan_write(sc);
+    else if (r == -ENOENT)
+        scan_fail_lasting(sc, sc->why);
     else
         scan_fail(sc, str_c(err_text(r)));
 }
@@ -19,9 +21,14 @@ static void on_detected(job *j, int status)
 static void unreadable(scan *sc, int err)
 {
     const char *problem = archive_problem(sc->reader);
+    const bool lasts = err == -EFBIG;
+    const str why = arena_printf(&sc->arena, "the archive cannot be read: %s%s", *problem ? problem : err_text(err),
+                                 lasts ? " (see sources.max_archive_bytes, max_entries)" : "");
 
-    scan_fail(sc, arena_printf(&sc->arena, "the archive cannot be read: %s%s", *problem ? problem : err_text(err),
-                               err == -EFBIG ? " (see sources.max_archive_bytes, max_entries)" : ""));
+    if (lasts)
+        scan_fail_lasting(sc, why);
+    else
+        scan_fail(sc, why);
 }
 
 /* The last byte is read. */

@@ -321,22 +321,27 @@ static void note_links(scan *sc)
                                      n, STR_ARG(buf_view(&names)), n > LINKS_NAMED ? ", ..." : ""));
 }
 
-/* A folder that is mistyped, or gone, is no failure: but who looks for its artifacts is told. */
-static void note_root(scan *sc)
+/* The root_hint's folder may be mistyped, or gone: 0 when it is there (or none is named), else -ENOENT with `why`. */
+static int find_root(scan *sc, str *ret_why)
 {
     const str root = sc->src.root_hint;
 
     for (size_t i = 0; i < sc->n_files; i++)
         if (repo_path_is_below(sc->files[i].path, root))
-            return;
-    if (root.n > 0)
-        scan_note_error(sc, arena_printf(&sc->arena, "root_hint: there is no folder " STR_FMT " in the repository",
-                                         STR_ARG(utf8_head(root, 200))));
+            return 0;
+    if (root.n == 0)
+        return 0;
+    *ret_why = arena_printf(&sc->arena, "root_hint: there is no folder " STR_FMT " in the repository",
+                            STR_ARG(utf8_head(root, 200)));
+    return -ENOENT;
 }
 
 static void note_skipped(scan *sc)
 {
-    note_root(sc);
+    str why;
+
+    if (find_root(sc, &why) < 0) /* no failure: but who looks for its artifacts is told */
+        scan_note_error(sc, why);
     for (unsigned f = REPO_PATH_OK + 1; f < REPO_PATH_FAULT_COUNT; f++) {
         const uint64_t n = archive_skipped(sc->reader, (repo_path_fault)f);
         if (n > 0)
@@ -364,6 +369,8 @@ static int detect(scan *sc)
 
     o.single_type = single;
     int r = sc->has_tree ? 0 : sort_files(sc);
+    if (r == 0 && o.is_single) /* the detector would take it for an artifact, unseen */
+        r = find_root(sc, &sc->why);
     if (r == 0)
         r = detect_artifacts(&sc->arena, sc->files, sc->n_files, &o, &found);
     if (r < 0)

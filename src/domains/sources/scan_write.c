@@ -7,6 +7,7 @@
 #include "larder/log.h"
 
 #define WRITE_AGAIN_MS SECONDS(2)
+#define SCAN_AGAIN_MS MINUTES(1) /* after a failure that passes; each one more in a row doubles it */
 
 /* Whether GitHub was read or said that nothing changed, the counts are of the same entries: those now stored. */
 static void fill_result(scan *sc, bool ok)
@@ -31,18 +32,20 @@ static void fill_result(scan *sc, bool ok)
     r->not_modified = sc->not_modified;
 }
 
-/* Between 0.9 and 1.1 intervals from now. */
-static int64_t next_rescan(const scan *sc)
+/* Between 0.9 and 1.1 intervals from now; sooner after a failure that passes. */
+static int64_t next_scan(const scan *sc)
 {
-    const int64_t interval = sc->owner->o.rescan_interval_ms;
+    int64_t delay = sc->owner->o.rescan_interval_ms;
 
-    return sc->now + interval - interval / 10 + (int64_t)random_below((uint64_t)(interval / 5) + 1);
+    if (sc->passes && sc->src.failed_scans < 16 && SCAN_AGAIN_MS << sc->src.failed_scans < delay)
+        delay = SCAN_AGAIN_MS << sc->src.failed_scans;
+    return sc->now + delay - delay / 10 + (int64_t)random_below((uint64_t)(delay / 5) + 1);
 }
 
 static void submit(scan *sc)
 {
     sc->now = loop_now_wall_ms(sc->owner->o.loop);
-    sc->rescan_at = next_rescan(sc);
+    sc->rescan_at = next_scan(sc);
     store_submit(sc->owner->o.store, &sc->op);
 }
 
@@ -104,9 +107,10 @@ static void on_check_failed(store_op *op, int status)
     scan_end(sc, NULL);
 }
 
-static void fail(scan *sc, str why, int check_status)
+static void fail(scan *sc, str why, int check_status, bool passes)
 {
     sc->check_status = check_status;
+    sc->passes = passes;
     if (sc->state != SCAN_WRITE)
         scan_move(sc, SCAN_WRITE);
     sc->why = arena_dup(&sc->arena, why);
@@ -121,12 +125,17 @@ static void fail(scan *sc, str why, int check_status)
 
 void scan_fail(scan *sc, str why)
 {
-    fail(sc, why, -EREMOTEIO);
+    fail(sc, why, -EREMOTEIO, true);
+}
+
+void scan_fail_lasting(scan *sc, str why)
+{
+    fail(sc, why, -EREMOTEIO, false);
 }
 
 void scan_fail_for_good(scan *sc, str why)
 {
-    fail(sc, why, -EINVAL);
+    fail(sc, why, -EINVAL, false);
 }
 
 /* ---- success ---- */
@@ -147,7 +156,7 @@ static void on_merged(store_op *op, int status)
         sc->is_partial = true;
         /* without memory the entries stay, and the next scan finds them */
         (void)change_log_new(sc->src.id, &sc->changes);
-        scan_fail(sc, arena_printf(&sc->arena, "the catalogue could not be written: %s", err_text(status)));
+        scan_fail(sc, arena_printf(&sc->arena, "the catalogue could not be written: %s", store_refusal_text(status)));
         return;
     }
     fill_result(sc, true);

@@ -109,6 +109,7 @@ typedef struct scan {
     scan_result result;
     str errors[SCAN_ERRORS_MAX];
     str why;               /* of a failure */
+    bool passes;           /* the failure may pass: the next scan comes sooner than by the interval */
 
     /* reading the archive */
     archive *reader;
@@ -157,8 +158,9 @@ void scan_ask(scan *sc, unsigned state, github_op *op, int (*starter)(github *, 
 bool scan_answered(scan *sc, github_op *op);
 void scan_fetch_archive(scan *sc);
 void scan_write(scan *sc);
-void scan_fail(scan *sc, str why);
-void scan_fail_for_good(scan *sc, str why); /* GitHub says that what was asked for is not there */
+void scan_fail(scan *sc, str why);          /* for a reason that may pass */
+void scan_fail_lasting(scan *sc, str why);  /* for one that somebody has to do something about */
+void scan_fail_for_good(scan *sc, str why); /* such a one: GitHub says that what was asked for is not there */
 
 #define README_BYTES 262144 /* of a README that are looked at */
 /* Made valid UTF-8, and cut at 50,000 characters with a mark that says so. -ENOMEM. */

@@ -155,6 +155,7 @@ static void classify(operation *x)
         return;
     }
     if (c->failure != CLIENT_NONE) {
+        op->passes = c->failure != CLIENT_TOO_LARGE;
         op->cut_off = x->gave && (c->failure == CLIENT_CLOSED || c->failure == CLIENT_TIMEOUT);
         fail(x, GITHUB_FAILED, "GitHub could not be asked for the %s: " STR_FMT, what, STR_ARG(c->why));
         return;
@@ -187,6 +188,7 @@ static void classify(operation *x)
         fail(x, GITHUB_FAILED, "GitHub: the repository is not available for legal reasons (451)");
         return;
     default:
+        op->passes = c->status >= 500;
         fail(x, GITHUB_FAILED, "GitHub answered %d when asked for the %s", c->status, what);
     }
 }
@@ -205,6 +207,7 @@ static void on_parsed(job *j, int status)
     const int r = status < 0 ? status : x->parsed;
 
     x->parses = false;
+    x->op->passes = r < 0;
     if (r == -EPROTO)
         fail(x, GITHUB_FAILED, "GitHub's answer for the %s is not what was expected", x->kind->what);
     else if (r < 0)

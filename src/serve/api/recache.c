@@ -255,7 +255,7 @@ static int reply_cut_off(call *c, const recache_task *t)
     json_pair_bool(c->w, "success", false);
     json_pair_str(c->w, "status", STR("error"));
     json_pair_str(c->w, "message",
-                  arena_printf(c->arena, "%s: only a part was done, repeat it", store_err_text(t->status)));
+                  arena_printf(c->arena, "%s: only a part was done, repeat it", store_refusal_text(t->status)));
     json_pair_int(c->w, "entries_done", (int64_t)t->changed);
     json_end(c->w);
     return reply_json(c, t->status == -ENOMEM || t->status == -ECANCELED ? 503 : 507);
