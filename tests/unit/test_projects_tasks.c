@@ -155,6 +155,29 @@ static void what_does_not_fit_is_refused_with_a_word(void **state)
     depot_close(&d);
 }
 
+/* Large ones are looked through by a worker, and what is wrong with them is told all the same. */
+static void what_does_not_fit_in_a_large_one_is_refused_with_a_word(void **state)
+{
+    (void)state;
+    depot d;
+    char why[200], names[BIG][16];
+    report_artifact v[BIG];
+    depot_open(&d);
+    for (size_t i = 0; i < BIG; i++) {
+        (void)snprintf(names[i], sizeof(names[i]), "s%zu", i);
+        v[i] = (report_artifact){.name = str_c(names[i]), .type = STR("skill")};
+    }
+    v[BIG - 1].type = STR("song");
+    assert_int_equal(report_with(&d, "ci", v, BIG, 0, why), -EINVAL);
+    assert_int_equal(strncmp(why, "artifacts[699].type: Input should be 'agent', ", 46), 0);
+    v[BIG - 1] = (report_artifact){.name = STR("s0"), .type = STR("skill")};
+    assert_int_equal(report_with(&d, "ci", v, BIG, 0, why), -EINVAL);
+    assert_string_equal(why, "artifacts[699]: skill 's0' is given twice");
+    assert_int_equal(report_with(&d, "ci", v, BIG - 1, 0, why), 0);
+    assert_int_equal(seen(&d, "ci"), BIG - 1);
+    depot_close(&d);
+}
+
 /* ---- several at once ---- */
 static void large_reports_wait_for_one_another_and_readers_see_whole_ones(void **state)
 {
@@ -291,6 +314,7 @@ int main(void)
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(a_report_says_whether_it_is_new_and_of_which_version),
         cmocka_unit_test(what_does_not_fit_is_refused_with_a_word),
+        cmocka_unit_test(what_does_not_fit_in_a_large_one_is_refused_with_a_word),
         cmocka_unit_test(large_reports_wait_for_one_another_and_readers_see_whole_ones),
         cmocka_unit_test(a_stop_waits_for_what_is_being_written),
         cmocka_unit_test(what_a_crash_left_behind_is_cleared_away_at_the_start),

@@ -1,13 +1,13 @@
 /* What clients ask for: reports, forgetting, invalidating. */
 #include "project_write.h"
 
-#define SORT_IN_JOB 200 /* artifacts: fewer are sorted at once, in well under a millisecond */
+#define TAKEN_AT_ONCE 200 /* artifacts: with more the loop would be held for a millisecond or several */
 
 typedef struct task_work {
     project_task *task;
     job job;
     size_t twin;
-    int sorted;
+    int taken;
     project_write write;
     project_invalidation invalidation;
 } task_work;
@@ -161,27 +161,29 @@ static int take_report(task_work *k)
     return 0;
 }
 
-static void sort_work(job *j)
+static void take_work(job *j)
 {
     task_work *k = CONTAINER_OF(j, task_work, job);
 
-    k->sorted = project_content_sort(k->write.id, k->write.content, k->write.n, &k->twin);
+    k->taken = take_report(k);
+    if (k->taken == 0)
+        k->taken = project_content_sort(k->write.id, k->write.content, k->write.n, &k->twin);
 }
 
-static void on_sorted(job *j, int status)
+static void on_taken(job *j, int status)
 {
     task_work *k = CONTAINER_OF(j, task_work, job);
     project_task *t = k->task;
 
     if (status == 0)
-        status = k->sorted;
+        status = k->taken;
     if (status == -EEXIST) {
         const report_artifact *twin = (const report_artifact *)t->report->artifacts.v + k->twin;
         str why = arena_printf(t->arena, "artifacts[%zu]: " STR_FMT " '" STR_FMT "' is given twice", k->twin,
                                STR_ARG(twin->type), STR_ARG(twin->name));
         fail(t, why.p ? -EINVAL : -ENOMEM, why);
     } else if (status < 0) {
-        fail(t, status, STR_NULL);
+        fail(t, status, t->why);
     } else {
         write_it(k);
     }
@@ -197,15 +199,14 @@ void projects_report(projects *p, project_task *t)
     k->write.next_refresh_at =
         k->write.now + interval - interval / 10 + (int64_t)random_below((uint64_t)interval / 5 + 1);
     k->write.changed_refresh_at = k->write.now; /* what upstream has is learnt soon */
-    int r = take_report(k);
-    if (r == 0 && k->write.n > SORT_IN_JOB) {
-        r = loop_job(p->o.loop, &k->job, sort_work, on_sorted);
-    } else if (r == 0) {
-        sort_work(&k->job);
-        on_sorted(&k->job, 0);
+    if (t->report->artifacts.n <= TAKEN_AT_ONCE) {
+        take_work(&k->job);
+        on_taken(&k->job, 0);
+        return;
     }
+    const int r = loop_job(p->o.loop, &k->job, take_work, on_taken);
     if (r < 0)
-        fail(t, r, t->why);
+        fail(t, r, STR_NULL);
 }
 
 /* ---- forget, invalidate ---- */
