@@ -218,14 +218,16 @@ int schema_decode(const schema *s, arena *a, const json_value *object, unsigned 
 /* The same for parameters, of the path and of the query. Those of the path each name a field, their values are
  * percent-encoded and not empty; what the query says of such a field is ignored. `query` is the raw text behind '?',
  * and texts may point into it. A name may repeat only for strs. Names not in the schema are ignored. Empty texts
- * count as absent, except for REQUIRED fields. Booleans are true/false/1/0/t/f/y/n/yes/no/on/off in any case, and
- * choices fit in any case: the struct has them as they are listed. Error texts:
+ * count as absent, except for numbers and REQUIRED fields. No text may contain %00. Booleans are
+ * true/false/1/0/t/f/y/n/yes/no/on/off in any case, and choices fit in any case: the struct has them as they are
+ * listed. Error texts:
  *     Invalid limit: '900'. Must be an integer from 1 to 500
  *     Invalid limit: given 2 times. Must be given once
  *     Invalid sort_by field: x. Valid options: name, type
  *     Invalid is_outdated: 'x'. Must be true or false
  *     Invalid tags: given 21 times. Must be at most 20 values
  *     Invalid query: '%ff'. Must be percent-encoded UTF-8
+ *     Invalid query: 'a%00b'. Must not contain %00
  *     Missing query parameter: query. Must be 1 to 200 characters */
 int schema_decode_params(const schema *s, arena *a, const pair *path, size_t n_path, str query, void *out,
                          schema_error *err);

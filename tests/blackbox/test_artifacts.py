@@ -268,7 +268,7 @@ def test_lists_have_tags_that_change_with_them(house):
 
 # ---- parameters out of bounds ------------------------------------------------------------------
 LISTS = {CACHE + '/projects': 500, ARTIFACTS: 500, STALE: 500, SEARCH + '?query=a': 200, CACHE + '/marketplace': 500}
-BAD_NUMBERS = ['-1', '1.5', 'ten', '1e3', '%205', '0x10', '99999999999999999999', '%FF', '1%00', '+1', '--1']
+BAD_NUMBERS = ['', '-1', '1.5', 'ten', '1e3', '%205', '0x10', '99999999999999999999', '%FF', '1%00', '+1', '--1']
 
 
 def bad(path, query):

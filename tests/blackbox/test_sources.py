@@ -223,6 +223,11 @@ def test_manual_map_can_be_cleared(server, source):
 
 
 # ---- single artifact mode ----------------------------------------------------------------------
+def test_an_id_is_not_cut_at_a_nul(server):
+    reply = server.get(SOURCES + '/src_x_y%00foo')
+    assert reply.status in (400, 422) and 'src_x_y%00foo' in reply.detail, reply.text
+
+
 def test_single_artifact_mode_makes_one_entry(server, github):
     repo = github.add(repos.flat_repo())
     source = server.create(repo, single_artifact_mode=True, single_artifact_type='agent')

@@ -191,13 +191,20 @@ static int fail_times(query *q, const field *f, size_t times, str rule)
 
 /* ---- values ---- */
 
+/* An empty text says nothing, but of a number it is none. */
+static bool empty_counts(const field *f)
+{
+    return (f->flags & REQUIRED) || f->kind == FIELD_I64 || f->kind == FIELD_F64;
+}
+
 /* In a query '+' is a blank, in a path it is itself. */
 static int text_of(query *q, const field *f, str raw, bool in_path, str *ret_text)
 {
     str text;
     int r = percent_decode(q->a, raw, !in_path, &text);
-    if (r == -EINVAL || (r == 0 && !utf8_valid(text))) {
-        str rule = STR("Must be percent-encoded UTF-8");
+    const bool has_nul = r == 0 && str_chr(text, '\0') >= 0; /* where somebody's text would end */
+    if (r == -EINVAL || has_nul || (r == 0 && !utf8_valid(text))) {
+        str rule = has_nul ? STR("Must not contain %00") : STR("Must be percent-encoded UTF-8");
         return fail_value(q, f, str_head(raw, FIELD_ECHO_MAX), rule);
     }
     if (r == 0)
@@ -323,7 +330,7 @@ int schema_decode_params(const schema *s, arena *a, const pair *path, size_t n_p
         const field *f = &s->fields[i];
         void *member = (char *)out + f->offset;
         bool is_required = f->flags & REQUIRED;
-        if (q.found[i].times > 0 || (is_required && q.found[i].empty_times > 0)) {
+        if (q.found[i].times > 0 || (empty_counts(f) && q.found[i].empty_times > 0)) {
             r = decode_param(&q, i, member);
             bits->given |= FIELD_BIT(i);
         } else if (is_required) {
