@@ -46,6 +46,7 @@ void *mem_alloc(size_t n);
 void *mem_zalloc(size_t n);
 void *mem_realloc(void *p, size_t n); /* on NULL the old block is still yours */
 void mem_free(void *p);
+void mem_free_wiped(void *p); /* the same, of what may have held a secret */
 char *mem_strndup(const char *p, size_t n); /* NUL-terminated copy */
 #define mem_new(type) ((type *)mem_zalloc(sizeof(type)))
 /* In the form that zlib takes them; `unused` is. */

@@ -10,7 +10,8 @@
  * are checked and dropped; of extensions, a quoted value with a backslash in it is refused (llhttp 8.1 knows none).
  *
  * Memory: a request and all it points to live until its reply has been given; within on_request until that returns,
- * too. Texts of a request answered within on_request point into the read buffer. An idle connection holds under 1
+ * too. Texts of a request answered within on_request point into the read buffer, which all connections share: headers,
+ * a key among them, stay in it until the next read. An idle connection holds under 1
  * KiB. A reply to a client that has gone is no error: http_reply_send drops it. */
 #ifndef LARDER_HTTP_H
 #define LARDER_HTTP_H
@@ -89,6 +90,7 @@ struct http_request {
     void (*on_gone)(http_request *req); /* the handler's, optional: called once, when that happens; may reply */
     void (*on_writable)(http_request *req); /* of a stream: it takes bytes again */
     void *user;                         /* the handler's */
+    bool has_secret;                    /* the handler's: what is left of body and arena at the end is zeros */
     str refusal;                        /* on_head's: header lines of its refusal, "Name: value\r\n" each */
 };
 static inline str http_header_of(const http_request *req, http_known h)

@@ -73,6 +73,7 @@ enum { /* beside schema.h's ALLOW_EXTRA, which is 1 */
     BODY_BY_HAND = 8, /* the schema is for the document: the handler reads body_json, in an order of its own */
     HAS_ETAG = 16,   /* its handler tags the reply itself */
     MAY_WAIT = 32,   /* the client may ask it to wait: call_wait_ms */
+    HAS_SECRET = 64, /* its body may: nothing of it is left in memory when the call has ended */
 };
 
 #define ROUTE_BODY_ON_LOOP 16384

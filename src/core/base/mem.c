@@ -1,6 +1,7 @@
 /* The only place that asks the heap. The fault counter costs one relaxed load while it is off. */
 #include "larder/base.h"
 
+#include <malloc.h>
 #include <stdatomic.h>
 #include <stdlib.h>
 
@@ -46,6 +47,12 @@ void *mem_realloc(void *p, size_t n)
 
 void mem_free(void *p)
 {
+    free(p);
+}
+
+void mem_free_wiped(void *p)
+{
+    mem_wipe(p, malloc_usable_size(p));
     free(p);
 }
 

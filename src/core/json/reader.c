@@ -50,7 +50,7 @@ static void *tree_alloc(size_t n)
 
 static void set_up_jansson(void)
 {
-    json_set_alloc_funcs(tree_alloc, mem_free);
+    json_set_alloc_funcs(tree_alloc, mem_free_wiped); /* there may be a token in the text */
     json_object_seed((size_t)(random_u64() | 1)); /* 0 would send it to the kernel for a seed */
 }
 

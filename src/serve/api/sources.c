@@ -473,7 +473,7 @@ static int post_infer_url(call *c)
 /* ---- rows ---- */
 static const route rows_of_sources[] = {
     {HTTP_M_POST, "/api/v1/marketplace/sources", &family_sources, SCOPE_SOURCES_WRITE, LIMIT_KEY,
-     .body = &source_create_schema, .flags = ALLOW_EXTRA | MAY_WAIT, .reply = &scanned_source_schema,
+     .body = &source_create_schema, .flags = ALLOW_EXTRA | MAY_WAIT | HAS_SECRET, .reply = &scanned_source_schema,
      .reply_status = 201,
      .errors = "400 409 422 500 507", .handle = post_source,
      .summary = "Register a repository and scan it; Prefer: wait=N waits for the scan and adds its counts"},
@@ -494,8 +494,9 @@ static const route rows_of_sources[] = {
      .params = &source_ref_schema, .reply_status = 204, .errors = "404 507", .handle = delete_source,
      .summary = "Forget a source and its catalogue"},
     {HTTP_M_POST, "/api/v1/marketplace/sources/{id}/rescan", &family_sources, SCOPE_SOURCES_WRITE, LIMIT_KEY,
-     .params = &source_ref_schema, .body = &rescan_schema, .flags = ALLOW_EXTRA | BODY_OPTIONAL | MAY_WAIT,
-     .reply = &scanned_source_schema, .errors = "400 404 409 422 507", .handle = post_rescan,
+     .params = &source_ref_schema, .body = &rescan_schema,
+     .flags = ALLOW_EXTRA | BODY_OPTIONAL | MAY_WAIT | HAS_SECRET, .reply = &scanned_source_schema,
+     .errors = "400 404 409 422 507", .handle = post_rescan,
      .summary = "Scan again; Prefer: wait=N waits for the scan and adds its counts"},
     {HTTP_M_GET, "/api/v1/marketplace/sources/{id}/artifacts", &family_sources, SCOPE_SOURCES_READ, LIMIT_KEY,
      .params = &entry_query_schema, .reply = &entry_list_schema, .errors = "400 404 422",

@@ -31,6 +31,7 @@ static void on_closed(net_conn *net)
     s->stats.connections--;
     buf_done(&c->in);
     buf_done(&c->out);
+    http_body_done(s, &c->parser.collected);
     http_parser_done(&c->parser);
     mem_free(c);
     http_server_check_drained(s);

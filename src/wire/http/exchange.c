@@ -3,6 +3,7 @@
 #include "internal.h"
 
 #define KEPT_EXCHANGES 64
+#define BODY_ON_LOOP ((size_t)4 << 20) /* bytes of a body freed here: 32 MiB take some ms */
 #define KEPT_OUT ((size_t)65536) /* bytes of reply buffer kept with an exchange */
 
 http_exchange *http_exchange_new(http_conn *c)
@@ -32,14 +33,55 @@ http_exchange *http_exchange_new(http_conn *c)
     return ex;
 }
 
+/* ---- giving back ---- */
+
+typedef struct old_body {
+    job job;
+    buf body;
+} old_body;
+
+static void work_free(job *j)
+{
+    buf_done(&CONTAINER_OF(j, old_body, job)->body);
+}
+
+static void on_freed(job *j, int status)
+{
+    old_body *o = CONTAINER_OF(j, old_body, job);
+    (void)status; /* whether or not a worker came to it */
+    buf_done(&o->body);
+    mem_free(o);
+}
+
+void http_body_done(http_server *s, buf *body)
+{
+    old_body *o = body->cap > BODY_ON_LOOP ? mem_new(old_body) : NULL;
+    if (o) {
+        o->body = *body;
+        *body = BUF_INIT;
+        if (loop_job(s->loop, &o->job, work_free, on_freed) < 0)
+            on_freed(&o->job, 0);
+    }
+    buf_done(body);
+}
+
+/* Wherever the body is: while there is an exchange, the read buffer holds what it has not made its own. */
+static void wipe(http_exchange *ex)
+{
+    mem_wipe((void *)(uintptr_t)ex->req.body.p, ex->req.body.n);
+    arena_wipe(&ex->arena);
+}
+
 void http_exchange_free(http_exchange *ex)
 {
     http_server *s = ex->server;
     s->n_exchanges--;
+    if (ex->req.has_secret)
+        wipe(ex);
     if (ex->out.cap > KEPT_OUT)
         buf_done(&ex->out);
     buf_reset(&ex->out);
-    buf_done(&ex->body);
+    http_body_done(s, &ex->body);
     if (s->n_free < KEPT_EXCHANGES && !s->draining) {
         arena_reset(&ex->arena);
         ex->next_free = s->free_exchanges;
@@ -89,6 +131,8 @@ static int own_body(http_exchange *ex)
     str body = arena_dup(&ex->arena, ex->req.body);
     if (!body.p)
         return -ENOMEM;
+    if (ex->req.has_secret)
+        mem_wipe((void *)(uintptr_t)ex->req.body.p, body.n); /* in the read buffer, and parsed */
     ex->req.body = body;
     ex->owns_body = true;
     return 0;

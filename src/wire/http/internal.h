@@ -171,6 +171,7 @@ void http_output_writable(http_conn *c);
 /* exchange.c */
 http_exchange *http_exchange_new(http_conn *c); /* NULL: no memory */
 void http_exchange_free(http_exchange *ex);
+void http_body_done(http_server *s, buf *body); /* frees it, a large one on a worker */
 int http_exchange_own(http_exchange *ex);    /* moves its texts out of the read buffer; -ENOMEM */
 void http_exchange_leave(http_exchange *ex); /* its connection goes */
 void http_exchange_gone(http_exchange *ex);  /* nobody waits for it any more: its handler is told, once */
