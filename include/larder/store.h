@@ -214,7 +214,8 @@ bool store_txn_has_room(store_txn *t, uint64_t bytes);
 /* Every index entry and tally against its record and back; line() gets one text per fault. Returns the
  * number of faults, or -errno. Works beside a running server (one snapshot). */
 int store_check(store *s, void (*line)(void *arg, const char *text), void *arg);
-int store_backup(store *s, const char *dir); /* a consistent compacted copy; dir must not hold a store; -EEXIST */
+/* a consistent compacted copy; dir must not hold a store (-EEXIST), nor may another backup be going there (-EBUSY) */
+int store_backup(store *s, const char *dir);
 /* Why writes are refused now: 0 while they are not; -ENOSPC, -EIO or what else the disk says; -ECANCELED once closing
  * has begun; -EROFS. Any thread. */
 int store_trouble(const store *s);

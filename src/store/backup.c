@@ -4,6 +4,7 @@
 #include <fcntl.h>
 #include <limits.h>
 #include <stdio.h>
+#include <sys/file.h>
 #include <sys/stat.h>
 #include <unistd.h>
 
@@ -15,11 +16,31 @@ static int path_in(const char *dir, const char *name, char out[PATH_MAX])
     return n < 0 || n >= PATH_MAX ? -ENAMETOOLONG : 0;
 }
 
-static int copy_to(store *s, const char *path)
+/* The file that is written, empty; what a backup that was cut off left is used. While it is open nobody else writes it:
+ * -EBUSY. */
+static int open_part(const char *path, int *ret_fd)
 {
-    int fd = open(path, O_WRONLY | O_CREAT | O_TRUNC | O_CLOEXEC, 0600);
+    struct stat opened, named;
+    int r = 0, fd = open(path, O_WRONLY | O_CREAT | O_NOFOLLOW | O_CLOEXEC, 0600);
     if (fd < 0)
         return -errno;
+    if (flock(fd, LOCK_EX | LOCK_NB) < 0)
+        r = errno == EWOULDBLOCK ? -EBUSY : -errno;
+    else if (fstat(fd, &opened) < 0)
+        r = -errno;
+    else if (stat(path, &named) < 0 || named.st_ino != opened.st_ino) /* the other one has just been done with it */
+        r = -EBUSY;
+    else if (ftruncate(fd, 0) < 0)
+        r = -errno;
+    if (r < 0)
+        close(fd);
+    else
+        *ret_fd = fd;
+    return r;
+}
+
+static int copy_to(store *s, int fd)
+{
     pthread_mutex_lock(&s->env_lock);
     int r = s->env ? 0 : -EIO;
     if (r == 0)
@@ -31,8 +52,6 @@ static int copy_to(store *s, const char *path)
         s->job_views--;
         pthread_mutex_unlock(&s->env_lock);
     }
-    if (close(fd) < 0 && r == 0)
-        r = -errno;
     return r;
 }
 
@@ -67,29 +86,37 @@ static int give_id(const store *s, const char *path)
     return r;
 }
 
+static int make_whole(store *s, int fd, const char *part, const char *whole)
+{
+    struct stat st;
+    if (stat(whole, &st) == 0) /* asked with the part in hand: nobody makes one meanwhile */
+        return -EEXIST;
+    int r = copy_to(s, fd);
+    if (r == 0)
+        r = give_id(s, part);
+    if (r == 0 && fsync(fd) < 0)
+        r = -errno;
+    return r == 0 && rename(part, whole) < 0 ? -errno : r;
+}
+
 int store_backup(store *s, const char *dir)
 {
     char part[PATH_MAX], whole[PATH_MAX];
-    struct stat st;
-    int r = path_in(dir, "data.mdb.part", part);
+    int fd = -1, r = path_in(dir, "data.mdb.part", part);
     if (r == 0)
         r = path_in(dir, "data.mdb", whole);
     if (r == 0 && mkdir(dir, 0700) < 0 && errno != EEXIST)
         r = -errno;
-    if (r == 0 && stat(whole, &st) == 0)
-        r = -EEXIST;
+    if (r == 0)
+        r = open_part(part, &fd);
     if (r < 0)
         return r;
-    r = copy_to(s, part);
-    if (r == 0)
-        r = give_id(s, part);
-    if (r == 0)
-        r = store_sync_path(part);
-    if (r == 0 && rename(part, whole) < 0)
-        r = -errno;
+    r = make_whole(s, fd, part, whole);
     if (r == 0)
         r = store_sync_folder(dir);
-    if (r < 0)
+    else
         unlink(part);
+    if (close(fd) < 0 && r == 0)
+        r = -errno;
     return r;
 }

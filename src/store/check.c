@@ -118,18 +118,23 @@ static int name_strangers(checker *k, const space *sp, uint32_t index)
     int r = store_walk(k->view, sp->ks, (int)index, STR_NULL, STR_NULL, false, &c);
     if (r < 0)
         return r;
-    while (store_next(c, &item)) {
+    while (r == 0 && store_next(c, &item)) {
         str value;
-        bool known = store_get(k->view, sp->ks, item.key, &value) == 0;
-        if (known && store_emit_record(&k->emit, sp->ks, item.key, value) == 0 &&
-            is_emitted(&k->emit, index, item.index_key))
+        const bool known = store_get(k->view, sp->ks, item.key, &value) == 0;
+        const int e = known ? store_emit_record(&k->emit, sp->ks, item.key, value) : 0;
+        if (e == -ENOMEM) {
+            r = e;
+            break;
+        }
+        if (known && e == 0 && is_emitted(&k->emit, index, item.index_key))
             continue;
         buf *text = fault(k, sp->ks, sp->ks->indexes[index]);
         buf_printf(text, known ? "no longer emitted, entry " : "without a record, entry ");
         put_key(text, item.index_key);
         fault_end(k);
     }
-    r = store_cursor_error(c);
+    if (r == 0)
+        r = store_cursor_error(c);
     if (r == -EPROTO) {
         buf_printf(fault(k, sp->ks, sp->ks->indexes[index]), "holds a row that is no entry");
         fault_end(k);
@@ -176,7 +181,10 @@ static int count_records(checker *k, recount *n)
     if (r < 0)
         return r;
     while (r == 0 && store_next(c, &item)) {
-        if (store_emit_record(&k->emit, n->sp->ks, item.key, item.value) < 0)
+        const int e = store_emit_record(&k->emit, n->sp->ks, item.key, item.value);
+        if (e == -ENOMEM)
+            r = e;
+        if (e < 0)
             continue; /* named before */
         for (size_t i = 0; i < k->emit.n && r == 0; i++) {
             str bucket = store_emission_key(&k->emit, &k->emit.v[i]);

@@ -4,8 +4,10 @@
 
 #include "store_fixture.h"
 
+#include <fcntl.h>
 #include <lmdb.h>
 #include <stdio.h>
+#include <sys/file.h>
 #include <sys/stat.h>
 #include <unistd.h>
 
@@ -250,6 +252,12 @@ static void a_backup_taken_while_writing_is_whole_and_has_its_own_id(void **stat
     store_close(copy, NULL, NULL);
 }
 
+static void note_no_line(void *arg, const char *text)
+{
+    (void)arg;
+    (void)text;
+}
+
 static void a_backup_that_fails_leaves_nothing(void **state)
 {
     fixture *f = *state;
@@ -265,6 +273,40 @@ static void a_backup_that_fails_leaves_nothing(void **state)
     snprintf(path, sizeof(path), "%s/data.mdb.part", dir);
     assert_int_equal(stat(path, &st), -1);
     assert_int_equal(store_backup(f->store, dir), 0);
+}
+
+static void two_backups_do_not_write_one_file(void **state)
+{
+    fixture *f = *state;
+    char dir[96], path[128], text[8] = "";
+    struct stat st;
+    snprintf(dir, sizeof(dir), "%s/copy", f->dir);
+    snprintf(path, sizeof(path), "%s/data.mdb.part", dir);
+    assert_int_equal(mkdir(dir, 0700), 0);
+    const int other = open(path, O_RDWR | O_CREAT, 0600); /* another one's, and he is at it */
+    assert_int_equal(flock(other, LOCK_EX), 0);
+    assert_int_equal(write(other, "his", 3), 3);
+    assert_int_equal(store_backup(f->store, dir), -EBUSY);
+    assert_int_equal(pread(other, text, sizeof(text), 0), 3);
+    assert_string_equal(text, "his");
+    close(other); /* he was cut off: what is left of his stands in nobody's way */
+    assert_int_equal(store_backup(f->store, dir), 0);
+    assert_int_equal(stat(path, &st), -1);
+    assert_int_equal(store_backup(f->store, dir), -EEXIST);
+    assert_int_equal(stat(path, &st), -1);
+}
+
+static void without_memory_nothing_sound_is_called_a_fault(void **state)
+{
+    fixture *f = *state;
+    bool was_hit = false;
+    raw(f, "i:things:by_word", STR("z\0\0gone"), STR("\4\0")); /* all entries are looked at */
+    for (long nth = 0; unit_next_fault(&nth);) {
+        const int faults = store_check(f->store, note_no_line, NULL);
+        assert_true(faults == 1 || (faults == -ENOMEM && mem_failed()));
+        was_hit |= faults < 0;
+    }
+    assert_true(was_hit);
 }
 
 static int begin(void **state)
@@ -298,6 +340,8 @@ int main(void)
         cmocka_unit_test(many_tallies_are_checked_in_parts),
         TEST(a_backup_taken_while_writing_is_whole_and_has_its_own_id),
         TEST(a_backup_that_fails_leaves_nothing),
+        TEST(two_backups_do_not_write_one_file),
+        TEST(without_memory_nothing_sound_is_called_a_fault),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }
