@@ -51,6 +51,11 @@ static int post_things(call *c)
     const str last = in->names.v[in->names.n - 1];
     if (str_eq(in->names.v[0], STR("forgotten")))
         return 0; /* and that is all */
+    if (str_eq(in->names.v[0], STR("unfinished"))) {
+        json_object(c->w);
+        assert_int_equal(reply_tagged(c, 200, STR("tag")), 0); /* answered, as all reply_... do */
+        return 0;
+    }
     json_object(c->w);
     json_pair_int(c->w, "n", (int64_t)in->names.n);
     json_pair_str(c->w, "last", last);
@@ -194,6 +199,15 @@ static void a_handler_that_forgets_to_answer_is_found_out(void **state)
     assert_int_equal(router_unanswered(w->router), 2);
 }
 
+static void json_that_is_not_finished_is_not_sent(void **state)
+{
+    world *w = *state;
+    int fd;
+    send_names(w, &fd, "\"unfinished\"", 12);
+    assert_answer(w, fd, " 500 ", "Internal server error");
+    assert_int_equal(router_unanswered(w->router), 0);
+}
+
 /* The server's read buffer is there as long as the server, so a test may look at what is left in it. */
 static void a_secret_does_not_stay_in_the_read_buffer(void **state)
 {
@@ -243,6 +257,7 @@ int main(void)
         cmocka_unit_test_setup_teardown(a_body_that_asks_for_much_more_memory_than_it_has_is_refused, set_up,
                                         tear_down),
         cmocka_unit_test_setup_teardown(a_handler_that_forgets_to_answer_is_found_out, set_up, tear_down),
+        cmocka_unit_test_setup_teardown(json_that_is_not_finished_is_not_sent, set_up, tear_down),
         cmocka_unit_test_setup_teardown(a_secret_does_not_stay_in_the_read_buffer, set_up, tear_down),
         cmocka_unit_test_setup_teardown(workers_give_back_a_long_bodys_tree_and_a_very_long_body, set_up,
                                         tear_down),

@@ -121,15 +121,19 @@ static bool etag_holds(call *c)
     return c->etag.p && (st->in_request || (route_basis(c, &now) && memcmp(&now, &st->basis, sizeof(now)) == 0));
 }
 
+static int reply_unwritten(call *c, int err)
+{
+    log_error("a reply could not be written", LOG_C("route", c->route ? c->route->path : "-"), LOG_ERR(err));
+    return reply_errno(c, err);
+}
+
 int reply_json(call *c, int status)
 {
     http_reply rep = {.status = status, .content_type = STR("application/json"), .etag = STR_NULL};
     const int r = json_finish(c->w);
 
-    if (r < 0) {
-        log_error("a reply could not be written", LOG_C("route", c->route ? c->route->path : "-"), LOG_ERR(r));
-        return reply_errno(c, r);
-    }
+    if (r < 0)
+        return reply_unwritten(c, r);
     rep.body = buf_view(c->w->out);
     if (status == 200 && etag_holds(c)) {
         kept_add(c->router->kept, &state_of(c)->basis, c->req->target, &(kept_reply){c->etag, rep.body});
@@ -148,7 +152,7 @@ int reply_tagged(call *c, int status, str etag)
         .status = status, .content_type = STR("application/json"), .body = buf_view(c->w->out), .etag = etag};
 
     if (r < 0)
-        return r;
+        return reply_unwritten(c, r);
     if (is_get && http_etag_matches(c->req, etag))
         rep = (http_reply){.status = 304, .etag = etag};
     route_send(c, &rep);
