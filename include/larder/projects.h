@@ -163,7 +163,7 @@ int artifacts_each(store_view *v, int (*fn)(void *arg, const artifact_live *x), 
 
 /* ---- the service ---- */
 typedef struct projects projects;
-#define PROJECTS_BATCH 256
+#define PROJECTS_BATCH 64
 typedef struct artifact_change { /* texts live until the callback returns */
     str id, name, type, project_id;
     int64_t updated_at;

@@ -204,6 +204,27 @@ static void a_refresh_that_need_not_be_is_none(void **state)
     depot_close(&d);
 }
 
+/* What it read is given back by a worker, also when the server stops at that moment. */
+static void a_project_of_thousands_of_artifacts_is_refreshed_as_any_other(void **state)
+{
+    enum { N = 3000 };
+    static deployed v[N];
+    static char names[N][16];
+    (void)state;
+    depot d;
+    depot_open(&d);
+    for (size_t i = 0; i < N; i++) {
+        (void)snprintf(names[i], sizeof(names[i]), "s%zu", i);
+        v[i] = (deployed){.name = names[i]};
+    }
+    assert_int_equal(depot_report(&d, "ci", v, N), 0);
+    for (unsigned i = 0; i < 3; i++) {
+        depot_pass(&d, SECONDS(1));
+        assert_int_equal(depot_refresh(&d, "ci", true), 1);
+    }
+    depot_close(&d);
+}
+
 static void two_who_ask_at_once_share_one_run(void **state)
 {
     (void)state;
@@ -362,6 +383,7 @@ int main(void)
         cmocka_unit_test(where_head_is_unknown_the_default_branch_is_asked_for_once),
         cmocka_unit_test(a_registered_repository_is_not_asked_for),
         cmocka_unit_test(a_refresh_that_need_not_be_is_none),
+        cmocka_unit_test(a_project_of_thousands_of_artifacts_is_refreshed_as_any_other),
         cmocka_unit_test(two_who_ask_at_once_share_one_run),
         cmocka_unit_test(what_is_reported_meanwhile_is_not_written_over),
         cmocka_unit_test(content_decides_where_a_version_says_nothing),

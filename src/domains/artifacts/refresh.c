@@ -11,6 +11,7 @@
 #include "watch.h"
 
 #define AGAIN_MS SECONDS(1) /* until a project is refreshed that changed meanwhile */
+#define FREED_AT_ONCE ((size_t)1 << 20) /* bytes */
 #define HOLD_MS MINUTES(1)  /* the scheduler rests when the store does not take what it learns */
 
 static const flow_state FLOW[] = {
@@ -38,11 +39,31 @@ refresh *refresh_find(projects *p, str id)
     return NULL;
 }
 
-static void refresh_free(refresh *r)
+static void free_contents(refresh *r)
 {
     artifact_log_free(r->write.log);
     arena_done(&r->arena);
+}
+
+static void free_work(job *j)
+{
+    free_contents(CONTAINER_OF(j, refresh, job));
+}
+
+static void on_freed(job *j, int status)
+{
+    refresh *r = CONTAINER_OF(j, refresh, job);
+
+    if (status < 0) /* the work did not run */
+        free_contents(r);
     mem_free(r);
+}
+
+/* What was read of a project with thousands of artifacts takes milliseconds to give back: not on the loop. */
+static void refresh_free(refresh *r)
+{
+    if (r->arena.total <= FREED_AT_ONCE || loop_job(r->owner->o.loop, &r->job, free_work, on_freed) < 0)
+        on_freed(&r->job, -ENOMEM);
 }
 
 static void end(refresh *r)
