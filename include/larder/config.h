@@ -200,6 +200,8 @@ typedef struct config {
     CONFIG_OPTIONS(CONFIG_MEMBER)
 #undef CONFIG_MEMBER
     config_origin origin[CONFIG_OPTION_COUNT];
+    const char *file;                  /* config_sources.file */
+    size_t line[CONFIG_OPTION_COUNT];  /* in it, FROM_FILE */
     /* what recache.hosts, the included files and recache.render_services mean */
     const recache_host *hosts;
     const render_service_options *services;
@@ -228,6 +230,8 @@ int config_load_secrets(config *c, str *why);
 
 /* A configuration file that says the same, and in comments where each value comes from. Secrets are left out. */
 void config_show(const config *c, buf *out);
+/* Where an option was set, to begin a complaint with: "larder.yaml:12: ", "--set: ", "environment: ", or nothing. */
+str config_place(const config *c, config_id option, arena *a);
 bool config_differs(const config *a, const config *b, config_id option);
 
 #endif

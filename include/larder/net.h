@@ -50,6 +50,8 @@ typedef struct net_listener net_listener;
 /* A new connection: fd is the callee's. It is close-on-exec, non-blocking, without Nagle's delay. Or, out of
  * descriptors or memory, fd is the negative errno and `peer` NULL: the listener rests now. */
 typedef void (*net_accept_fn)(void *arg, net_listener *ls, int fd, const net_addr *peer);
+/* Whether it could be listened on now, for who has something to do before: 0, or why not. Blocks for no time. */
+int net_listen_check(const net_listen *where);
 /* Listens at once. -EADDRINUSE, -EACCES, -EADDRNOTAVAIL, -ENOMEM, ... */
 int net_listener_open(loop *l, const net_listen *where, net_accept_fn on_accept, void *arg,
                       net_listener **ret_listener);

@@ -105,10 +105,11 @@ typedef struct store_options {
     const store_migration *migrations;
     size_t n_migrations;
     bool read_only;            /* check, status: no writer (the loop isn't used), nothing created */
+    bool must_exist;           /* nothing created here either */
     unsigned probe_ms;         /* how often a full store looks for space; 0: each second */
 } store_options;
-/* `l` NULL: a command-line process: no writer thread, store_run only. Errors: -ENOENT (read_only, nothing
- * there), -EPROTO (not a store of ours), -EOVERFLOW (newer schema), -EBUSY (a server has it open; or it
+/* `l` NULL: a command-line process: no writer thread, store_run only. Errors: -ENOENT (read_only or must_exist,
+ * and nothing there), -EPROTO (not a store of ours), -EOVERFLOW (newer schema), -EBUSY (a server has it open; or it
  * must be migrated, or its indexes rebuilt, and a server has it open), -ESTALE (read_only, and it must be
  * migrated), -ENOSPC, -EINVAL (options), errno. *ret_why, when given, gets a text on failure (static or in
  * `a`). The options' strings and lists must outlive the store; a keyspace belongs to one list only.

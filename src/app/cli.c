@@ -30,9 +30,9 @@ static int command_config_check(cli *c)
 
     int r = config_load_secrets(conf, &why);
     if (r == 0)
-        r = server_make_trust(conf->github_ca_file, "github.ca_file", &conf->arena, &trust, &why);
+        r = server_make_trust(conf, OPTION_github_ca_file, &conf->arena, &trust, &why);
     if (r == 0)
-        r = server_make_trust(conf->recache_ca_file, "recache.ca_file", &conf->arena, &page_trust, &why);
+        r = server_make_trust(conf, OPTION_recache_ca_file, &conf->arena, &page_trust, &why);
     tls_trust_unref(trust);
     tls_trust_unref(page_trust);
     if (r < 0)

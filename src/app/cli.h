@@ -34,7 +34,9 @@ cli_command command_serve, command_key_new, command_key_list, command_key_revoke
     command_status;
 
 /* The store of the configuration's data_dir. `l` NULL: without a server. *why: in the arena or static. */
-int app_open_store(const config *c, loop *l, bool read_only, arena *a, store **ret_store, str *why);
+/* A store that isn't there is made by MAKES only. */
+typedef enum app_use { APP_MAKES, APP_CHANGES, APP_READS } app_use;
+int app_open_store(const config *c, loop *l, app_use use, arena *a, store **ret_store, str *why);
 /* With no key in the store: makes an admin key and leaves it in <data_dir>/admin.key. *ret_path is null when there were
  * keys. */
 int app_first_key(store *s, const char *data_dir, arena *a, str *ret_path, str *why);

@@ -303,6 +303,22 @@ static int set_secrets(config *c, config_id option, str text, const char **ret_w
     return r;
 }
 
+str config_place(const config *c, config_id option, arena *a)
+{
+    switch (c->origin[option]) {
+    case FROM_FILE:
+        return arena_printf(a, "%s:%zu: ", c->file, c->line[option]);
+    case FROM_ENVIRONMENT:
+        return STR("environment: ");
+    case FROM_SET:
+        return STR("--set: ");
+    case FROM_DEFAULT:
+    case FROM_SECRET_FILE:
+        break;
+    }
+    return STR("");
+}
+
 static int load_secret_file(config *c, config_id file, config_id option, str *why)
 {
     const char *path = ((const str *)config_member(c, file))->p, *name = config_options[file].name, *what = NULL;
@@ -323,7 +339,8 @@ static int load_secret_file(config *c, config_id file, config_id option, str *wh
     if (r == 0 && (mode & 077))
         warn(c, arena_printf(&c->arena, "%s: %s: others may read it (mode %03o)", name, path, mode));
     if (r < 0)
-        *why = arena_printf(&c->arena, "%s: %s: %s", name, path, what ? what : err_text(r));
+        *why = arena_printf(&c->arena, STR_FMT "%s: %s: %s", STR_ARG(config_place(c, file, &c->arena)), name, path,
+                            what ? what : err_text(r));
     return r < 0 && !why->p ? no_memory(why) : r;
 }
 
@@ -353,10 +370,18 @@ int config_load_secrets(config *c, str *why)
     return r;
 }
 
+static int both_set(config *c, config_id one, config_id other, str *why)
+{
+    *why = arena_printf(&c->arena, STR_FMT "%s and %s are both set", STR_ARG(config_place(c, other, &c->arena)),
+                        config_options[one].name, config_options[other].name);
+    return -EINVAL;
+}
+
 int config_load(config *c, const config_sources *from, str *why)
 {
     memset(c, 0, sizeof(*c));
     arena_init(&c->arena, 0);
+    c->file = from->file;
     *why = STR_NULL;
     int r = load_defaults(c, why);
     if (r == 0 && from->file)
@@ -365,14 +390,10 @@ int config_load(config *c, const config_sources *from, str *why)
         r = load_environment(c, from->environment, why);
     if (r == 0)
         r = load_sets(c, from->sets, from->n_sets, why);
-    if (r == 0 && c->github_token.n && c->github_token_file.n) {
-        *why = STR("github.token and github.token_file are both set");
-        r = -EINVAL;
-    }
-    if (r == 0 && c->recache_auth_key.n && c->recache_auth_key_file.n) {
-        *why = STR("recache.auth_key and recache.auth_key_file are both set");
-        r = -EINVAL;
-    }
+    if (r == 0 && c->github_token.n && c->github_token_file.n)
+        r = both_set(c, OPTION_github_token, OPTION_github_token_file, why);
+    if (r == 0 && c->recache_auth_key.n && c->recache_auth_key_file.n)
+        r = both_set(c, OPTION_recache_auth_key, OPTION_recache_auth_key_file, why);
     if (r == 0)
         r = config_read_recache(c, from->file, why);
     return r < 0 && !why->p ? no_memory(why) : r;

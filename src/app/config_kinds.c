@@ -499,9 +499,9 @@ static void show_secrets(const config_option *o, const void *member, buf *out)
 }
 
 const config_kind config_kind_addresses = {
-    .is_list = true, .read = read_addresses, .show = show_addresses, .same = same_addresses};
+    .is_list = true, .has_commas = true, .read = read_addresses, .show = show_addresses, .same = same_addresses};
 const config_kind config_kind_networks = {
-    .is_list = true, .read = read_networks, .show = show_networks, .same = same_networks};
+    .is_list = true, .has_commas = true, .read = read_networks, .show = show_networks, .same = same_networks};
 const config_kind config_kind_secrets = {
     .is_list = true, .read = read_secrets, .show = show_secrets, .same = same_folders};
 const config_kind config_kind_folders = {

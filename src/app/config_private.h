@@ -19,6 +19,7 @@ typedef struct config_value {
 /* `member` points to the kind's C type. */
 struct config_kind {
     bool is_list;
+    bool has_commas; /* as one text the list needs neither brackets nor quotes: no element has a comma */
     bool is_tree; /* takes a node as it is, and nothing else */
     int (*read)(config_value *v, void *member);                         /* -EINVAL, -ENOMEM */
     void (*show)(const config_option *o, const void *member, buf *out); /* as YAML */

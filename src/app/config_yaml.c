@@ -190,6 +190,7 @@ static int read_value(reader *r, config_id option)
     if (!is_list && config_options[option].kind->is_list && texts[0].n == 0)
         n = 0;
     err = config_set(r->c, option, texts, n, r->from, &bad, r->why);
+    r->c->line[option] = lines[0];
     r->line = lines[bad];
     return err;
 }
@@ -417,12 +418,24 @@ static int set_tree_text(config *c, config_id option, str text, config_origin fr
     return 0;
 }
 
-/* "[::1]:8080" begins like a list, but is one address. */
-static bool is_flow_list(str text)
+/* "a, b" or "[a, b]", where colons and brackets in the elements mean nothing. */
+static int set_split(config *c, config_id option, str text, config_origin from, str *why)
 {
-    const ptrdiff_t end = str_find(text, STR("]:"));
+    str texts[CONFIG_LIST_MAX], rest = text, item;
+    size_t n = 0, bad;
 
-    return str_starts(text, STR("[")) && (end < 0 || str_rchr(text, '[') != 0);
+    if (str_starts(text, STR("[")) && str_ends(text, STR("]")))
+        rest = str_trim(str_of(text.p + 1, text.n - 2));
+    while (rest.n > 0 && str_cut(&rest, ',', &item)) {
+        if (n == CONFIG_LIST_MAX) {
+            *why = arena_printf(&c->arena, "%s: has too many elements", config_options[option].name);
+            return -EINVAL;
+        }
+        texts[n] = arena_dup(&c->arena, str_trim(item));
+        if (!texts[n++].p)
+            return -ENOMEM;
+    }
+    return config_set(c, option, texts, n, from, &bad, why);
 }
 
 int config_set_text(config *c, config_id option, str text, config_origin from, str *why)
@@ -438,16 +451,16 @@ int config_set_text(config *c, config_id option, str text, config_origin from, s
     const str value = arena_dup(&c->arena, is_list ? str_trim(text) : text);
     if (!value.p)
         return -ENOMEM;
-    if (!is_list || !is_flow_list(value)) /* taken as it stands: no quoting to think of */
+    const bool is_yaml = is_list && str_starts(value, STR("["));
+    const bool has_quotes = str_chr(value, '"') >= 0 || str_chr(value, '\'') >= 0;
+    if (config_options[option].kind->has_commas && !(is_yaml && has_quotes))
+        return set_split(c, option, value, from, why);
+    if (!is_yaml) /* taken as it stands: no quoting to think of */
         return config_set(c, option, &value, is_list && value.n == 0 ? 0 : 1, from, &bad, why);
     int err = open_reader(&r, value);
     if (err < 0)
         return err;
     err = read_flow_list(&r, option);
     close_reader(&r);
-    if (err == -EINVAL && str_find(value, STR("::")) >= 0 && why->p)
-        *why =
-            arena_printf(&c->arena, STR_FMT "; addresses with colons need quotes in a list: ['[::1]:8080', '::1']",
-                         STR_ARG(*why));
     return err;
 }

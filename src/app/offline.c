@@ -15,7 +15,7 @@ static keyspace *const KEYSPACES[] = {
     &recache_dead_ks, &recache_pages_ks,   &recache_facts_ks, &progress_ks,
 };
 
-int app_open_store(const config *c, loop *l, bool read_only, arena *a, store **ret_store, str *why)
+int app_open_store(const config *c, loop *l, app_use use, arena *a, store **ret_store, str *why)
 {
     const store_options o = {
         .dir = c->data_dir.p,
@@ -23,7 +23,8 @@ int app_open_store(const config *c, loop *l, bool read_only, arena *a, store **r
         .keyspaces = KEYSPACES,
         .n_keyspaces = COUNT_OF(KEYSPACES),
         .schema_version = STORE_SCHEMA_VERSION,
-        .read_only = read_only,
+        .read_only = use == APP_READS,
+        .must_exist = use != APP_MAKES,
     };
 
     *why = STR_NULL;
@@ -34,12 +35,12 @@ int app_open_store(const config *c, loop *l, bool read_only, arena *a, store **r
 }
 
 /* For a command: complains itself, and gives NULL. */
-static store *open_store(const cli *c, bool read_only, arena *a)
+static store *open_store(const cli *c, app_use use, arena *a)
 {
     store *s;
     str why;
 
-    if (app_open_store(&c->config, NULL, read_only, a, &s, &why) == 0)
+    if (app_open_store(&c->config, NULL, use, a, &s, &why) == 0)
         return s;
     (void)cli_fail(STR_FMT, STR_ARG(why));
     return NULL;
@@ -80,7 +81,7 @@ int command_key_new(cli *c)
     access_key k;
 
     arena_init(&a, 0);
-    store *s = open_store(c, false, &a);
+    store *s = open_store(c, APP_MAKES, &a);
     if (!s)
         return EXIT_FAILED;
     key_from_cli(c, scopes, &k);
@@ -116,7 +117,7 @@ int command_key_list(cli *c)
     arena a;
 
     arena_init(&a, 0);
-    store *s = open_store(c, true, &a);
+    store *s = open_store(c, APP_READS, &a);
     if (!s)
         return EXIT_FAILED;
     printf("%-12s  %-20s  %-9s  %-20s  %s\n", "ID", "CREATED", "RATE", "LABEL", "SCOPES");
@@ -133,7 +134,7 @@ int command_key_revoke(cli *c)
     arena a;
 
     arena_init(&a, 0);
-    store *s = open_store(c, false, &a);
+    store *s = open_store(c, APP_CHANGES, &a);
     if (!s)
         return EXIT_FAILED;
     const int r = access_key_revoke(s, str_c(c->operand));
@@ -247,7 +248,7 @@ int command_check(cli *c)
     arena a;
 
     arena_init(&a, 0);
-    store *s = open_store(c, true, &a);
+    store *s = open_store(c, APP_READS, &a);
     if (!s)
         return EXIT_FAILED;
     const int r = store_check(s, print_fault, NULL);
@@ -265,7 +266,7 @@ int command_backup(cli *c)
     arena a;
 
     arena_init(&a, 0);
-    store *s = open_store(c, true, &a);
+    store *s = open_store(c, APP_READS, &a);
     if (!s)
         return EXIT_FAILED;
     const int r = store_backup(s, c->operand);

@@ -81,12 +81,14 @@ projects_options server_projects_options(const server *s, const config *c)
     };
 }
 
-int server_make_trust(str file, const char *option, arena *a, tls_trust **ret_trust, str *why)
+int server_make_trust(const config *c, config_id option, arena *a, tls_trust **ret_trust, str *why)
 {
+    const str file = option == OPTION_github_ca_file ? c->github_ca_file : c->recache_ca_file;
     const int r = tls_trust_new(file.n ? file.p : NULL, clk_real(), ret_trust);
 
     if (r < 0)
-        *why = arena_printf(a, "%s: %s: %s", option, file.n ? file.p : "-",
+        *why = arena_printf(a, STR_FMT "%s: %s: %s", STR_ARG(config_place(c, option, a)), config_options[option].name,
+                            file.n ? file.p : "-",
                             r == -EINVAL ? "there is no certificate in it" : err_text(r));
     return r;
 }
@@ -150,10 +152,10 @@ static void work_read(job *j)
     if (r->status == 0)
         r->status = config_load_secrets(r->fresh, &r->why);
     if (r->status == 0)
-        r->status = server_make_trust(r->fresh->github_ca_file, "github.ca_file", &r->fresh->arena, &r->trust, &r->why);
+        r->status = server_make_trust(r->fresh, OPTION_github_ca_file, &r->fresh->arena, &r->trust, &r->why);
     if (r->status == 0)
         r->status =
-            server_make_trust(r->fresh->recache_ca_file, "recache.ca_file", &r->fresh->arena, &r->page_trust, &r->why);
+            server_make_trust(r->fresh, OPTION_recache_ca_file, &r->fresh->arena, &r->page_trust, &r->why);
 }
 
 /* Takes what was read over, or leaves everything as it is: only what comes first can fail. */

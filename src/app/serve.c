@@ -247,7 +247,7 @@ static int open_store(server *s)
 {
     str key_file;
 
-    int r = app_open_store(s->config, s->loop, false, &s->arena, &s->store, &s->why);
+    int r = app_open_store(s->config, s->loop, APP_MAKES, &s->arena, &s->store, &s->why);
     if (r == 0)
         r = app_first_key(s->store, s->config->data_dir.p, &s->arena, &key_file, &s->why);
     if (r == 0 && key_file.p)
@@ -260,9 +260,9 @@ static int make_outbound(server *s)
     const client_options o = {.user_agent = "larder/" LARDER_VERSION};
     const github_options gh = server_github_options(s->config);
 
-    int r = server_make_trust(s->config->github_ca_file, "github.ca_file", &s->arena, &s->trust, &s->why);
+    int r = server_make_trust(s->config, OPTION_github_ca_file, &s->arena, &s->trust, &s->why);
     if (r == 0)
-        r = server_make_trust(s->config->recache_ca_file, "recache.ca_file", &s->arena, &s->page_trust, &s->why);
+        r = server_make_trust(s->config, OPTION_recache_ca_file, &s->arena, &s->page_trust, &s->why);
     if (r == 0)
         r = client_new(s->loop, s->trust, &o, &s->client);
     return r < 0 ? r : github_new(s->loop, s->client, &gh, &s->github);
@@ -353,12 +353,14 @@ static int make_serving(server *s)
     return r;
 }
 
+/* Without `urls` only looks whether it could: a start that can't must not leave a store behind. */
 static int listen_all(server *s, str *urls)
 {
     const config_addresses *where = &s->config->listen;
 
     for (size_t i = 0; i < where->n; i++) {
-        const int r = http_server_listen(s->http, &where->v[i], &s->arena, &urls[i]);
+        const int r = urls ? http_server_listen(s->http, &where->v[i], &s->arena, &urls[i])
+                           : net_listen_check(&where->v[i]);
         if (r < 0) {
             s->why = arena_printf(&s->arena, "listen: " STR_FMT ": %s", STR_ARG(where->texts[i]), err_text(r));
             return r;
@@ -392,6 +394,8 @@ static int start(server *s)
     int r = urls ? loop_new(clk_real(), WORKERS, &s->loop) : -ENOMEM;
     if (r == 0)
         r = watch_signals(s);
+    if (r == 0)
+        r = listen_all(s, NULL);
     if (r == 0)
         r = open_store(s);
     if (r == 0)

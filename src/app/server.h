@@ -45,7 +45,7 @@ github_options server_github_options(const config *c);                  /* borro
 sources_options server_sources_options(const server *s, const config *c);
 projects_options server_projects_options(const server *s, const config *c); /* borrows its texts */
 /* Of an option that names a file, or is empty. Blocks. */
-int server_make_trust(str file, const char *option, arena *a, tls_trust **ret_trust, str *why);
+int server_make_trust(const config *c, config_id option, arena *a, tls_trust **ret_trust, str *why);
 void server_set_log(const config *c);
 void server_raise_file_limit(const config *c); /* as far as http.max_connections asks, and the system allows */
 

@@ -112,7 +112,7 @@ int command_status(cli *c)
     str why;
 
     arena_init(&a, 0);
-    if (app_open_store(&c->config, NULL, true, &a, &s, &why) < 0)
+    if (app_open_store(&c->config, NULL, APP_READS, &a, &s, &why) < 0)
         return cli_fail(STR_FMT, STR_ARG(why));
     const int r = show(s, &c->config);
     store_close(s, NULL, NULL);

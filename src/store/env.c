@@ -279,14 +279,14 @@ static int reserve_lock_file(const store *s)
     return r == EOPNOTSUPP || r == EINVAL ? 0 : -r; /* a file system that can't: as before */
 }
 
-static int prepare_folder(store *s, const char **ret_why)
+static int prepare_folder(store *s, const store_options *o, const char **ret_why)
 {
     const int64_t size = data_file_size(s);
     if (size == 0) { /* LMDB would begin a new store in it, and nobody would hear that the old one is lost */
         *ret_why = "its data file is empty: restore it from a backup, or delete it to begin anew";
         return -EPROTO;
     }
-    if (s->read_only && size < 0) {
+    if ((o->read_only || o->must_exist) && size < 0) {
         *ret_why = "there is no store";
         return -ENOENT;
     }
@@ -352,7 +352,7 @@ static int make_spaces(store *s, const store_options *o)
 static int open_all(store *s, const store_options *o, const char **ret_why)
 {
     const bool is_new = data_file_size(s) < 0;
-    int r = prepare_folder(s, ret_why);
+    int r = prepare_folder(s, o, ret_why);
     if (r < 0)
         return r;
     r = env_open(s);
@@ -384,7 +384,7 @@ const char *store_refusal_text(int r)
 /* What open_all has to say. Where the error is the store's own, that is all; the system's are added. */
 static str reason(const store_options *o, int r, const char *why, arena *a)
 {
-    const bool is_missing = r == -ENOENT && o->read_only;
+    const bool is_missing = r == -ENOENT && (o->read_only || o->must_exist);
     const bool is_own = is_missing || r == -EPROTO || r == -EOVERFLOW || r == -ESTALE || r == -EBUSY;
 
     if (!why || !is_own)

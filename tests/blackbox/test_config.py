@@ -319,7 +319,9 @@ def test_a_port_that_is_taken(larder):
     one = larder()
     where = '127.0.0.1:%d' % one.port
     refused(larder({'listen': [where]}, start=False), where, 'in use')
-    refused(larder({'listen': ['127.0.0.1:0', where]}, start=False), where, 'in use')
+    other = larder({'listen': ['127.0.0.1:0', where]}, start=False)
+    refused(other, where, 'in use')
+    assert not os.path.exists(other.data)  # nothing is made before that is known
     assert one.get('/healthz').status == 200
 
 

@@ -98,6 +98,13 @@ def test_wrong_usage_exits_2_with_one_line(larder, args):
     assert done.returncode == 2 and len(done.stderr.strip().splitlines()) == 1 and not done.stdout
 
 
+def test_only_a_new_key_makes_a_store(larder):
+    one = larder(start=False)
+    for args in (('key', 'revoke', '0123456789ab'), ('key', 'list')):
+        assert 'there is no store' in one.command(*args, status=1).stderr
+        assert not os.path.exists(one.data)
+
+
 def test_revoking_what_is_not_there_fails(larder):
     one = larder(start=False)
     one.new_key('x')

@@ -78,7 +78,10 @@ static void an_address_in_brackets_is_no_list(void **state)
     } cases[] = {{"listen=[::1]:1", 1, STR_INIT("[::1]:1")},
                  {"listen= [::]:0 ", 1, STR_INIT("[::]:0")},
                  {"listen=[\"[::1]:1\", 127.0.0.1:2]", 2, STR_INIT("[::1]:1")},
-                 {"listen=[127.0.0.1:2]", 1, STR_INIT("127.0.0.1:2")}};
+                 {"listen=[127.0.0.1:2]", 1, STR_INIT("127.0.0.1:2")},
+                 {"listen=[127.0.0.1:2,[::1]:1]", 2, STR_INIT("127.0.0.1:2")},
+                 {"listen=[[::1]:1, [::1]:2]", 2, STR_INIT("[::1]:1")},
+                 {"listen=[::1]:1,[::1]:2, unix:/x", 3, STR_INIT("[::1]:1")}};
     config_fixture *f = *state;
     f->from.n_sets = 1;
     for (size_t i = 0; i < COUNT_OF(cases); i++) {
@@ -87,17 +90,18 @@ static void an_address_in_brackets_is_no_list(void **state)
         assert_int_equal(f->c.listen.n, cases[i].n);
         unit_assert_str(f->c.listen.texts[0], cases[i].first, __FILE__, __LINE__);
     }
-    static const char *const unquoted[] = {"listen=[[::1]:1, [::1]:2]", "http.trusted_proxies=[::1]"};
-    for (size_t i = 0; i < COUNT_OF(unquoted); i++) {
-        f->sets[0] = unquoted[i];
-        assert_int_equal(config_fixture_load(f), -EINVAL);
-        assert_true(str_find(f->why, STR("need quotes in a list")) > 0);
-    }
-    char *environment[] = {"LARDER_LISTEN=[::1]:3", NULL};
+    f->sets[0] = "http.trusted_proxies=[::1, fd00::/8]";
+    assert_int_equal(config_fixture_load(f), 0);
+    assert_int_equal(f->c.http_trusted_proxies.n_nets, 2);
+    f->sets[0] = "http.trusted_proxies=[]";
+    assert_int_equal(config_fixture_load(f), 0);
+    assert_int_equal(f->c.http_trusted_proxies.n_nets, 0);
+    char *environment[] = {"LARDER_LISTEN=[::1]:3,127.0.0.1:4", NULL};
     f->from.n_sets = 0;
     f->from.environment = environment;
     assert_int_equal(config_fixture_load(f), 0);
     assert_str(f->c.listen.texts[0], "[::1]:3");
+    assert_str(f->c.listen.texts[1], "127.0.0.1:4");
 }
 
 static void variables_that_may_be_another_s_are_warned_of(void **state)
@@ -138,7 +142,8 @@ static void complaints_name_the_source(void **state)
         {NULL, "LARDER_LOG_LEVEL=loud",
          "environment: LARDER_LOG_LEVEL: log.level: 'loud' is none of error|warn|info|debug"},
         {NULL, "LARDER_HTTP_IDLE_TIMOUT=1s", "environment: LARDER_HTTP_IDLE_TIMOUT: there is no such option"},
-        {NULL, "LARDER_LISTEN=[", "environment: LARDER_LISTEN: listen: did not find expected node content"},
+        {NULL, "LARDER_LISTEN=[",
+         "environment: LARDER_LISTEN: listen: '[' is no address to listen on: host:port, [v6]:port or unix:PATH"},
         {"log.level=loud", NULL, "--set: log.level: 'loud' is none of error|warn|info|debug"},
         {"log.levle=loud", NULL, "--set: log.levle: there is no such option; did you mean log.level?"},
         {"log=1", NULL, "--set: log: there is no such option"},
@@ -233,7 +238,7 @@ static void a_token_s_file_that_is_of_no_use_is_refused(void **state)
     snprintf(set, sizeof(set), "github.token_file=%s/token", f->dir);
     config_fixture_set(f, set);
     assert_int_equal(config_fixture_load(f), -ENOENT);
-    assert_true(str_starts(f->why, STR("github.token_file: ")));
+    assert_true(str_starts(f->why, STR("--set: github.token_file: ")));
     for (size_t i = 0; i < COUNT_OF(cases); i++) {
         write_token(f, cases[i].text, 0600, path);
         assert_int_equal(config_fixture_load(f), -EINVAL);
@@ -255,7 +260,15 @@ static void two_tokens_are_one_too_many(void **state)
     config_fixture_set(f, "github.token=a");
     config_fixture_set(f, "github.token_file=/nowhere");
     assert_int_equal(config_fixture_load(f), -EINVAL);
-    assert_str(f->why, "github.token and github.token_file are both set");
+    assert_str(f->why, "--set: github.token and github.token_file are both set");
+
+    f->from.n_sets = 0;
+    config_fixture_write(f, STR("github:\n  token: a\n  token_file: /nowhere\n"));
+    assert_int_equal(config_fixture_load(f), -EINVAL);
+    assert_true(str_ends(f->why, STR("/larder.yaml:3: github.token and github.token_file are both set")));
+    config_fixture_write(f, STR("github:\n  concurrency: 2\n\n  token_file: /nowhere\n"));
+    assert_int_equal(config_fixture_load(f), -ENOENT);
+    assert_true(str_ends(f->why, STR("/larder.yaml:4: github.token_file: /nowhere: not found")));
 }
 
 /* ---- memory ---- */

@@ -136,6 +136,9 @@ static void read_only_needs_a_store_and_cannot_write(void **state)
     store_options ro = fixture_options;
     ro.read_only = true;
     refused(d, ro, -ENOENT, "there is no store");
+    store_options there = fixture_options;
+    there.must_exist = true;
+    refused(d, there, -ENOENT, "there is no store");
     store *s = must_open(d, fixture_options);
     assert_int_equal(put_three(s), 0);
     close_store(s);

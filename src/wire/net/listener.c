@@ -202,6 +202,24 @@ static void on_poll(uv_poll_t *p, int status, int events)
 
 /* ---- the face ---- */
 
+int net_listen_check(const net_listen *where)
+{
+    any_addr sa;
+    if (where->addr.is_unix && where->path.n > NET_UNIX_PATH_MAX)
+        return -EINVAL;
+    socklen_t len = to_sockaddr(where, &sa);
+    if (where->addr.is_unix)
+        return remove_dead_socket(&sa, len);
+    int fd = socket(sa.any.sa_family, SOCK_STREAM | SOCK_CLOEXEC, 0);
+    if (fd < 0)
+        return -errno;
+    int r = set_tcp_options(fd, sa.any.sa_family);
+    if (r == 0 && bind(fd, &sa.any, len) < 0)
+        r = -errno;
+    close(fd);
+    return r;
+}
+
 int net_listener_open(loop *l, const net_listen *where, net_accept_fn on_accept, void *arg, net_listener **ret_listener)
 {
     if (where->addr.is_unix && where->path.n > NET_UNIX_PATH_MAX)
