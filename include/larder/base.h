@@ -260,6 +260,9 @@ int percent_decode(arena *a, str text, bool plus_is_blank, str *ret_text);
 void percent_encode(buf *out, str text);      /* all but unreserved characters */
 void percent_encode_path(buf *out, str path); /* the same, and '/' stays */
 
+/* ---- disk ---- */
+int sync_path(const char *path); /* a file's bytes, or a folder's names, to the disk; blocks: not for the loop */
+
 /* ---- randomness and comparison ---- */
 /* From the kernel's generator, fit for secrets; aborts where the kernel has none. Thread-safe. */
 void random_bytes(void *p, size_t n);

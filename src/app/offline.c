@@ -146,16 +146,6 @@ int command_key_revoke(cli *c)
 }
 
 /* ---- the first key ---- */
-static int sync_folder(const char *path)
-{
-    const int fd = open(path, O_RDONLY | O_DIRECTORY | O_CLOEXEC);
-    const int r = fd < 0 || fsync(fd) < 0 ? -errno : 0;
-
-    if (fd >= 0)
-        (void)close(fd);
-    return r;
-}
-
 /* What a start that was cut short left there is replaced; a link is not followed. */
 static int write_key_file(const char *path, const char *secret)
 {
@@ -211,7 +201,7 @@ int app_first_key(store *s, const char *data_dir, arena *a, str *ret_path, str *
     access_secret_make(secret);
     r = write_key_file(path.p, secret);
     if (r == 0)
-        r = sync_folder(data_dir);
+        r = sync_path(data_dir);
     if (r == 0)
         r = access_key_add(s, clk_real(), &k, secret, a, &id);
     mem_wipe(secret, sizeof(secret));

@@ -237,26 +237,16 @@ void store_unlock_server(store *s)
     s->server_lock = -1;
 }
 
-int store_sync_path(const char *path)
-{
-    int fd = open(path, O_RDONLY | O_CLOEXEC);
-    if (fd < 0)
-        return -errno;
-    int r = fsync(fd) < 0 ? -errno : 0;
-    close(fd);
-    return r;
-}
-
 int store_sync_folder(const char *dir)
 {
     char parent[PATH_MAX];
     int n = snprintf(parent, sizeof(parent), "%s/..", dir);
     if (n < 0 || (size_t)n >= sizeof(parent))
         return -ENAMETOOLONG;
-    int r = store_sync_path(dir);
+    int r = sync_path(dir);
     if (r < 0)
         return r;
-    r = store_sync_path(parent);
+    r = sync_path(parent);
     return r == -EACCES ? 0 : r; /* where we may not look, it was somebody else who made the folder */
 }
 

@@ -188,7 +188,6 @@ int store_tables_open_own(store *s, MDB_txn *txn, bool create); /* meta and sums
 int store_tables_open(store *s, MDB_txn *txn, bool create);     /* the keyspaces' */
 int store_lock_server(store *s);                                /* -EBUSY */
 void store_unlock_server(store *s);
-int store_sync_path(const char *path);  /* a file's bytes, a folder's names, to the disk */
 int store_sync_folder(const char *dir); /* its names, and its own: where files were made in it, and perhaps it itself */
 /* On the loop, while the writer is parked. -EBUSY while jobs read; after any other error there is no env. */
 int store_env_reopen(store *s);

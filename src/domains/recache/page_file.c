@@ -136,17 +136,10 @@ static int pack_all(page_file *f, packer *p)
 static int sync_folder(const char *path)
 {
     char folder[PATH_LEN];
-    int fd, r = 0;
 
     snprintf(folder, sizeof(folder), "%s", path);
     *strrchr(folder, '/') = '\0';
-    fd = open(folder, O_RDONLY | O_DIRECTORY | O_CLOEXEC);
-    if (fd < 0)
-        return -errno;
-    if (fsync(fd) < 0)
-        r = -errno;
-    close(fd);
-    return r;
+    return sync_path(folder);
 }
 
 static int put_in_place(const page_file *f)
