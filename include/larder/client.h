@@ -148,10 +148,8 @@ struct client_lookup {
     void *user;
     client_failure failure; /* NONE: all addresses are public; ADDRESS: one is not; DNS, URL, CONNECT, TIMEOUT... */
     const char *why;        /* for people; static; NULL without failure */
-    void *impl;
 };
 int client_lookup_start(client *c, client_lookup *l); /* -ENOMEM, -ECANCELED after close: on_done will not run */
-void client_lookup_cancel(client_lookup *l);          /* any time between start and on_done */
 
 /* For /metrics: attempts by origin ("https://api.github.com") and result ("2xx" or a failure's label), origins in the
  * order of first use; at most 64 of them, the rest together as "other". */

@@ -9,10 +9,10 @@
  *   timer  see clock.h; loop_timer_set puts one on the loop's heap, driven by one uv timer.
  *   turn   one round of the loop: wait, then all callbacks that have become due.
  *
- * Ending: the loop's own handles keep it alive, so loop_run goes on until loop_stop, or until
- * loop_close_idle has been called and all other handles and jobs are done too. If it does not drain,
- * loop_report_handles names what still lives. A thread that posts is joined before loop_close_idle. All
- * but loop_post belongs to the loop's thread. */
+ * Ending: the loop's own handles keep it alive, so loop_run goes on until loop_close_idle has been called
+ * and all other handles and jobs are done too. If it does not drain, loop_report_handles names what still
+ * lives. A thread that posts is joined before loop_close_idle. All but loop_post belongs to the loop's
+ * thread. */
 #ifndef LARDER_LOOP_H
 #define LARDER_LOOP_H
 
@@ -29,7 +29,7 @@ int loop_new(clk *clock, unsigned workers, loop **ret_loop);
 void loop_free(loop *l);
 int loop_run(loop *l);                 /* 0: drained; >0: stopped while something is alive */
 int loop_run_once(loop *l, bool wait); /* tests: one turn; >0 while something is alive */
-void loop_stop(loop *l);               /* loop_run returns after this turn */
+void loop_stop(loop *l);               /* tests: loop_run returns after this turn */
 /* Asks timers, wake-up and signal handles to close, so that loop_run can end; timers don't fire any more. */
 void loop_close_idle(loop *l);
 /* One line for each handle that is not closed, and one for the jobs under way; `text` is valid within

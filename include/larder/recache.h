@@ -43,7 +43,7 @@ recache_renderer recache_renderer_of(render_fleet *f);
 
 /* ---- the service ---- */
 typedef struct recache_options {
-    store *store; /* with the keyspaces that recache_keyspaces names */
+    store *store; /* with the keyspaces recache_queue, _dead, _pages and _facts */
     loop *loop;
     recache_renderer renderer;
     const recache_host *hosts; /* copied, with all they point to */
@@ -57,8 +57,6 @@ typedef struct recache_options {
     uint64_t max_bytes;      /* of all page files; 0: any */
 } recache_options;
 extern keyspace recache_facts_ks; /* what else must survive: the pause */
-/* The keyspaces that must be in the store's list, in *ret_n. */
-keyspace *const *recache_keyspaces(size_t *ret_n);
 
 /* Nothing runs before recache_start. -EINVAL (a host or an option that makes no sense), -ENOMEM, or what making
  * pages_dir says. */

@@ -174,10 +174,12 @@ void world_begin_in(recache_world *w, size_t n_hosts, const char *dir)
 
 void world_start(recache_world *w)
 {
-    size_t n;
-    keyspace *const *spaces = recache_keyspaces(&n);
-    const store_options o = {
-        .dir = w->dir, .max_size = w->store_size, .keyspaces = spaces, .n_keyspaces = n, .schema_version = 1};
+    static keyspace *const spaces[] = {&recache_queue_ks, &recache_dead_ks, &recache_pages_ks, &recache_facts_ks};
+    const store_options o = {.dir = w->dir,
+                             .max_size = w->store_size,
+                             .keyspaces = spaces,
+                             .n_keyspaces = COUNT_OF(spaces),
+                             .schema_version = 1};
     str why = STR_NULL;
     arena a;
 

@@ -7,14 +7,6 @@
 #define HOLD_MS SECONDS(1) /* doubled while pages are rendered for nothing.. */
 #define HOLD_MAX_MS SECONDS(30)
 
-keyspace *const *recache_keyspaces(size_t *ret_n)
-{
-    static keyspace *const ALL[] = {&recache_queue_ks, &recache_dead_ks, &recache_pages_ks, &recache_facts_ks};
-
-    *ret_n = COUNT_OF(ALL);
-    return ALL;
-}
-
 /* ---- configuration ---- */
 static int check_options(const recache_options *o)
 {

@@ -101,7 +101,7 @@ bool client_lookup_literal(const url *u, struct sockaddr_storage *ret_address)
 
 /* ---- looking up for others ---- */
 
-typedef struct lookup { /* client_lookup.impl; its memory goes when the resolver and the post have come back */
+typedef struct lookup { /* its memory goes when the resolver and the post have come back */
     client *client;
     client_lookup *face; /* NULL once told */
     list link;           /* in client->lookups */
@@ -127,7 +127,6 @@ static void on_turn(post *p)
     client_lookup *face = k->face;
     k->posted = false;
     k->face = NULL;
-    face->impl = NULL;
     face->on_done(face); /* the struct is the caller's again */
     free_if_done(k);
 }
@@ -216,7 +215,6 @@ int client_lookup_start(client *c, client_lookup *face)
         mem_free(k);
         return r;
     }
-    face->impl = k;
     list_push(&c->lookups, &k->link);
     return 0;
 }
@@ -226,12 +224,6 @@ static void cancel(lookup *k)
     if (k->resolving)
         uv_cancel((uv_req_t *)&k->resolve); /* when it is too late for that, it comes back by itself */
     tell(k, CLIENT_CANCELLED, "cancelled");
-}
-
-void client_lookup_cancel(client_lookup *face)
-{
-    if (face->impl)
-        cancel(face->impl);
 }
 
 void client_lookup_close_all(client *c)
