@@ -17,8 +17,9 @@
  * give or take a tenth; one that fails 5 s * 2^n with jitter, at most PROJECTS_RETRY_MAX_MS; what GitHub answers and
  * refuses, at most the interval. A failure before that time, as of who forces a refresh, and a call that the client's
  * breaker did not let through are no further step. What was due while the server was down is refreshed once, spread
- * out. An answer of GitHub's is good for a tenth of the interval, but not for what a client has invalidated since. What
- * was just discovered is read from the disk without waiting for its turn to ask GitHub, which follows.
+ * out; what lies on this machine is read from the disk at each start, since nobody watched it, without asking GitHub.
+ * So is what was just discovered, which then waits for its turn to ask. An answer of GitHub's is good for a tenth of
+ * the interval, but not for what a client has invalidated since.
  *
  * The entities below are stored as they are (record.h): append fields, never move them. */
 #ifndef LARDER_PROJECTS_H

@@ -314,7 +314,7 @@ static inline bool depot_is_idle(const depot *d)
 {
     const projects *p = d->projects;
     const int64_t mono = d->clock.mono_ns / 1000000;
-    return p->running == 0 && !p->pump_is_posted && !p->notes_run && !p->sweeps && !p->large_runs &&
+    return p->running == 0 && !p->reread.is_on && !p->pump_is_posted && !p->notes_run && !p->sweeps && !p->large_runs &&
            list_empty(&p->tasks) && list_empty(&p->asked) && list_empty(&p->waiting) &&
            !p->all[0].is_on && !p->all[1].is_on &&
            list_empty(&p->upstream.questions) && list_empty(&p->dues) && !p->discovery && list_empty(&p->opening) &&

@@ -141,6 +141,42 @@ static void after_a_restart_changes_are_noticed_before_any_refresh(void **state)
     yard_close(&y);
 }
 
+static void write_while_down(yard *y, const char *path, const char *text)
+{
+    depot_begin_stop(&y->depot);
+    depot_end_stop(&y->depot);
+    if (path)
+        put(y, path, text);
+    depot_open_projects(&y->depot);
+    y->depot.n_seen = 0;
+    depot_live(&y->depot, SECONDS(5));
+}
+
+static void what_changed_while_the_server_was_down_is_seen_at_the_start(void **state)
+{
+    (void)state;
+    yard y = {0};
+    arena a;
+    yard_open(&y);
+    arena_init(&a, 0);
+    depot_live(&y.depot, SECONDS(20));
+    const project before = depot_project(&y.depot, &a, y.id);
+    const unsigned asked = y.depot.github.asked_in_all;
+    write_while_down(&y, NULL, NULL);
+    const project same = depot_project(&y.depot, &a, y.id);
+    assert_int_equal(refreshes(&y), 0); /* nothing to tell, nothing written */
+    assert_int_equal(same.last_fetched, before.last_fetched);
+    assert_int_equal(same.next_refresh_at, before.next_refresh_at);
+    assert_int_equal(projects_stats_of(y.depot.projects)->refreshed, 1);
+    write_while_down(&y, ".claude/commands/stop.md", "# Stop\n");
+    assert_true(str_find(depot_artifacts(&y.depot, &a, y.id), STR("stop ")) >= 0);
+    write_while_down(&y, ".claude/skills/pdf/SKILL.md", "---\nname: pdf\nversion: 5.0.0\n---\n");
+    assert_true(str_find(depot_artifacts(&y.depot, &a, y.id), STR("pdf 5.0.0 -;")) >= 0);
+    assert_int_equal(y.depot.github.asked_in_all, asked);
+    arena_done(&a);
+    yard_close(&y);
+}
+
 static void a_project_that_is_deleted_is_forgotten_soon(void **state)
 {
     (void)state;
@@ -335,6 +371,7 @@ int main(void)
         cmocka_unit_test(a_changed_file_is_noticed),
         cmocka_unit_test(new_artifacts_and_those_that_go_are_noticed),
         cmocka_unit_test(after_a_restart_changes_are_noticed_before_any_refresh),
+        cmocka_unit_test(what_changed_while_the_server_was_down_is_seen_at_the_start),
         cmocka_unit_test(a_project_that_is_deleted_is_forgotten_soon),
         cmocka_unit_test(a_new_project_appears_without_a_request),
         cmocka_unit_test(a_folder_that_becomes_a_project_step_by_step_appears),

@@ -32,6 +32,7 @@ typedef struct discovery {
     size_t next_folder;
     int64_t now, begun; /* wall, mono ms */
     bool lists; /* what can be watched: at the first time, for later each refresh does it */
+    bool rereads; /* what is known is read once more when it is watched */
     struct to_watch {
         str id;
         strs folders;
@@ -269,6 +270,8 @@ static void end(discovery *d)
     const int64_t now = loop_now_mono_ms(p->o.loop), rest = (now - d->begun) * REST_SHARE;
 
     p->discovery = NULL;
+    if (d->rereads)
+        reread_start(p);
     p->discover_free_at = now + (rest > REST_MS ? rest : REST_MS);
     arena_done(&d->arena);
     mem_free(d);
@@ -308,7 +311,10 @@ static void on_applied(store_op *op, int status)
 
     if (status < 0 && status != -ECANCELED)
         log_warn("what was discovered could not be stored", LOG_ERR(status));
-    d->owner->has_discovered |= status == 0;
+    if (status == 0 && !d->owner->has_discovered) {
+        d->owner->has_discovered = true;
+        d->rereads = true;
+    }
     watch_next(&d->turn);
 }
 

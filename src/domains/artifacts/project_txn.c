@@ -299,7 +299,13 @@ static int put_project(store_txn *t, project_write *w)
         return r;
     w->created = r == -ENOENT;
     w->status_changed = str_eq(p.status, STR("error"));
-    if (w->created || w->work.rows || !str_eq(p.name, w->name) || !str_eq(p.path, w->path)) {
+    const bool is_news = w->created || w->work.rows || !str_eq(p.name, w->name) || !str_eq(p.path, w->path);
+    if (!is_news && w->only_news) {
+        w->version = p.version;
+        w->status_changed = false;
+        return 0;
+    }
+    if (is_news) {
         /* No two contents have the same number, even when a project is forgotten and comes back. */
         p.version = p.version < w->now ? w->now : p.version + 1;
         p.updated_at = w->now;

@@ -225,6 +225,7 @@ static void write_content(refresh *r, bool forgets)
 {
     projects *p = r->owner;
     const int64_t now = loop_now_wall_ms(p->o.loop);
+    const bool rereads = r->only_reads && r->was.last_fetched && !is_other_than_was(r);
 
     artifact_log_free(r->write.log);
     r->write = (project_write){
@@ -240,7 +241,9 @@ static void write_content(refresh *r, bool forgets)
                     : r->is_discovered ? -2
                                        : r->is.version,
         .now = now,
-        .next_refresh_at = next_time(r, now),
+        .only_news = rereads,
+        .next_refresh_at = rereads ? r->was.next_refresh_at : next_time(r, now),
+        .changed_refresh_at = rereads ? now : 0, /* to ask upstream too */
     };
     if (artifact_log_new(&r->write.log) < 0) {
         fail(r, STR("out of memory"));
@@ -276,7 +279,7 @@ static void make(refresh *r)
 /* ---- asking upstream ---- */
 static void tell_progress(refresh *r)
 {
-    if (!r->begun_by_all)
+    if (!r->is_quiet)
         projects_tell(r->owner, &(projects_event){.kind = REFRESH_PROGRESS,
                                                   .project_id = r->id,
                                                   .project_name = r->name,

@@ -29,11 +29,11 @@ typedef struct refresh {
     unsigned state;
     list tasks;      /* refresh_task.link: who waits for it */
     bool for_all[2]; /* runs over all that it counts in, by their force */
-    bool begun_by_all;
+    bool is_quiet; /* no event tells of it: those of the run over all do, or there is nothing to tell */
     bool cancelled;
     bool again;    /* it changed meanwhile: refresh it once more, soon, */
     bool doubts;   /* and ask upstream anew */
-    bool only_reads; /* of what is new: who waits behind others to ask upstream is shown meanwhile */
+    bool only_reads; /* what is new: who waits behind others to ask upstream is shown meanwhile; and reread.c's */
     int64_t since; /* mono ms: upstream's answers that are as new as this are good */
     bool patient;
     job job;

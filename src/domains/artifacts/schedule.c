@@ -1,5 +1,5 @@
-/* Which projects are refreshed next. Four ask for what room there is, and take turns: clients that wait for one
- * project, runs over all, the time, and what is new.
+/* Which projects are refreshed next. Five ask for what room there is, and take turns: clients that wait for one
+ * project, runs over all, the time, what is new, and at the start what is known.
  *
  * What is due by the time begins one at a time, ten times as fast as it must on average, but at most one a second: so
  * what has piled up while the server was down, or was invalidated, is spread out. What is new does not wait for that:
@@ -189,7 +189,7 @@ void refresh_over(refresh *r)
     else if (!r->cancelled)
         p->stats.refreshed++;
     p->stats.changed += r->changed;
-    if (!r->begun_by_all)
+    if (!r->is_quiet)
         projects_tell(p, &(projects_event){.kind = REFRESH_FINISHED,
                                            .project_id = r->id,
                                            .project_name = r->name,
@@ -222,7 +222,7 @@ static int begin(projects *p, const project *of, bool patient, bool by_all, refr
 
     if (err < 0)
         return err;
-    r->begun_by_all = by_all;
+    r->is_quiet = by_all;
     if (!by_all)
         projects_tell(
             p, &(projects_event){.kind = REFRESH_STARTED, .project_id = r->id, .project_name = r->name, .total = 1});
@@ -531,7 +531,8 @@ static void look_later(projects *p)
 
 static void on_pump(post *n)
 {
-    bool (*const feeds[])(projects *) = {begin_waiting, begin_of_runs, begin_due, begin_new};
+    bool (*const feeds[])(projects *) = {begin_waiting, begin_of_runs, begin_due, begin_new,
+                                         reread_begin_next};
     projects *p = CONTAINER_OF(n, projects, pump);
 
     p->pump_is_posted = false;

@@ -7,6 +7,7 @@
  *                  in project_txn.c
  *     upstream.c   what GitHub is asked, once for all who want to know; its worker's part in upstream_read.c, what
  *                  is forgotten in upstream_sweep.c
+ *     reread.c     what is known is read once after the start
  *     discovery.c  which folders are projects; watch.c notices when they change, watch_roots.c when others come */
 #ifndef LARDER_ARTIFACTS_SERVICE_H
 #define LARDER_ARTIFACTS_SERVICE_H
@@ -74,6 +75,12 @@ struct projects {
     int64_t run_ended_at;
     bool has_run, notes_run; /* since the last one was noted; it is being noted */
     list dues; /* due_op.link: under way */
+    struct projects_reread { /* reread.c */
+        bool is_on;
+        int64_t from; /* wall ms: what was read since need not be again */
+        char behind[PROJECT_ID_MAX]; /* the walk goes on behind this id */
+        size_t behind_n;
+    } reread;
 
     upstream_sweep sweep;
     bool sweeps;
@@ -124,6 +131,8 @@ int discovered_id(arena *a, str path, str *ret_id);
 /* ---- refresh.c, schedule.c ---- */
 /* Invalidated (id null: all): refreshes under way may have read it, and asked upstream, before. */
 void refresh_once_more(projects *p, str id, bool doubts_upstream);
+void reread_start(projects *p);      /* reread.c: once, when it is known what is watched */
+bool reread_begin_next(projects *p); /* true: one has begun */
 void sweep_start(projects *p);      /* what nobody asks upstream for any more is forgotten; once in an interval */
 void schedule_stop(projects *p);    /* asks refreshes to end */
 void schedule_stopped(projects *p); /* in a later turn: who still waits hears it */

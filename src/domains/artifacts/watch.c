@@ -218,10 +218,12 @@ static void on_open_next(timer *t)
         watched_folder *f = CONTAINER_OF(l, watched_folder, link);
         f->on_tried(f, loop_watch(p->o.loop, &f->watch, f->path.p));
     }
-    if (list_empty(&p->opening))
+    if (list_empty(&p->opening)) {
         watch_roots_opened(p);
-    else
+        projects_wake(p); /* what waits for this: reread.c */
+    } else {
         (void)loop_timer_set(p->o.loop, &p->open_next, 0, on_open_next); /* itself again: there is room */
+    }
 }
 
 void watch_open(projects *p, watched_folder *f)
