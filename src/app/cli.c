@@ -197,10 +197,15 @@ static int take_scope(cli *c, const char *value)
     return 0;
 }
 
+#define RATE_MAX 60000000 /* both as the options limits.* have it */
+#define CONCURRENT_MAX 100000
+
 /* "200", "200/5000", "200/5000/20": a minute, an hour, at once; what is left out is as configured. */
 static int take_rate(cli *c, const char *value)
 {
     int64_t *const limits[] = {&c->limits.per_minute, &c->limits.per_hour, &c->limits.concurrent};
+    const int64_t most[] = {RATE_MAX, RATE_MAX, CONCURRENT_MAX};
+    const bool ends_open = str_ends(str_c(value), STR("/"));
     const bool unlimited = strcmp(value, "unlimited") == 0;
     str rest = str_c(value), part;
 
@@ -209,8 +214,11 @@ static int take_rate(cli *c, const char *value)
     if (unlimited || strcmp(value, "default") == 0)
         return 0;
     for (size_t i = 0; str_cut(&rest, '/', &part); i++)
-        if (i == COUNT_OF(limits) || str_to_i64(part, limits[i]) < 0 || *limits[i] < 1)
-            return wrong_usage("--rate is unlimited, default, or PER_MINUTE[/PER_HOUR[/AT_ONCE]], not %s", value);
+        if (ends_open || i == COUNT_OF(limits) || str_to_i64(part, limits[i]) < 0 || *limits[i] < 1 ||
+            *limits[i] > most[i])
+            return wrong_usage("--rate is unlimited, default, or PER_MINUTE[/PER_HOUR[/AT_ONCE]], at most %d/%d/%d, "
+                               "not %s",
+                               RATE_MAX, RATE_MAX, CONCURRENT_MAX, value);
     return 0;
 }
 

@@ -163,6 +163,10 @@ static void wrong_usage_is_2_and_one_line_that_names_the_word(void **state)
                  {"key new --label x --rate sometimes", "sometimes"},
                  {"key new --label x --rate 0", "0"},
                  {"key new --label x --rate 1/2/3/4", "1/2/3/4"},
+                 {"key new --label x --rate 5/", "not 5/"},
+                 {"key new --label x --rate /5", "not /5"},
+                 {"key new --label x --rate 99999999999", "at most 60000000"},
+                 {"key new --label x --rate 1/2/100001", "60000000/100000"},
                  {"frob\nb\x1b[2J", "frob?b?[2J"}};
     said s;
     (void)state;
