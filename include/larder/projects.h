@@ -151,6 +151,7 @@ typedef struct projects_totals { /* exact; times wall ms, 0 for none */
     int64_t oldest_entry, newest_entry, last_fetched, next_refresh, last_run;
 } projects_totals;
 int projects_totals_of(store_view *v, int64_t now, int64_t ttl_ms, projects_totals *ret_totals);
+int64_t projects_next_refresh(store_view *v); /* when the next one is due, wall ms; 0: none is, or it cannot be read */
 /* When the project was last fetched that time alone makes stale next; INT64_MAX: there is none. While neither this nor
  * projects_ks changes, the same projects are stale. */
 int64_t projects_next_stale(store_view *v, int64_t now, int64_t ttl_ms);
@@ -272,6 +273,7 @@ struct refresh_task {
     uint64_t seeks; /* which discovery must have ended first; 0: not known yet */
 };
 void projects_refresh(projects *p, refresh_task *t);
+void projects_refresh_cancel_all(projects *p); /* who waits for one hears -ECANCELED, soon; the refreshes go on */
 void projects_refresh_cancel(refresh_task *t); /* the client has left; the run goes on; on_done still runs */
 
 /* The catalogue knows something else of a repository now: projects that hold artifacts from it are due. */

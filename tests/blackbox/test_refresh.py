@@ -1,5 +1,6 @@
 """Refreshing: what POST /refresh does, for reported projects and for folders of this machine."""
 import time
+from datetime import datetime
 
 import pytest
 import repos
@@ -64,6 +65,18 @@ def test_an_unknown_project_is_404_at_once(server, project_id):
     assert reply.status == 404 and reply.json() == {'detail': "Project '%s' not found" % project_id}
     assert time.monotonic() - begun < 30
     assert server.post(INVALIDATE, {'project_id': project_id}).status == 404
+
+
+def test_the_next_run_is_never_past(larder):
+    one = larder(NEVER)
+    for i in range(6):                               # due at once, and begun one a second
+        one.report('p%d' % i)
+    seen = set()
+    for _ in range(12):
+        begun = int(time.time())
+        seen.add(one.get(CACHE + '/status').json()['refresh_job_status']['next_run_time'])
+        assert datetime.fromisoformat(max(seen).replace('Z', '+00:00')).timestamp() >= begun, (begun, seen)
+        time.sleep(.25)
 
 
 def test_the_smallest_body_means_all(larder):

@@ -106,6 +106,13 @@ static int last_run(store_view *v, int64_t *ret_time)
     return r;
 }
 
+int64_t projects_next_refresh(store_view *v)
+{
+    int64_t at = 0;
+
+    return time_at_end(v, PROJECTS_BY_NEXT_REFRESH, false, &at) < 0 ? 0 : at;
+}
+
 int projects_totals_of(store_view *v, int64_t now, int64_t ttl_ms, projects_totals *ret_totals)
 {
     const artifact_filter any = {0}, outdated = {.outdated = OUTDATED_YES};

@@ -64,7 +64,7 @@ SCHEMA(marketplace_list, MARKETPLACE_LIST_FIELDS, "A page of the marketplace");
 
 #define REFRESH_JOB_FIELDS(X, S) \
     X(S, bool, is_running,    REQUIRED, 0, 0, NONE, "the scheduler runs: not while the store takes no writes") \
-    X(S, time, next_run_time, NULLABLE, 0, 0, NONE, "when the next project or source is due") \
+    X(S, time, next_run_time, NULLABLE, 0, 0, NONE, "when the next project or source is due; now while it waits") \
     X(S, time, last_run_time, NULLABLE, 0, 0, NONE, "when the last run over projects ended, or the last scan")
 SCHEMA_STRUCT(refresh_job, REFRESH_JOB_FIELDS);
 SCHEMA(refresh_job, REFRESH_JOB_FIELDS, "The scheduler");
@@ -157,6 +157,12 @@ static int64_t earlier(int64_t a, int64_t b) /* 0: there is none */
     return a == 0 || (b != 0 && b < a) ? b : a;
 }
 
+/* What is due waits for its turn: never a time that is past. */
+static int64_t not_past(int64_t at, int64_t now)
+{
+    return at != 0 && at < now ? now : at;
+}
+
 static int64_t later(int64_t a, int64_t b)
 {
     return a > b ? a : b;
@@ -185,7 +191,7 @@ int api_figures_of(store *s, int64_t now, int64_t ttl_ms, api_figures *ret_figur
             .newest_entry = later(p.newest_entry, times.newest_entry),
             .last_refresh = later(p.last_fetched, times.last_sync),
             .last_run = later(p.last_run, times.last_sync),
-            .next_run = earlier(p.next_refresh, times.next_scan),
+            .next_run = not_past(earlier(p.next_refresh, times.next_scan), now),
         };
     store_read_end(v);
     return r;
@@ -240,14 +246,17 @@ static uint64_t status_version(const void *arg)
     const api *app = arg;
     const activity now = activity_of(app);
     store_stats st;
+    sources_times times;
     store_view *v = store_read_begin(app->store);
 
     store_stats_of(app->store, &st);
-    const int64_t next_stale =
-        projects_next_stale(v, loop_now_wall_ms(app->loop), projects_ttl(app->projects));
+    const int64_t wall = loop_now_wall_ms(app->loop);
+    const int64_t next_stale = projects_next_stale(v, wall, projects_ttl(app->projects));
+    sources_times_of(v, &times);
+    const int64_t due = earlier(projects_next_refresh(v), times.next_scan);
     store_read_end(v);
     const uint64_t all[] = {now.refreshing, now.scanning, store_is_writable(app->store), st.used_bytes,
-                            (uint64_t)next_stale};
+                            (uint64_t)next_stale, due < wall ? (uint64_t)wall / 1000 : 0}; /* then it says now */
     return hash64(all, sizeof(all));
 }
 

@@ -50,6 +50,12 @@ int api_no_project(call *c, str id)
     return reply_error(c, 404, "Project '" STR_FMT "' not found", STR_ARG(id));
 }
 
+/* In a path: what no project can be called. */
+static int bad_id(call *c)
+{
+    return reply_error(c, 400, "Invalid id: must be 1 to %d bytes without control characters", PROJECT_ID_MAX);
+}
+
 /* ---- reading ---- */
 typedef struct list_read {
     project_filter filter;
@@ -122,9 +128,7 @@ static int get_project(call *c)
 {
     const project_ref *in = c->params;
 
-    if (in->id.n > PROJECT_ID_MAX)
-        return api_no_project(c, in->id);
-    return reply_project(c, 200, in->id);
+    return api_fits_project_id(in->id) ? reply_project(c, 200, in->id) : bad_id(c);
 }
 
 /* One element of If-Match: the version it names, 0 for what is none of our tags. A weak tag matches nothing. */
@@ -222,7 +226,7 @@ static int put_project(call *c)
     const api *app = c->app;
 
     if (!api_fits_project_id(in->id))
-        return reply_error(c, 400, "Invalid id: must be 1 to %d bytes without control characters", PROJECT_ID_MAX);
+        return bad_id(c);
     const int64_t condition = condition_of(c, in->id);
     change *ch = change_new(c, in->id, reply_reported);
     if (!ch)
@@ -245,7 +249,7 @@ static int delete_project(call *c)
     const api *app = c->app;
 
     if (!api_fits_project_id(in->id))
-        return api_no_project(c, in->id);
+        return bad_id(c);
     const int64_t condition = condition_of(c, in->id);
     change *ch = change_new(c, in->id, reply_forgotten);
     if (!ch)
