@@ -6,9 +6,10 @@
  * start that fails takes the same way out as a server that stops, with whatever rooms there are.
  *
  * SIGHUP reads the configuration again (reload.c). SIGTERM and SIGINT drain: no new connections, requests under way get
- * DRAIN_MS and are then cut off; then sources, projects, search, client and store stop one after the other, for which
- * there is REST_MS. A second signal waits for no client, and not longer than CUT_MS for the rest. Who is not done by
- * then is named in the log, and the process ends all the same: the store survives that. */
+ * DRAIN_MS; then those that wait for a refresh are told that it won't be, and the rest is cut off. Then sources,
+ * projects, search, client and store stop one after the other, for which there is REST_MS. A second signal waits for no
+ * client, and not longer than CUT_MS for the rest. Who is not done by then is named in the log, and the process ends
+ * all the same: the store survives that. */
 #include <signal.h>
 #include <stdio.h>
 #include <unistd.h>
@@ -20,6 +21,7 @@
 #define WORKERS 6
 #define DRAIN_MS SECONDS(10)
 #define REST_MS SECONDS(10)
+#define DISMISSED_MS 500 /* for the answers of those that have waited in vain */
 #define CUT_MS SECONDS(2)
 
 /* ---- events from room to room ---- */
@@ -199,8 +201,14 @@ static void on_deadline(timer *t)
         log_flush();
         _exit(EXIT_FAILED);
     }
+    if (!s->is_dismissed && s->api.projects) {
+        s->is_dismissed = true;
+        projects_refresh_cancel_all(s->api.projects);
+        (void)loop_timer_set(s->loop, &s->deadline, DISMISSED_MS, on_deadline); /* it was set: there is room for it */
+        return;
+    }
     log_warn("requests under way are cut off", LOG_INT("after_ms", DRAIN_MS));
-    (void)loop_timer_set(s->loop, &s->deadline, REST_MS, on_deadline); /* it was set, so there is room for it */
+    (void)loop_timer_set(s->loop, &s->deadline, REST_MS, on_deadline);
     cut(s);
 }
 

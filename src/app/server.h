@@ -33,6 +33,7 @@ typedef struct server {
     bool reload_again;     /* there was another SIGHUP meanwhile */
     timer deadline;        /* of the drain, and of all that follows */
     unsigned signals;
+    bool is_dismissed;     /* who waits for a refresh has been told that it won't be */
     bool is_cut;           /* requests are waited for no longer */
     const char *waits_for; /* which room's end */
     str why; /* of a failed start */

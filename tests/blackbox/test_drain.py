@@ -5,7 +5,7 @@ import threading
 
 import pytest
 import repos
-from program import SOURCES, until
+from program import CACHE, SOURCES, until
 from wire import Wire, request
 
 
@@ -82,6 +82,22 @@ def test_a_second_sigterm_stops_at_once(larder, github):
     one.wait_exit(patience=8)                        # the first alone would have waited ten seconds
     one.check_clean()
     busy.close()
+
+
+def test_who_waits_for_a_refresh_hears_that_the_server_stops(larder, github):
+    one = larder()
+    repo = github.add(repos.skills_repo())
+    one.report('a', [{'name': 'x', 'type': 'skill', 'source': 'github:%s/skills/x' % repo.full_name,
+                      'deployed_version': '1.0.0'}])
+    github.fault('/repos/' + repo.full_name, 'hold', times=9)
+    wire = one.wire()
+    wire.send(request('POST', CACHE + '/refresh', {'Authorization': 'Bearer ' + one.key}, b'{"force":true}'))
+    until(lambda: github.waiting, 'the refresh to ask')
+    one.signal(signal.SIGTERM)
+    reply = wire.reply()
+    assert reply.status == 503 and reply.json() == {'detail': 'The server is stopping'}
+    assert one.wait_exit() == 0
+    one.check_clean()
 
 
 def test_draining_ends_even_if_a_request_never_does(larder, github):

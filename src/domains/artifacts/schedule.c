@@ -588,6 +588,25 @@ void projects_refresh_cancel(refresh_task *t)
     post_pump(t->owner);
 }
 
+static void take_back(list *tasks)
+{
+    while (!list_empty(tasks))
+        projects_refresh_cancel(CONTAINER_OF(tasks->next, refresh_task, link));
+}
+
+void projects_refresh_cancel_all(projects *p)
+{
+    for (list *l = p->asked.next; l != &p->asked; l = l->next)
+        CONTAINER_OF(l, refresh_task, link)->is_cancelled = true;
+    take_back(&p->seeking);
+    take_back(&p->waiting);
+    for (list *l = p->refreshes.next; l != &p->refreshes; l = l->next)
+        take_back(&CONTAINER_OF(l, refresh, link)->tasks);
+    for (unsigned force = 0; force < 2; force++)
+        if (p->all[force].is_on)
+            take_back(&p->all[force].tasks);
+}
+
 static void cancel_tasks(list *tasks)
 {
     list *l;
