@@ -10,7 +10,7 @@
  *   query       sorted by key, values of one key keep their order, form-encoded; kept as it is where it can't be
  *               parsed; a bare "?" stays
  *   fragment    dropped
- *   tracking    parameters of the given list are taken out; pairs that can't be parsed go with them then
+ *   tracking    parameters of the given list are taken out, of a query that can be parsed
  * The key is XXH64, seed 0, of the result. Pure; any thread. */
 #ifndef LARDER_RECACHE_URL_H
 #define LARDER_RECACHE_URL_H

@@ -302,7 +302,7 @@ static int cmp_parameters(const void *a, const void *b)
     return c ? c : (x->at > y->at) - (x->at < y->at);
 }
 
-/* -EINVAL where a pair can't be parsed, which leaves it out. -ENOMEM. */
+/* -EINVAL where a pair can't be parsed. -ENOMEM. */
 static int parse_query(arena *a, str query, parameter **ret_v, size_t *ret_n)
 {
     size_t n = 1;
@@ -345,7 +345,7 @@ static void put_query(arena *a, buf *out, const parts *p, strs tracking)
     if (r == -ENOMEM)
         out->err = r;
     buf_char(out, '?');
-    if (r == -EINVAL && tracking.n == 0) {
+    if (r == -EINVAL) {
         buf_str(out, p->query);
         return;
     }
