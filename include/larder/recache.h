@@ -113,7 +113,7 @@ struct recache_task {
     post late; /* when there is no memory for a change */
 };
 void recache_enqueue(recache *r, recache_task *t);
-/* Pages of these URLs are gone at once; entries stay. */
+/* Pages of these URLs are gone at once; entries stay. What is being rendered is not kept, but rendered once more. */
 void recache_invalidate(recache *r, recache_task *t);
 /* All pages of the host, or (n_dimensions > 0) of these dimensions. */
 void recache_invalidate_all(recache *r, recache_task *t);
@@ -157,7 +157,8 @@ typedef struct recache_durations {
 } recache_durations;
 const recache_durations *recache_durations_of(const recache *r);
 
-/* A page was served: its last_access moves on. Not awaited, coarse, dropped where memory or space is short. */
+/* A page was served: its last_access moves on. Not awaited; in the record coarse, and dropped where memory or space is
+ * short. What is evicted is told by the time itself, of the pages read of late. */
 void recache_touch(recache *r, uint32_t host, uint16_t dimension, uint64_t hash);
 
 #endif

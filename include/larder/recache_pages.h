@@ -35,7 +35,7 @@ enum { RECACHE_PAGES_BY_GONE, RECACHE_PAGES_BY_ACCESS };
     X(S, str,  title,        NULLABLE, 0, 0, NONE, "title") \
     X(S, i64,  index_status, REQUIRED, 0, 0, NONE, "1 indexable, 2 not 200, 3 blocked, 4 not canonical, 0 unknown") \
     X(S, str,  request_id,   NULLABLE, 0, 0, NONE, "of the rendering") \
-    X(S, time, last_access,  REQUIRED, 0, 0, NONE, "to the quarter of an hour") \
+    X(S, time, last_access,  REQUIRED, 0, 0, NONE, "to the minute") \
     X(S, time, last_bot_hit, NULLABLE, 0, 0, NONE, "since this copy was made")
 SCHEMA_STRUCT(recache_page, RECACHE_PAGE_FIELDS);
 

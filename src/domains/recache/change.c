@@ -253,15 +253,25 @@ static bool is_wanted(const recache_change *c, uint64_t hash)
     return lo < c->n_urls && c->urls[lo].url.hash == hash;
 }
 
-/* What is being rendered shows the page as it was before this request: it is to be rendered once more. */
-static void mark_under_way(recache_change *c)
+static bool is_meant(const recache_change *c, const work *w)
+{
+    if (w->e.host != c->host->id || (c->urls && !is_wanted(c, w->e.hash)))
+        return false;
+    for (size_t i = 0; i < c->n_dimensions; i++)
+        if (c->dimensions[i] == w->e.dimension)
+            return true;
+    return false;
+}
+
+/* What is being rendered shows the page as it was before this request: it is to be rendered once more and, where it was
+ * invalidated, not kept. (A record that is on its way to the writer already comes before this change.) */
+static void mark_under_way(recache_change *c, bool invalidated)
 {
     for (list *l = c->owner->working.next; l != &c->owner->working; l = l->next) {
         work *w = CONTAINER_OF(l, work, link);
-        if (w->e.host != c->host->id || !is_wanted(c, w->e.hash))
-            continue;
-        for (size_t i = 0; i < c->n_dimensions; i++)
-            w->is_again |= c->dimensions[i] == w->e.dimension;
+        const bool meant = is_meant(c, w);
+        w->is_again |= meant && !invalidated;
+        w->is_void |= meant && invalidated;
     }
 }
 
@@ -281,7 +291,7 @@ static void on_enqueued(store_op *op, int status)
 
 static void enqueue_parsed(recache_change *c)
 {
-    mark_under_way(c);
+    mark_under_way(c, false);
     submit(c, change_enqueue_apply, on_enqueued, STORE_JOINS);
 }
 
@@ -311,6 +321,7 @@ static void on_counted(store_op *op, int status)
 
 static void invalidate_parsed(recache_change *c)
 {
+    mark_under_way(c, true);
     submit(c, change_invalidate_apply, on_counted, STORE_FREES);
 }
 
@@ -326,8 +337,10 @@ void recache_invalidate_all(recache *r, recache_task *t)
 {
     recache_change *c;
 
-    if (change_begin(r, t, true, &c))
-        submit(c, change_invalidate_all_apply, on_counted, STORE_FREES);
+    if (!change_begin(r, t, true, &c))
+        return;
+    mark_under_way(c, true);
+    submit(c, change_invalidate_all_apply, on_counted, STORE_FREES);
 }
 
 static void on_hit(store_op *op, int status)

@@ -15,25 +15,64 @@
 #define SWEEP_AGE_S 120
 #define TOUCHES_MAX 64 /* under way */
 
+/* ---- who was read when ---- */
+static last_read *read_place(last_read *v, uint32_t host, uint16_t dimension, uint64_t hash)
+{
+    return &v[(hash ^ hash >> 32 ^ host * 31u ^ dimension * 131u) % LAST_READS];
+}
+
+/* 0: not known. */
+static int64_t read_last(last_read *v, uint32_t host, uint16_t dimension, uint64_t hash)
+{
+    const last_read *l = read_place(v, host, dimension, hash);
+
+    return l->hash == hash && l->host == host && l->dimension == dimension ? l->at : 0;
+}
+
 /* ---- forgetting ---- */
 /* Whether the first page in the order must go, and which it is. */
-static bool first_to_go(store_view *v, const keeper *k, char key[PAGE_KEY_LEN])
+static bool first_to_go(store_view *v, const keeper *k, char key[PAGE_KEY_LEN], int64_t *ret_time)
 {
-    int64_t time;
-
     if (k->evicts)
-        return page_bytes(v) > k->max_bytes && page_first(v, RECACHE_PAGES_BY_ACCESS, key, &time) == 0;
-    return page_first(v, RECACHE_PAGES_BY_GONE, key, &time) == 0 && time <= k->now;
+        return page_bytes(v) > k->max_bytes && page_first(v, RECACHE_PAGES_BY_ACCESS, key, ret_time) == 0;
+    return page_first(v, RECACHE_PAGES_BY_GONE, key, ret_time) == 0 && *ret_time <= k->now;
+}
+
+/* Whether the page was read later than its record says, and now stands where it belongs. */
+static bool spare(store_txn *t, keeper *k, const char *key, int64_t time)
+{
+    const uint32_t host = (uint32_t)be_get(key, 4);
+    const uint16_t dimension = (uint16_t)be_get(key + 4, 2);
+    const uint64_t hash = be_get(key + 6, 8);
+    const int64_t read_at = read_last(k->known_reads, host, dimension, hash);
+    recache_page p = {0};
+    arena a;
+
+    if (read_at <= time)
+        return false;
+    arena_init(&a, 0);
+    int r = recache_page_load(store_txn_view(t), &a, host, dimension, hash, &p);
+    if (r == 0) {
+        p.last_access = read_at;
+        r = page_put(t, hash, &p);
+    }
+    arena_done(&a);
+    return r == 0;
 }
 
 static int forget_apply(store_txn *t, store_op *op)
 {
     keeper *k = CONTAINER_OF(op, keeper, op);
     char key[PAGE_KEY_LEN];
+    int64_t time;
     int r = 0;
 
-    k->gone = 0;
-    while (r == 0 && k->gone < FORGET_MAX && first_to_go(store_txn_view(t), k, key)) {
+    k->gone = k->spared = 0;
+    while (r == 0 && k->gone + k->spared < FORGET_MAX && first_to_go(store_txn_view(t), k, key, &time)) {
+        if (k->evicts && spare(t, k, key, time)) {
+            k->spared++;
+            continue;
+        }
         r = store_del(t, &recache_pages_ks, str_of(key, sizeof(key)));
         k->gone++;
     }
@@ -50,7 +89,7 @@ static void on_forgotten(store_op *op, int status)
     k->writes = false;
     if (status == 0)
         *(k->evicts ? &r->figures.evicted : &r->figures.expired) += k->gone;
-    if (status == 0 && k->gone == FORGET_MAX && !r->stopping)
+    if (status == 0 && k->gone + k->spared == FORGET_MAX && !r->stopping)
         (void)forget(r, k->evicts);
     recache_check_stopped(r);
 }
@@ -61,13 +100,15 @@ static bool forget(recache *r, bool evicts)
     keeper *k = &r->keeper;
     store_view *v = store_read_begin(r->store);
     char key[PAGE_KEY_LEN];
+    int64_t time;
 
     k->evicts = evicts;
     k->max_bytes = r->config->o.max_bytes;
     k->now = recache_now(r);
-    const bool any = (!evicts || k->max_bytes > 0) && first_to_go(v, k, key);
+    const bool any = (!evicts || k->max_bytes > 0) && first_to_go(v, k, key, &time);
     store_read_end(v);
     if (any) {
+        memcpy(k->known_reads, k->reads, sizeof(k->reads)); /* the writer is another thread */
         k->writes = true;
         k->op = (store_op){.apply = forget_apply, .done = on_forgotten, .flags = STORE_FREES};
         store_submit(r->store, &k->op);
@@ -178,12 +219,12 @@ typedef struct touch {
     int64_t now;
 } touch;
 
-/* 0 with *ret_page when its last_access is an older one than `now`; -EALREADY. */
+/* 0 with *ret_page when its last_access is so old that it is worth a write; -EALREADY. */
 static int load_untouched(store_view *v, arena *a, const touch *to, recache_page *ret_page)
 {
     const int r = recache_page_load(v, a, to->host, to->dimension, to->hash, ret_page);
 
-    return r < 0 ? r : ret_page->last_access >= to->now - to->now % ACCESS_GRAIN_MS ? -EALREADY : 0;
+    return r < 0 ? r : ret_page->last_access > to->now - ACCESS_GRAIN_MS ? -EALREADY : 0;
 }
 
 static int touch_apply(store_txn *t, store_op *op)
@@ -195,7 +236,7 @@ static int touch_apply(store_txn *t, store_op *op)
     arena_init(&a, 0);
     int r = load_untouched(store_txn_view(t), &a, to, &p);
     if (r == 0) {
-        p.last_access = to->now - to->now % ACCESS_GRAIN_MS;
+        p.last_access = to->now;
         r = page_put(t, to->hash, &p);
     }
     arena_done(&a);
@@ -219,6 +260,7 @@ void recache_touch(recache *r, uint32_t host, uint16_t dimension, uint64_t hash)
     recache_page p = {0};
     arena a;
 
+    *read_place(r->keeper.reads, host, dimension, hash) = (last_read){hash, to.now, host, dimension};
     if (r->stopping || r->keeper.touches >= TOUCHES_MAX || !store_is_writable(r->store))
         return;
     store_view *v = store_read_begin(r->store);

@@ -58,6 +58,11 @@ uint64_t page_bytes(store_view *v)
     return (uint64_t)store_tally(v, &recache_pages_ks, BLOCKS) * PAGE_BLOCK;
 }
 
+uint64_t page_file_room(uint64_t disk_size)
+{
+    return (disk_size + PAGE_BLOCK - 1) / PAGE_BLOCK * PAGE_BLOCK;
+}
+
 int page_put(store_txn *t, uint64_t hash, const recache_page *p)
 {
     SCOPED(buf_done) buf record = BUF_INIT;

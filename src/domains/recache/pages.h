@@ -6,11 +6,13 @@
 
 #define PAGE_KEY_LEN 14 /* host 4, dimension 2, hash 8 bytes; big-endian */
 #define PAGE_BLOCK 4096 /* what a page's file takes is counted in these */
-#define ACCESS_GRAIN_MS MINUTES(15)
+/* A read is written down when the one before is so old; until then keep.c remembers it, as long as it can. */
+#define ACCESS_GRAIN_MS MINUTES(1)
 
 void page_key(uint32_t host, uint16_t dimension, uint64_t hash, char out[PAGE_KEY_LEN]);
 int page_put(store_txn *t, uint64_t hash, const recache_page *p);
 uint64_t page_bytes(store_view *v); /* of all files that records name */
+uint64_t page_file_room(uint64_t disk_size); /* what one file counts there */
 
 /* Deletes the page. -ENOENT. */
 int page_del(store_txn *t, uint32_t host, uint16_t dimension, uint64_t hash);

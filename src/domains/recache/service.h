@@ -94,6 +94,7 @@ typedef struct work {
     recache_entry e; /* as it was when it was taken */
     arena arena;
     bool asked, answered, is_again, broke; /* again: queued anew meanwhile; broke: the page can't be written */
+    bool is_void;  /* its page was invalidated meanwhile: what was rendered before is not kept, but rendered again */
     bool is_moved; /* its entry waits elsewhere in the queues, and was passed over there */
     int64_t begun, charged;      /* mono ms; ms */
     render_op op;
@@ -156,6 +157,14 @@ void sitemaps_cancel(recache *r);
 bool facts_paused(store_view *v);
 
 /* ---- keeping ---- */
+/* Who was read when, to the millisecond; what else falls into the same place takes it. Records follow slowly. */
+#define LAST_READS 2048
+typedef struct last_read {
+    uint64_t hash;
+    int64_t at; /* wall ms; 0: nobody */
+    uint32_t host;
+    uint16_t dimension;
+} last_read;
 typedef struct keeper {
     store_op op;
     job job;
@@ -163,7 +172,9 @@ typedef struct keeper {
     unsigned folder; /* to be swept next */
     uint64_t swept;  /* by the job under way */
     uint64_t gone;   /* by the op under way */
+    uint64_t spared; /* and those that were read since their record was written */
     bool evicts;     /* the op under way */
+    last_read reads[LAST_READS], known_reads[LAST_READS]; /* the second: for the op under way */
     uint64_t max_bytes;
     int64_t now;       /* of the op under way */
     int64_t sweep_now; /* of the job under way */

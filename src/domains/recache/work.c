@@ -102,6 +102,8 @@ static void acknowledge(work *w)
     recache *r = w->owner;
     const recache_options *o = &w->config->o;
 
+    if (w->is_void && w->verdict.kind == VERDICT_KEEP)
+        w->verdict.kind = VERDICT_BACK;
     if (w->verdict.kind == VERDICT_BACK) {
         work_end(w, true);
         return;
@@ -179,7 +181,7 @@ static void fill_page(work *w)
         .title = op->title,
         .index_status = op->index_status,
         .request_id = str_c(op->request_id),
-        .last_access = now - now % ACCESS_GRAIN_MS,
+        .last_access = now,
     };
     if (w->file.size > 0) {
         w->page.file = str_c(w->file.name);
@@ -195,14 +197,28 @@ static void disk_failed(work *w)
     recache_hold(w->owner);
 }
 
+/* To make room for it all others would go, and then it. Its file is swept as one that no record names. */
+static bool is_too_large(const work *w)
+{
+    const uint64_t most = w->owner->config->o.max_bytes;
+
+    return most > 0 && page_file_room(w->file.disk_size) > most;
+}
+
 static void on_file_end(page_file *f, int status)
 {
     work *w = CONTAINER_OF(f, work, file);
 
-    if (w->verdict.kind == VERDICT_KEEP && status < 0)
+    if (w->verdict.kind == VERDICT_KEEP && status < 0) {
         disk_failed(w);
-    else if (w->verdict.kind == VERDICT_KEEP)
+    } else if (w->verdict.kind == VERDICT_KEEP && is_too_large(w)) {
+        w->verdict = (verdict){VERDICT_DEAD, STR("page_larger_than_max_bytes")};
+        w->detail = arena_printf(&w->arena, "its file takes %llu bytes, and all of them may take %llu",
+                                 (unsigned long long)w->file.disk_size,
+                                 (unsigned long long)w->owner->config->o.max_bytes);
+    } else if (w->verdict.kind == VERDICT_KEEP) {
         fill_page(w);
+    }
     acknowledge(w);
 }
 

@@ -128,7 +128,7 @@ SCHEMA_STRUCT(recache_message, RECACHE_MESSAGE_FIELDS);
     X(S, i64, cache_age,    REQUIRED, 0, 0, NONE, "seconds") \
     X(S, i64, size,         REQUIRED, 0, 0, NONE, "bytes of HTML") \
     X(S, i64, disk_size,    REQUIRED, 0, 0, NONE, "bytes of its file") \
-    X(S, i64, last_access,  REQUIRED, 0, 0, NONE, "Unix seconds, give or take ten minutes; not before created_at") \
+    X(S, i64, last_access,  REQUIRED, 0, 0, NONE, "Unix seconds, give or take a minute; not before created_at") \
     X(S, str, cache_key,    REQUIRED, 0, 0, NONE, "cache:host:dimension:hash") \
     X(S, i64, created_at,   REQUIRED, 0, 0, NONE, "Unix seconds") \
     X(S, i64, expires_at,   REQUIRED, 0, 0, NONE, "Unix seconds") \
