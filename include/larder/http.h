@@ -44,6 +44,7 @@ const char *http_method_name(http_method m);
     X(HOST, "host", 'h', ONE)                                 \
     X(CONTENT_TYPE, "content-type", 'c', ONE)                 \
     X(CONTENT_LENGTH, "content-length", 'c', ONE)             \
+    X(CONTENT_ENCODING, "content-encoding", 'c', LIST)        \
     X(TRANSFER_ENCODING, "transfer-encoding", 't', ONE)       \
     X(AUTHORIZATION, "authorization", 'a', ONE)               \
     X(X_API_KEY, "x-api-key", 'x', ONE)                       \

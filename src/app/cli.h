@@ -33,9 +33,8 @@ int cli_fail(const char *fmt, ...) PRINTF_LIKE(1, 2); /* one line on standard er
 cli_command command_serve, command_key_new, command_key_list, command_key_revoke, command_check, command_backup,
     command_status;
 
+typedef enum app_use { APP_MAKES, APP_CHANGES, APP_READS } app_use; /* a store that isn't there: by MAKES only */
 /* The store of the configuration's data_dir. `l` NULL: without a server. *why: in the arena or static. */
-/* A store that isn't there is made by MAKES only. */
-typedef enum app_use { APP_MAKES, APP_CHANGES, APP_READS } app_use;
 int app_open_store(const config *c, loop *l, app_use use, arena *a, store **ret_store, str *why);
 /* With no key in the store: makes an admin key and leaves it in <data_dir>/admin.key. *ret_path is null when there were
  * keys. */

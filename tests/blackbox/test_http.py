@@ -132,6 +132,25 @@ def test_expect_is_refused_at_once_when_the_body_would_be(larder):
     assert reply.status == 413 and not reply.interim
 
 
+def test_expect_is_refused_at_once_where_there_is_nothing(server):
+    for path in ('/nope', SOURCES + '/a/b/c'):
+        with server.wire() as wire:
+            wire.send(request('POST', path, {'Content-Length': '10', 'Expect': '100-continue'}))
+            reply = wire.reply()
+        assert reply.status == 404 and not reply.interim, path
+
+
+def test_a_packed_body_is_refused(server):
+    with server.wire() as wire:
+        wire.send(request('POST', SOURCES, {'Content-Length': '2', 'Content-Encoding': 'identity',
+                                            'Content-Type': 'application/json'}) + b'{}')
+        assert wire.reply().status == 422
+        wire.send(request('POST', SOURCES, {'Content-Length': '2', 'Content-Encoding': 'gzip'}) + b'{}')
+        reply = wire.reply()
+    assert reply.status == 415 and 'Content-Encoding' in reply.detail
+    assert reply.headers['accept-encoding'] == 'identity'
+
+
 def plain_paths(server):
     """A request target for every GET of the document whose answer has an end."""
     for method, template, _, _ in server.document.rows:

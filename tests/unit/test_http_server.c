@@ -180,6 +180,8 @@ static void refusals_have_the_family_s_body_and_close(void **state)
          "HTTP/1.1 413 Content Too Large\r\n", "error 413 at /a: "},
         {STR("POST /a HTTP/1.1\r\nHost: a\r\nExpect: x\r\nContent-Length: 1\r\n\r\n"),
          "HTTP/1.1 417 Expectation Failed\r\n", "error 417 at /a: "},
+        {STR_INIT("POST /a HTTP/1.1\r\nHost: a\r\nContent-Encoding: gzip\r\nContent-Length: 1\r\n\r\nx"),
+         "HTTP/1.1 415 Unsupported Media Type\r\n", "error 415 at /a: a body is taken as it stands"},
     };
     for (size_t i = 0; i < COUNT_OF(ROWS); i++) {
         int before = w->replied;

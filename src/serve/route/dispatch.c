@@ -355,9 +355,10 @@ static int judge_head(const call *c, const family *f)
 static int on_head(void *arg, http_request *req, size_t *ret_max_body)
 {
     router *r = arg;
+    const bool asks = http_header_of(req, HTTP_H_EXPECT).p != NULL; /* whether its body is wanted */
     match m;
 
-    if (!r->has_body_caps || req->method >= HTTP_METHODS)
+    if ((!r->has_body_caps && !asks) || req->method >= HTTP_METHODS)
         return 0;
     route_match(r, req->path, &m);
     const route *row = m.node ? m.node->rows[req->method] : NULL;
@@ -366,6 +367,8 @@ static int on_head(void *arg, http_request *req, size_t *ret_max_body)
     const int status = judge_head(&c, f);
     if (status) /* with a body as anybody may send, on_request says so */
         return is_longer(http_header_of(req, HTTP_H_CONTENT_LENGTH), *ret_max_body) ? status : 0;
+    if (asks && !m.node)
+        return 404;
     if (row && row->max_body)
         *ret_max_body = row->max_body;
     return 0;
@@ -374,10 +377,11 @@ static int on_head(void *arg, http_request *req, size_t *ret_max_body)
 static str on_error_body(void *arg, str path, int status, str text, buf *out)
 {
     const family *f = route_family_of(arg, path);
+    const char *own = status == 401 ? f->not_authorised : status == 404 ? f->not_found : NULL;
     json w;
 
     json_begin(&w, out);
-    f->error_body(&w, status, status == 401 && f->not_authorised ? str_c(f->not_authorised) : text);
+    f->error_body(&w, status, own ? str_c(own) : text);
     return json_finish(&w) == 0 ? STR("application/json") : STR_NULL;
 }
 

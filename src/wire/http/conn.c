@@ -265,6 +265,12 @@ static int admit_body(http_conn *c, bool is_here, size_t *ret_max, const char **
         *ret_why = http_status_text(status);
         return status;
     }
+    const str coding = req->known[HTTP_H_CONTENT_ENCODING];
+    if (coding.n > 0 && !str_eq_nocase(coding, STR("identity"))) {
+        *ret_why = "a body is taken as it stands: no Content-Encoding is understood";
+        req->refusal = STR("Accept-Encoding: identity\r\n");
+        return 415;
+    }
     if (http_parse_content_length(&c->parser) > max) {
         *ret_why = "the body is larger than allowed";
         return 413;

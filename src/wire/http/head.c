@@ -37,9 +37,12 @@ static int check_host(str host, const char **ret_why)
             return refuse(ret_why, 400, "Host is malformed");
     }
     const ptrdiff_t colon = host.n && host.p[host.n - 1] != ']' ? str_rchr(host, ':') : -1;
-    for (size_t i = (size_t)(colon + 1); colon >= 0 && i < host.n; i++)
-        if (host.p[i] < '0' || host.p[i] > '9')
+    uint32_t port = 0;
+    for (size_t i = (size_t)(colon + 1); colon >= 0 && i < host.n; i++) {
+        port = port * 10 + (uint32_t)(host.p[i] - '0'); /* of a digit; below 2^20 */
+        if (host.p[i] < '0' || host.p[i] > '9' || port > UINT16_MAX)
             return refuse(ret_why, 400, "Host has a malformed port");
+    }
     return 0;
 }
 

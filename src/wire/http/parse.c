@@ -6,7 +6,8 @@
  * be checked here, for it is dropped unseen.
  *
  * llhttp 8.1 takes no tab behind a framing header's value, where RFC 9110 section 5.5 allows one: parse_head helps. It
- * knows no backslash in a chunk extension's quoted value either, which stays refused: nobody sends such. */
+ * knows no blanks around a chunk extension's semicolon and no backslash in its quoted value either, which stay refused:
+ * nobody sends such. */
 #include "parse.h"
 
 static const char OTHER_VERSION[] = "only HTTP/1.1 and HTTP/1.0 are spoken here";
@@ -54,6 +55,21 @@ static int on_chunk_extension(llhttp_t *ll, const char *at, size_t n)
     return ps->n > HTTP_MAX_CHUNK_EXTENSIONS ? refuse(ps, 400, "chunk extensions are too long") : 0;
 }
 
+static int on_chunk_extension_name(llhttp_t *ll, const char *at, size_t n)
+{
+    parser_of(ll)->named |= n > 0;
+    return on_chunk_extension(ll, at, n);
+}
+
+/* llhttp takes ";=value". (And it takes ";" without anything behind, of which we don't hear.) */
+static int on_chunk_extension_name_complete(llhttp_t *ll)
+{
+    http_parser *ps = parser_of(ll);
+    const bool named = ps->named;
+    ps->named = false;
+    return named ? 0 : refuse(ps, 400, "a chunk extension has no name");
+}
+
 static int collect(http_parser *ps, str more)
 {
     buf_str(&ps->collected, more);
@@ -88,7 +104,8 @@ static int on_message_complete(llhttp_t *ll)
 static const llhttp_settings_t SETTINGS = {
     .on_headers_complete = on_headers_complete,
     .on_chunk_header = on_chunk_header,
-    .on_chunk_extension_name = on_chunk_extension,
+    .on_chunk_extension_name = on_chunk_extension_name,
+    .on_chunk_extension_name_complete = on_chunk_extension_name_complete,
     .on_chunk_extension_value = on_chunk_extension,
     .on_body = on_body,
     .on_message_complete = on_message_complete,
@@ -114,6 +131,7 @@ static http_parsed bad_syntax(http_parser *ps, llhttp_errno_t err, char first)
     switch (err) {
     case HPE_USER: /* one of our callbacks has said it */
     case HPE_CB_CHUNK_HEADER:
+    case HPE_CB_CHUNK_EXTENSION_NAME_COMPLETE:
         return PARSED_BAD;
     case HPE_INVALID_METHOD:
         return first >= 'A' && first <= 'Z' ? bad(ps, 501, "the method is not implemented")

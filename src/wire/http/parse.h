@@ -30,6 +30,7 @@ typedef struct http_parser {
     uint16_t status;
     const char *why;
     size_t max_head, max_body; /* bytes */
+    bool named;                /* the chunk extension has a name */
     size_t n;                  /* bytes of the head so far; in a body, of chunk extensions and trailers */
     str head, body;            /* body: null when there is none */
     buf stash;                 /* a head that came in pieces */
