@@ -443,6 +443,14 @@ static void a_map_is_held_against_the_tree_while_a_scan_goes_on(void **state)
     assert_int_equal(shop_source(&w, &a, ACME).manual_map.n, 1);
     assert_int_equal(shop_rescan(&w, ACME).new_count, 1); /* which the next scan knows */
     assert_catalogue(&w, ACME, "command how docs/how.md new\nskill pdf skills/pdf new\n");
+
+    /* Of a commit that is known GitHub only says that it is still the same, which costs no quota. */
+    const unsigned not_modified = w.github.not_modified;
+    assert_int_equal(shop_change(&w, ACME, "{\"manual_map\":{\"skills\":\"agent\"}}"), 0);
+    assert_int_equal(w.github.not_modified, not_modified + 1);
+    errand_change(&e, &w, ACME, "{\"manual_map\":{\"nowhere\":\"agent\"}}");
+    assert_int_equal(errand_wait(&e), -EINVAL);
+    errand_end(&e);
     arena_done(&a);
     shop_close(&w);
 }

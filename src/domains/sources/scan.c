@@ -442,7 +442,7 @@ static void on_commit(github_op *op)
 }
 
 /* Its own answer to the same question by the same credential, if the stored catalogue is what that answer
- * stands for. */
+ * stands for, or a task only wants to know the tree. */
 static int find_validator(scan *sc)
 {
     char fingerprint[GITHUB_FINGERPRINT_LEN + 1];
@@ -457,11 +457,11 @@ static int find_validator(scan *sc)
                              STR_ARG(name), STR_ARG(sc->ref));
     if (!sc->settings.p || !sc->asked.p)
         return -ENOMEM;
-    if (!str_eq(sc->settings, sc->src.scanned_as) || sc->check)
+    if (!str_eq(sc->settings, sc->src.scanned_as) && !sc->check)
         return 0;
     store_view *v = store_read_begin(sc->owner->o.store);
     int r = validator_load(v, &sc->arena, sc->src.id, sc->asked, &known);
-    if (r == 0 && str_eq(known.sha, sc->src.last_indexed_tree_sha)) {
+    if (r == 0 && (sc->check || str_eq(known.sha, sc->src.last_indexed_tree_sha))) {
         sc->commit_etag = arena_dup(&sc->arena, known.etag);
         sc->sha = arena_dup(&sc->arena, known.sha);
         sc->tree_sha = arena_dup(&sc->arena, known.tree_sha);
