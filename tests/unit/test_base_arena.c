@@ -145,6 +145,20 @@ static void copies_are_nul_terminated_and_null_stays_null(void **state)
     arena_done(&a);
 }
 
+static void joined_parts_are_one_text(void **state)
+{
+    (void)state;
+    arena a;
+    arena_init(&a, 100);
+    const str joined = arena_join(&a, STR("ab"), STR_NULL, STR(""), STR("c"));
+    assert_str(joined, "abc");
+    assert_int_equal(joined.p[joined.n], '\0');
+    assert_non_null(arena_join(&a, STR_NULL).p);
+    char long_part[101] = {0};
+    assert_null(arena_join(&a, str_of(long_part, sizeof(long_part))).p);
+    arena_done(&a);
+}
+
 static void printf_gives_short_and_long_texts_whole(void **state)
 {
     (void)state;
@@ -276,6 +290,7 @@ int main(void)
         cmocka_unit_test(a_large_piece_does_not_end_the_chunk_being_filled),
         cmocka_unit_test(a_first_large_piece_alone_is_given_back_by_reset),
         cmocka_unit_test(copies_are_nul_terminated_and_null_stays_null),
+        cmocka_unit_test(joined_parts_are_one_text),
         cmocka_unit_test(printf_gives_short_and_long_texts_whole),
         cmocka_unit_test(defers_run_newest_first_once_on_reset_and_done),
         cmocka_unit_test(every_failing_allocation_is_reported),

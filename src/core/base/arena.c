@@ -214,6 +214,22 @@ str arena_printf(arena *a, const char *fmt, ...)
     return str_of(text, (size_t)n);
 }
 
+str arena_join_parts(arena *a, const str *parts, size_t n)
+{
+    size_t all = 0;
+    for (size_t i = 0; i < n; i++) /* they are all in memory: the sum fits */
+        all += parts[i].n;
+    char *text = arena_alloc(a, all + 1);
+    if (!text)
+        return STR_NULL;
+    char *to = text;
+    for (size_t i = 0; i < n; to += parts[i].n, i++)
+        if (parts[i].n > 0)
+            memcpy(to, parts[i].p, parts[i].n);
+    *to = '\0';
+    return str_of(text, all);
+}
+
 int arena_defer(arena *a, void (*fn)(void *), void *arg)
 {
     struct arena_defer *d = arena_alloc(a, sizeof(*d));

@@ -152,7 +152,7 @@ str recache_page_path(arena *a, str pages_dir, const recache_page *p, bool with_
 {
     if (!p->file.p)
         return STR_NULL;
-    return arena_printf(a, STR_FMT "/" STR_FMT "%s", STR_ARG(pages_dir), STR_ARG(p->file), with_gz ? ".gz" : "");
+    return arena_join(a, pages_dir, STR("/"), p->file, with_gz ? STR(".gz") : STR_NULL);
 }
 
 /* ---- listing ---- */

@@ -396,7 +396,7 @@ int recache_url_parse(arena *a, str text, strs tracking, recache_url *ret_url, s
         return -ENAMETOOLONG;
     }
     if (str_find(text, STR("://")) < 0 && !str_starts(text, STR("//")))
-        text = arena_printf(a, "https://" STR_FMT, STR_ARG(text));
+        text = arena_join(a, STR("https://"), text);
     if (!text.p)
         return -ENOMEM;
     const char *why = cut_url(a, &out, text, &p);

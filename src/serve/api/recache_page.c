@@ -70,7 +70,7 @@ static int then_page(call *c)
         return j->status;
     str etag = j->page.etag;
     if (!j->plain && etag.p) /* other bytes, another tag (RFC 9110 section 8.8.3) */
-        etag = arena_printf(c->arena, STR_FMT "-gz", STR_ARG(etag));
+        etag = arena_join(c->arena, etag, STR("-gz"));
     if (!j->plain)
         reply_header(c, STR("Content-Encoding"), STR("gzip"));
     reply_header(c, STR("Vary"), STR("Accept-Encoding"));

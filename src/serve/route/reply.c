@@ -44,8 +44,7 @@ int reply_long_header(call *c, str name, str value)
     for (size_t i = 0; i < value.n; i++)
         if (((uint8_t)value.p[i] < ' ' && value.p[i] != '\t') || value.p[i] == 127)
             return 0;
-    const str all = arena_printf(c->arena, STR_FMT STR_FMT ": " STR_FMT "\r\n", STR_ARG(c->long_headers),
-                                 STR_ARG(name), STR_ARG(value));
+    const str all = arena_join(c->arena, c->long_headers, name, STR(": "), value, STR("\r\n"));
     if (!all.p)
         return -ENOMEM;
     c->long_headers = all;
@@ -88,7 +87,7 @@ void route_open(call *c, http_reply *rep)
     put_limits(c);
     rep->headers = str_of(c->headers, c->headers_n);
     if (c->long_headers.n) {
-        const str all = arena_printf(c->arena, STR_FMT STR_FMT, STR_ARG(rep->headers), STR_ARG(c->long_headers));
+        const str all = arena_join(c->arena, rep->headers, c->long_headers);
         if (all.p) /* without memory the reply goes without them */
             rep->headers = all;
     }
