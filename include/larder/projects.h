@@ -123,7 +123,7 @@ typedef struct project_page {
     int64_t total; /* exact */
     str next;      /* null: the last page */
 } project_page;
-/* By name, then id. */
+/* By name, byte by byte, then id. */
 int projects_list(store_view *v, arena *a, const project_filter *f, const page_at *at, project_page *ret_page);
 
 typedef struct artifact_filter {
@@ -137,9 +137,9 @@ typedef struct artifact_page {
     int64_t total;
     str next;
 } artifact_page;
-/* Sorts other than NAME only with OUTDATED_YES: the stale artifacts. Names sort by their bytes, of which the first 230
- * count; then ids. `down` turns round what is sorted by; ties stay by name, then id (a list by name turns round
- * whole). */
+/* Sorts other than NAME only with OUTDATED_YES: the stale artifacts. Names sort as str_fold has them, upper case as
+ * lower, by the first 230 bytes; then ids. `down` turns round what is sorted by; ties stay by name, then id (a list by
+ * name turns round whole). */
 int artifacts_list(store_view *v, arena *a, const artifact_filter *f, artifact_sort sort, bool down, const page_at *at,
                    artifact_page *ret_page);
 int artifacts_total(store_view *v, const artifact_filter *f, int64_t *ret_total); /* exact */

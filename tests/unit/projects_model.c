@@ -276,9 +276,12 @@ static size_t n_wanted;
 static artifact_sort list_sort;
 static bool list_down;
 
+/* Until the next call but one. */
 static str key_name(str name)
 {
-    return str_head(name, NAME_IN_KEY);
+    static buf texts[2];
+    static unsigned at;
+    return str_head(str_fold(name, &texts[at++ % 2]), NAME_IN_KEY);
 }
 
 static int sign(int64_t n)
@@ -304,7 +307,7 @@ static int order(const void *x, const void *y)
     else if (list_sort == ARTIFACTS_DIFFERENCE)
         c = difference(a->row) - difference(b->row);
     else
-        c = str_cmp(m_project_name(a->row->project_name), m_project_name(b->row->project_name));
+        c = str_cmp(key_name(m_project_name(a->row->project_name)), key_name(m_project_name(b->row->project_name)));
     if (c == 0)
         return by_name(a, b);
     return list_down ? -sign(c) : sign(c);

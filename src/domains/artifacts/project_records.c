@@ -277,9 +277,22 @@ static str bucket_project(str prefix, store_key *k)
     return store_key_view(k);
 }
 
-static void emit_order(store_emit *out, unsigned index, store_key *k, const artifact *a, str key, str cover)
+typedef struct sorting { /* of an artifact, as keys have them */
+    str name, project;
+} sorting;
+
+/* Without its case; `scratch` holds the text. -ENOMEM */
+static int name_in_key(str name, buf *scratch, str *ret_text)
 {
-    store_key_str(k, str_head(a->name, NAME_IN_KEY));
+    const str folded = name.p ? str_fold(name, scratch) : STR("");
+
+    *ret_text = str_head(folded, NAME_IN_KEY);
+    return folded.p ? 0 : -ENOMEM;
+}
+
+static void emit_order(store_emit *out, unsigned index, store_key *k, const sorting *s, str key, str cover)
+{
+    store_key_str(k, s->name);
     store_key_tail(k, key);
     store_emit_entry(out, index, store_key_view(k), cover);
 }
@@ -315,7 +328,7 @@ static void emit_upstream(const artifact *a, str key, store_emit *out)
 }
 
 /* `cover`: the whole one. */
-static void artifact_emit_all(const artifact *a, str key, str cover, store_emit *out)
+static void artifact_emit_all(const artifact *a, const sorting *s, str key, str cover, store_emit *out)
 {
     const unsigned type = artifact_type_number(a->type);
     const row_state state = (row_state)a->state;
@@ -324,22 +337,22 @@ static void artifact_emit_all(const artifact *a, str key, str cover, store_emit 
 
     store_key_init(&k);
     store_key_u8(&k, a->is_outdated);
-    emit_order(out, ARTIFACTS_BY_NAME, &k, a, key, cover);
+    emit_order(out, ARTIFACTS_BY_NAME, &k, s, key, cover);
     store_key_init(&k);
     store_key_u8(&k, a->is_outdated);
     store_key_u8(&k, (uint8_t)type);
-    emit_order(out, ARTIFACTS_BY_TYPE, &k, a, key, cover);
+    emit_order(out, ARTIFACTS_BY_TYPE, &k, s, key, cover);
     store_key_init(&k);
     store_key_u8(&k, a->is_outdated);
     store_key_tail(&k, prefix);
-    emit_order(out, ARTIFACTS_BY_PROJECT, &k, a, key, str_head(cover, COVER_HEAD));
+    emit_order(out, ARTIFACTS_BY_PROJECT, &k, s, key, str_head(cover, COVER_HEAD));
     if (a->is_outdated) {
         store_key_init(&k);
-        store_key_str(&k, str_head(a->project_name, NAME_IN_KEY));
-        emit_order(out, OUTDATED_BY_PROJECT, &k, a, key, cover);
+        store_key_str(&k, s->project);
+        emit_order(out, OUTDATED_BY_PROJECT, &k, s, key, cover);
         store_key_init(&k);
         store_key_u8(&k, (uint8_t)a->difference);
-        emit_order(out, OUTDATED_BY_DIFFERENCE, &k, a, key, cover);
+        emit_order(out, OUTDATED_BY_DIFFERENCE, &k, s, key, cover);
     }
     emit_upstream(a, key, out);
     if (state != ROW_SETTLED)
@@ -351,7 +364,7 @@ static void artifact_emit_all(const artifact *a, str key, str cover, store_emit 
     store_emit_bucket(out, bucket_project(prefix, &k));
 }
 
-static void cover_write(const artifact *a, buf *out)
+static void cover_write(const artifact *a, const sorting *s, buf *out)
 {
     artifact shown = *a;
 
@@ -359,7 +372,7 @@ static void cover_write(const artifact *a, buf *out)
     buf_char(out, (char)artifact_type_number(a->type));
     buf_char(out, (char)a->difference);
     shown.id = shown.type = STR_NULL;
-    if (a->name.n <= NAME_IN_KEY)
+    if (str_eq(a->name, s->name))
         shown.name = STR_NULL;
     record_encode_first(&artifact_schema, ARTIFACT_SHOWN_FIELDS, &shown, out);
     if (out->n > COVER_MAX)
@@ -370,18 +383,25 @@ static int artifact_emit(str key, str value, store_emit *out)
 {
     arena a;
     artifact row = {0};
-    buf cover = BUF_INIT;
+    buf cover = BUF_INIT, name = BUF_INIT, project_name = BUF_INIT;
+    sorting s;
 
     arena_init(&a, 0);
     int r = record_decode(&artifact_schema, &a, value, &row);
     if (r == 0 && (row.state < 0 || row.state >= ROW_STATES || row.difference < 0 || row.difference > VERSION_MAJOR))
         r = -EPROTO;
     if (r == 0)
-        cover_write(&row, &cover);
+        r = name_in_key(row.name, &name, &s.name);
+    if (r == 0)
+        r = name_in_key(row.project_name, &project_name, &s.project);
+    if (r == 0)
+        cover_write(&row, &s, &cover);
     if (r == 0)
         r = cover.err;
     if (r == 0)
-        artifact_emit_all(&row, key, buf_view(&cover), out);
+        artifact_emit_all(&row, &s, key, buf_view(&cover), out);
+    buf_done(&project_name);
+    buf_done(&name);
     buf_done(&cover);
     arena_done(&a);
     return r;
@@ -401,7 +421,7 @@ keyspace artifacts_ks = {
     .indexes = artifact_indexes,
     .n_indexes = COUNT_OF(artifact_indexes),
     .emit = artifact_emit,
-    .emit_version = 3,
+    .emit_version = 4,
 };
 
 int64_t artifact_tally(store_view *v, row_state state, bool outdated, unsigned type, const artifact_prefix *of)

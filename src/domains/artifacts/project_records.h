@@ -43,7 +43,7 @@ static inline str artifact_id_view(const artifact_id *id)
 
 typedef enum row_state { ROW_SETTLED, ROW_COMING, ROW_GOING, ROW_STATES } row_state;
 
-/* Names in keys are cut to so many bytes: names that agree in them sort by id. */
+/* Names in keys are cut to so many bytes, those of artifacts_ks folded: names that agree in them sort by id. */
 #define NAME_IN_KEY 230
 
 /* Orders of artifacts_ks. Behind what is said here their keys end with the name and the record's key. */
@@ -62,7 +62,7 @@ size_t repo_in_key(str owner, str repo, char out[REPO_IN_KEY]);
 typedef struct artifact_cover {
     uint8_t state, type, difference;
     /* Record of the first ARTIFACT_SHOWN_FIELDS, so that a page needs no look-up for each of its items; without what
-     * the entry says already: id, type, and a name that is whole in the key. Empty where it would be too long, and
+     * the entry says already: id, type, and a name that is in the key as it is. Empty where it would be too long, and
      * within one project, whose records lie side by side. */
     str shown;
 } artifact_cover;

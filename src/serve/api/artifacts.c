@@ -30,7 +30,7 @@ SCHEMA(stale_query, STALE_QUERY_FIELDS, "Which outdated artifacts");
 #define FIELD_KIND_artifact_rows FIELD_ROWS
 #define FIELD_SUB_artifact_rows &artifact_schema
 #define ARTIFACT_LIST_FIELDS(X, S) \
-    X(S, artifact_rows, items, REQUIRED, 0, 0, NONE, "by name, then id") \
+    X(S, artifact_rows, items, REQUIRED, 0, 0, NONE, "by name without its case, then id") \
     X(S, i64, total, REQUIRED, 0, 0, NONE, "all that match") \
     X(S, i64, skip,  REQUIRED, 0, 0, NONE, "as asked") \
     X(S, i64, limit, REQUIRED, 0, 0, NONE, "as asked") \
