@@ -1,7 +1,10 @@
 """Scanning against a GitHub that is thrifty, slow, broken or lying."""
 import re
+import shutil
+import signal
 import time
 
+import certs
 import pytest
 import repos
 from program import MB, ROOM, SOURCES, until
@@ -416,6 +419,23 @@ def test_a_wrong_certificate_is_refused_in_words(larder, github, repo, which, wo
 def test_without_the_ca_file_our_ca_is_not_trusted(larder, github, repo):
     one = larder({'github.ca_file': ''})
     assert one.create(repo)['scan_status'] == 'error' and not github.seen(repo.full_name)
+
+
+def test_a_reload_with_the_right_ca_lets_github_be_asked_at_once(larder, github, repo, tmp_path):
+    ca = tmp_path / 'ca.pem'
+    other = certs.make(str(tmp_path / 'other'))
+    shutil.copy(other.ca, ca)
+    one = larder({'github.ca_file': str(ca)})
+    source = one.create(repo)
+    for _ in range(20):
+        if 'not asked' in source['last_error']:
+            break
+        source = one.rescan(source['id'])
+    assert 'not asked' in source['last_error']
+    shutil.copy(github.ca_file, ca)
+    one.signal(signal.SIGHUP)
+    until(lambda: 'the configuration was read again' in one.errors, 'the reload')
+    assert one.rescan(source['id'])['scan_status'] == 'success'
 
 
 def test_a_github_that_is_not_there_is_an_error(larder, github, repo):
