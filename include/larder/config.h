@@ -111,6 +111,8 @@
       "pages fetched at once from their origins, without rendering") \
     X(path,   "recache.pages_dir", recache_pages_dir, "", 0, 4000, RESTART, NULL, \
       "of the pages' files; none: data_dir/pages") \
+    X(number, "recache.max_dead_letters", recache_max_dead_letters, "1000000", 1, 100000000, LIVE, NULL, \
+      "dead letters of a host, beyond which the oldest go") \
     X(size,   "recache.max_bytes", recache_max_bytes, "0", 0, INT64_C(1) << 50, LIVE, NULL, \
       "of all pages' files, beyond which the least recently used go; 0: no limit") \
     X(span,   "recache.stale_ttl", recache_stale_ttl, "1h", 0, HOURS(24 * 365), LIVE, NULL, \

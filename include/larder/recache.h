@@ -55,6 +55,7 @@ typedef struct recache_options {
     int64_t retry_base_ms, timeout_per_url_ms;
     int64_t max_fetches;     /* pages fetched at once without rendering */
     uint64_t max_bytes;      /* of all page files; 0: any */
+    int64_t max_dead_letters; /* of a host */
 } recache_options;
 extern keyspace recache_facts_ks; /* what else must survive: the pause */
 
@@ -143,6 +144,7 @@ typedef struct recache_figures {
     uint64_t pages_bytes; /* of files, as far as known */
     /* since the start */
     uint64_t rendered, fetched, failed_attempts, dead_letters, evicted, expired, swept_files, kept_good_copy;
+    uint64_t dropped_dead_letters; /* the oldest of a host that had too many */
     uint64_t disk_errors; /* pages that could not be written: their entries stay, and nothing is begun for a while */
     uint64_t by_priority[RECACHE_PRIORITIES];   /* entries done */
     uint64_t given_up_of[RECACHE_PRIORITIES];   /* and those that became dead letters */

@@ -6,7 +6,8 @@
  *   due          when it may be rendered at the earliest; entries of a priority are taken in this order
  *   lane         each priority has two: pages that are rendered, and those of the bypass, that are fetched. Neither
  *                waits for the other: not where all tabs are in use, and not where an origin doesn't answer
- *   dead letter  an entry that was given up, with the reason; one for each (host, URL, dimension)
+ *   dead letter  an entry that was given up, with the reason; one for each (host, URL, dimension). Beyond the option
+ *                max_dead_letters, of a host, the oldest make room, which is counted and logged
  *
  * An entry stays in the queue until its page is stored, in the same transaction, or until it becomes a dead letter:
  * what is being rendered is known in memory only, so that after a crash it is simply due again.
@@ -24,9 +25,6 @@
 typedef enum recache_priority { RECACHE_HIGH, RECACHE_NORMAL, RECACHE_AUTO } recache_priority;
 str recache_priority_name(recache_priority p); /* high, normal, autorecache */
 int recache_priority_parse(str text, recache_priority *ret_priority); /* -EINVAL */
-
-/* dead letters kept for a host; beyond, the oldest make room */
-#define RECACHE_DEAD_MAX 100000
 
 extern keyspace recache_queue_ks, recache_dead_ks;
 enum { RECACHE_QUEUE_BY_URL };

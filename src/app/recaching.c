@@ -17,6 +17,7 @@ static recache_options service_options(const recaching *r, const config *c)
         .timeout_per_url_ms = c->recache_timeout_per_url,
         .max_fetches = c->recache_max_fetches,
         .max_bytes = (uint64_t)c->recache_max_bytes,
+        .max_dead_letters = c->recache_max_dead_letters,
     };
 }
 

@@ -167,6 +167,7 @@ void world_begin_in(recache_world *w, size_t n_hosts, const char *dir)
         .retry_base_ms = 5000,
         .timeout_per_url_ms = 60000,
         .max_fetches = 10,
+        .max_dead_letters = 1000000,
     };
     assert_int_equal(loop_new(&w->clock.base, 2, &w->loop), 0);
     world_start(w);

@@ -268,6 +268,35 @@ static void test_dead_letters_of_one_dimension_are_retried_alone(void **state)
     world_end(&w);
 }
 
+static void test_of_too_many_dead_letters_the_oldest_make_room_and_are_counted(void **state)
+{
+    char url[64];
+    recache_dead_page page = {0};
+    arena a;
+
+    (void)state;
+    arena_init(&a, 0);
+    world_begin(&w, 2);
+    w.options.max_dead_letters = 3;
+    assert_int_equal(recache_configure(w.recache, &w.options), 0);
+    w.answer = (world_answer){.result = RENDER_FAILED, .error_type = "invalid_url"};
+    for (int i = 0; i < 5; i++) {
+        snprintf(url, sizeof(url), "https://www.1.example/%d", i < 4 ? i : 3); /* the last one twice */
+        assert_int_equal(world_enqueue(&w, 1, url, 1, RECACHE_HIGH), 1);
+        assert_true(world_drain(&w, SECONDS(10)));
+    }
+    assert_int_equal(recache_figures_of(w.recache).dead_letters, 5);
+    assert_int_equal(recache_figures_of(w.recache).dropped_dead_letters, 1);
+    store_view *v = store_read_begin(w.store);
+    assert_int_equal(recache_dead_list(v, &a, 1, STR_NULL, 10, &page), 0);
+    store_read_end(v);
+    assert_int_equal(page.n, 3);
+    assert_str(page.items[0].url, "https://www.1.example/3");
+    assert_str(page.items[2].url, "https://www.1.example/1");
+    arena_done(&a);
+    world_end(&w);
+}
+
 static void test_what_will_fail_again_is_not_tried_again(void **state)
 {
     arena a;
@@ -281,6 +310,9 @@ static void test_what_will_fail_again_is_not_tried_again(void **state)
     render_once((world_answer){.result = RENDER_OK, .status = 403, .html = "no"});
     assert_int_equal(w.started, 2);
     assert_str(only_dead(&a).reason, "origin_4xx");
+    render_once((world_answer){.result = RENDER_OK, .status = 301, .html = "where?"});
+    assert_int_equal(w.started, 3);
+    assert_str(only_dead(&a).reason, "redirect_without_location");
     arena_done(&a);
     world_end(&w);
 }
@@ -574,6 +606,7 @@ int main(void)
         cmocka_unit_test(test_what_can_pass_is_tried_again_later_and_later),
         cmocka_unit_test(test_what_fails_too_often_becomes_a_dead_letter_that_can_be_retried),
         cmocka_unit_test(test_dead_letters_of_one_dimension_are_retried_alone),
+        cmocka_unit_test(test_of_too_many_dead_letters_the_oldest_make_room_and_are_counted),
         cmocka_unit_test(test_what_will_fail_again_is_not_tried_again),
         cmocka_unit_test(test_urls_of_other_hosts_are_never_asked_for),
         cmocka_unit_test(test_what_is_queued_while_it_is_rendered_is_rendered_once_more),

@@ -9,8 +9,15 @@ static bool status_can_pass(int status)
     return status >= 500 || status == 408 || status == 425 || status == 429;
 }
 
+static bool is_redirect(int status)
+{
+    return status == 301 || status == 302 || status == 303 || status == 307 || status == 308;
+}
+
 static verdict page_verdict(const render_op *op, const recache_host *h)
 {
+    if (is_redirect(op->status) && op->final_url.n == 0)
+        return (verdict){VERDICT_DEAD, STR("redirect_without_location")};
     if (recache_host_keeps_status(h, op->status))
         return (verdict){VERDICT_KEEP, STR_NULL};
     if (status_can_pass(op->status))

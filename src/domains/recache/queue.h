@@ -39,6 +39,7 @@ int queue_check_room(store_txn *t);
  * stays: somebody wants it once more. */
 int queue_done(store_txn *t, const recache_entry *e);
 int queue_again(store_txn *t, const recache_entry *e, int64_t due, unsigned attempts);
-int queue_dead(store_txn *t, const recache_entry *e, str reason, str detail, int64_t now);
+/* It becomes a dead letter. Where the host has `most` of them, old ones make room: how many, in *ret_dropped. */
+int queue_dead(store_txn *t, const recache_entry *e, const recache_dead *why, int64_t most, unsigned *ret_dropped);
 
 #endif

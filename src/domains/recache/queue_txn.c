@@ -89,18 +89,15 @@ int queue_again(store_txn *t, const recache_entry *e, int64_t due, unsigned atte
 }
 
 /* ---- dead letters ---- */
-/* Beyond the limit the oldest goes. */
-static int make_room(store_txn *t, uint32_t host)
+#define DROPS_MAX 16 /* for one that comes: where the limit was lowered it is reached little by little */
+
+static int drop_oldest(store_txn *t, str host_prefix)
 {
-    char prefix[4], key[URL_KEY_LEN];
+    char key[URL_KEY_LEN];
     store_cursor *c;
     store_item item;
 
-    if (recache_dead_count(store_txn_view(t), host) < RECACHE_DEAD_MAX)
-        return 0;
-    be_put(prefix, sizeof(prefix), host);
-    int r = store_walk(store_txn_view(t), &recache_dead_ks, RECACHE_DEAD_BY_TIME, str_of(prefix, sizeof(prefix)),
-                       STR_NULL, true, &c);
+    int r = store_walk(store_txn_view(t), &recache_dead_ks, RECACHE_DEAD_BY_TIME, host_prefix, STR_NULL, true, &c);
     if (r < 0)
         return r;
     const bool found = store_next(c, &item) && item.key.n == sizeof(key);
@@ -108,35 +105,46 @@ static int make_room(store_txn *t, uint32_t host)
         memcpy(key, item.key.p, sizeof(key));
     r = store_cursor_error(c);
     store_cursor_end(c);
-    return r < 0 || !found ? r : store_del(t, &recache_dead_ks, str_of(key, sizeof(key)));
+    if (r < 0 || !found)
+        return r < 0 ? r : -ENOENT;
+    return store_del(t, &recache_dead_ks, str_of(key, sizeof(key)));
 }
 
-int queue_dead(store_txn *t, const recache_entry *e, str reason, str detail, int64_t now)
+static int make_room(store_txn *t, uint32_t host, int64_t most, unsigned *dropped)
+{
+    char prefix[4];
+    int r = 0;
+
+    be_put(prefix, sizeof(prefix), host);
+    while (r == 0 && *dropped < DROPS_MAX && recache_dead_count(store_txn_view(t), host) >= most) {
+        r = drop_oldest(t, str_of(prefix, sizeof(prefix)));
+        *dropped += r == 0;
+    }
+    return r == -ENOENT ? 0 : r;
+}
+
+int queue_dead(store_txn *t, const recache_entry *e, const recache_dead *why, int64_t most, unsigned *ret_dropped)
 {
     SCOPED(buf_done) buf record = BUF_INIT;
     char key[URL_KEY_LEN];
+    recache_dead d = *why;
     recache_entry old;
 
+    *ret_dropped = 0;
     int r = taken(t, e, &old);
     if (r < 0)
         return r == -ENOENT ? 0 : r;
-    const recache_dead d = {
-        .host_id = e->host,
-        .url = old.url,
-        .dimension_id = e->dimension,
-        .priority = recache_priority_name(e->priority),
-        .attempts = (int64_t)e->attempts,
-        .reason = reason,
-        .detail = detail,
-        .queued_at = old.queued_at,
-        .died_at = now,
-    };
+    d.host_id = e->host;
+    d.url = old.url;
+    d.dimension_id = e->dimension;
+    d.priority = recache_priority_name(e->priority);
+    d.queued_at = old.queued_at;
     record_encode(&recache_dead_schema, &d, &record);
     if (record.err)
         return record.err;
-    r = drop(t, e);
-    if (r == 0)
-        r = make_room(t, e->host);
     url_key(e->host, e->hash, e->dimension, key);
+    r = drop(t, e);
+    if (r == 0 && !store_has(store_txn_view(t), &recache_dead_ks, str_of(key, sizeof(key))))
+        r = make_room(t, e->host, most, ret_dropped);
     return r < 0 ? r : store_put(t, &recache_dead_ks, str_of(key, sizeof(key)), buf_view(&record));
 }

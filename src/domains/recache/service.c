@@ -11,7 +11,7 @@
 static int check_options(const recache_options *o)
 {
     if (o->max_in_flight < 1 || o->max_attempts < 1 || o->retry_base_ms < 0 || o->timeout_per_url_ms < 1 ||
-        o->max_fetches < 0 || o->tick_ms < 1)
+        o->max_fetches < 0 || o->tick_ms < 1 || o->max_dead_letters < 1)
         return -EINVAL;
     return recache_hosts_check(o->hosts, o->n_hosts);
 }

@@ -106,6 +106,7 @@ typedef struct work {
     unsigned attempts;  /* that have failed, this one included */
     bool wanted_again;
     bool refresh; /* queue it again for when it is about to expire */
+    unsigned dropped; /* dead letters, for this one */
     str detail;
     recache_page page;
 } work;
@@ -205,6 +206,7 @@ struct recache {
     int64_t hold_until, hold_ms; /* mono ms: the store or the disk fails; ms: the pause, longer each time */
     recache_figures figures;
     recache_durations durations;
+    int64_t drops_told_at; /* mono ms: when it was last logged that dead letters make room; 0: never */
     bool started, paused, stopping, told_stopped, pump_soon;
     post stop;
     void (*stopped)(void *arg);

@@ -2,6 +2,8 @@
  * one transaction. Until that is durable it is in the queue, so that whatever happens it is not lost. */
 #include "service.h"
 
+#include "larder/log.h"
+
 /* ---- what is under way ---- */
 static list *bucket_of(const recache *r, uint32_t host, uint64_t hash, uint16_t dimension)
 {
@@ -75,6 +77,21 @@ static void book_duration(recache *r, int64_t ms)
     d->total_ms += (uint64_t)(ms > 0 ? ms : 0);
 }
 
+#define TELL_EVERY_MS MINUTES(10)
+
+/* The oldest dead letters had to make room: nobody will see them any more. */
+static void book_dropped(recache *r, const work *w)
+{
+    const int64_t now = loop_now_mono_ms(r->config->o.loop);
+
+    r->figures.dropped_dead_letters += w->dropped;
+    if (w->dropped == 0 || (r->drops_told_at > 0 && now - r->drops_told_at < TELL_EVERY_MS))
+        return;
+    r->drops_told_at = now > 0 ? now : 1;
+    log_warn("a host has recache.max_dead_letters, and loses the oldest", LOG_INT("host_id", w->e.host),
+             LOG_INT("lost_since_start", (int64_t)r->figures.dropped_dead_letters));
+}
+
 static void on_acked(store_op *op, int status)
 {
     work *w = CONTAINER_OF(op, work, ack);
@@ -93,6 +110,7 @@ static void on_acked(store_op *op, int status)
         f->failed_attempts += w->asked;
         f->dead_letters += w->verdict.kind == VERDICT_DEAD;
         f->given_up_of[w->e.priority] += w->verdict.kind == VERDICT_DEAD;
+        book_dropped(r, w);
     }
     work_end(w, status < 0 || w->verdict.kind == VERDICT_AGAIN || w->wanted_again || w->refresh);
 }

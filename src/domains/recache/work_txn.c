@@ -60,7 +60,7 @@ int work_ack_apply(store_txn *t, store_op *op)
         return queue_again(t, &w->e, w->now, 0);
     if (w->verdict.kind == VERDICT_AGAIN)
         return queue_again(t, &w->e, w->retry_at, w->attempts);
-    recache_entry e = w->e;
-    e.attempts = w->attempts;
-    return queue_dead(t, &e, w->verdict.reason, w->detail, w->now);
+    const recache_dead d = {
+        .attempts = (int64_t)w->attempts, .reason = w->verdict.reason, .detail = w->detail, .died_at = w->now};
+    return queue_dead(t, &w->e, &d, w->config->o.max_dead_letters, &w->dropped);
 }

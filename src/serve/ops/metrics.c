@@ -367,6 +367,7 @@ RECACHE_SAMPLE(failed_attempts, failed_attempts)
 RECACHE_SAMPLE(dead_letters, dead_letters)
 RECACHE_SAMPLE(kept_good_copies, kept_good_copy)
 RECACHE_SAMPLE(disk_errors, disk_errors)
+RECACHE_SAMPLE(dropped_dead_letters, dropped_dead_letters)
 RECACHE_SAMPLE(page_bytes, pages_bytes)
 RECACHE_SAMPLE(recache_in_flight, in_flight)
 RECACHE_SAMPLE(recache_storing, storing)
@@ -490,6 +491,8 @@ static const metric METRICS[] = {
     {"larder_recache_duration_seconds", "histogram", "From the ask to the stored page.", recache_duration},
     {"larder_recache_failed_attempts_total", "counter", "Attempts that failed.", failed_attempts},
     {"larder_recache_dead_letters_total", "counter", "Pages given up.", dead_letters},
+    {"larder_recache_dropped_dead_letters_total", "counter", "Dead letters that made room for newer ones.",
+     dropped_dead_letters},
     {"larder_recache_kept_good_copies_total", "counter", "Bad answers that did not replace a good copy.",
      kept_good_copies},
     {"larder_recache_disk_errors_total", "counter", "Pages that could not be written; they stay queued.", disk_errors},
