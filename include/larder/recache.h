@@ -108,7 +108,8 @@ struct recache_task {
                                * queued all the same. A task that failed may be asked for again as it is */
     const recache_rejected *rejected; /* at most RECACHE_REJECTED_LISTED, in the arena */
     size_t n_rejected, n_rejected_listed;
-    int64_t due_at; /* hit: when the new copy is due, the earlier time where there was one; 0: none is asked for */
+    int64_t due_at; /* hit: when the new copy is due, the earlier time where there was one; 0: none is asked for, or no
+                    * page is stored */
     /* the room's own */
     struct recache_change *change;
     post late; /* when there is no memory for a change */
@@ -118,7 +119,8 @@ void recache_enqueue(recache *r, recache_task *t);
 void recache_invalidate(recache *r, recache_task *t);
 /* All pages of the host, or (n_dimensions > 0) of these dimensions. */
 void recache_invalidate_all(recache *r, recache_task *t);
-/* A bot was served one page (urls[0]): autorecache after the host's hit_interval, earlier time wins. */
+/* A bot was served one page (urls[0]): autorecache after the host's hit_interval, earlier time wins. Of a page that is
+ * not stored nothing is asked for. */
 void recache_hit(recache *r, recache_task *t);
 /* Dead letters of these URLs, or (no URL given) of the whole host, in these dimensions; in the given priority, attempts
  * counted anew. */

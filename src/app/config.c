@@ -186,8 +186,7 @@ static bool spells(str variable, const char *name, size_t n)
     return true;
 }
 
-/* In words of its own memory, or none: a warning is not worth a failure. */
-static void warn(config *c, str text)
+void config_warn(config *c, str text)
 {
     if (text.p && c->n_warnings < CONFIG_WARNINGS_MAX)
         c->warnings[c->n_warnings++] = text;
@@ -202,8 +201,8 @@ static void warn_of_variable(config *c, str variable)
     for (size_t i = 0; i < shown.n; i++)
         name[i] = (char)(shown.p[i] >= 'A' && shown.p[i] <= 'Z' ? shown.p[i] - 'A' + 'a' : shown.p[i]);
     const str meant = config_suggestion(&c->arena, str_of(name, shown.n));
-    warn(c, arena_printf(&c->arena, "environment: LARDER_" STR_FMT ": there is no such option" STR_FMT, STR_ARG(shown),
-                         STR_ARG(meant)));
+    config_warn(c, arena_printf(&c->arena, "environment: LARDER_" STR_FMT ": there is no such option" STR_FMT,
+                                STR_ARG(shown), STR_ARG(meant)));
 }
 
 typedef enum variable_is { NOT_OURS, OF_A_SECTION, AN_OPTION } variable_is;
@@ -337,7 +336,7 @@ static int load_secret_file(config *c, config_id file, config_id option, str *wh
         r = set_secrets(c, option, str_of(text, n), &what, why);
     mem_wipe(text, sizeof(text));
     if (r == 0 && (mode & 077))
-        warn(c, arena_printf(&c->arena, "%s: %s: others may read it (mode %03o)", name, path, mode));
+        config_warn(c, arena_printf(&c->arena, "%s: %s: others may read it (mode %03o)", name, path, mode));
     if (r < 0)
         *why = arena_printf(&c->arena, STR_FMT "%s: %s: %s", STR_ARG(config_place(c, file, &c->arena)), name, path,
                             what ? what : err_text(r));
@@ -353,10 +352,10 @@ static void warn_of_keys(config *c)
     for (size_t i = 0; i < c->recache_auth_key.n; i++)
         n_short += c->recache_auth_key.v[i].n < KEY_BYTES;
     if (n_short > 0)
-        warn(c, arena_printf(&c->arena, "recache.auth_key: %zu of %zu shorter than %d bytes: easy to guess", n_short,
-                             c->recache_auth_key.n, KEY_BYTES));
+        config_warn(c, arena_printf(&c->arena, "recache.auth_key: %zu of %zu shorter than %d bytes: easy to guess",
+                                    n_short, c->recache_auth_key.n, KEY_BYTES));
     if (c->n_hosts > 0 && c->recache_auth_key.n == 0)
-        warn(c, STR("recache.auth_key: there is none, so that all that is asked about recache.hosts is a 401"));
+        config_warn(c, STR("recache.auth_key: there is none, so that all that is asked about recache.hosts is a 401"));
 }
 
 int config_load_secrets(config *c, str *why)

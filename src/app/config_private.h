@@ -91,6 +91,8 @@ int config_real(str text, double *ret_value);
 
 /* config_recache.c: what recache.hosts, the files of recache.hosts_include and recache.render_services mean. */
 int config_read_recache(config *c, const char *config_file, str *why);
+/* In words of its own memory, or null: a warning is not worth a failure. */
+void config_warn(config *c, str text);
 /* Reads a file of at most 1 MiB. -errno with *why. */
 int config_file_text(config *c, const char *path, buf *ret_text, str *why);
 

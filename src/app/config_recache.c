@@ -178,15 +178,25 @@ static const tree_field RENDER_FIELDS[] = {
     ROW("strip_scripts", TREE_FLAG, offsetof(recache_host, strip_scripts), 0, 0),
 };
 
-/* A name in lower case, as it stands in URLs. */
-static bool is_domain(str s)
+static bool is_label(str s)
 {
     for (size_t i = 0; i < s.n; i++) {
         const char c = s.p[i];
-        if (!((c >= 'a' && c <= 'z') || (c >= '0' && c <= '9') || c == '-' || c == '_' || (c == '.' && i > 0)))
+        if (!((c >= 'a' && c <= 'z') || (c >= '0' && c <= '9') || c == '-' || c == '_'))
             return false;
     }
-    return s.n > 0 && s.n <= 253 && s.p[s.n - 1] != '.';
+    return s.n > 0 && s.n <= 63 && s.p[0] != '-' && s.p[s.n - 1] != '-';
+}
+
+/* A name in lower case, as it stands in URLs. */
+static bool is_domain(str s)
+{
+    bool good = s.n > 0 && s.n <= 253 && s.p[s.n - 1] != '.';
+    str label;
+
+    while (good && str_cut(&s, '.', &label))
+        good = is_label(label);
+    return good;
 }
 
 static int read_tracking(arena *a, const config_node *at, strs *ret_params, str *why)
@@ -326,6 +336,10 @@ static int include_file(config *c, const char *path, recache_host *hosts, size_t
     if (r == 0)
         r = config_read_tree(c, path, buf_view(&text), &root, why);
     buf_done(&text);
+    if (r == 0 && root->shape != CONFIG_MAP) { /* of an empty file no place is known */
+        *why = arena_printf(&c->arena, "recache.hosts_include: %s: a map with the key hosts was expected", path);
+        r = -EINVAL;
+    }
     if (r == 0)
         r = tree_decode(&c->arena, root, fields, COUNT_OF(fields), &in, why);
     return r < 0 ? r : read_hosts(c, in.hosts, hosts, n, why);
@@ -354,6 +368,8 @@ static int include_folder(config *c, const char *path, recache_host *hosts, size
     }
     if (folder)
         (void)closedir(folder);
+    if (r == 0 && found == 0)
+        config_warn(c, arena_printf(&c->arena, "recache.hosts_include: %s: there is no *.yaml in it", path));
     qsort(files, found, sizeof(*files), by_text);
     for (size_t i = 0; r == 0 && i < found; i++)
         r = include_file(c, files[i].p, hosts, n, why);
@@ -394,6 +410,20 @@ static bool is_token(str s)
         if (s.p[i] <= ' ' || s.p[i] > '~' || memchr("\"(),/:;<=>?@[\\]{}", s.p[i], 17))
             return false;
     return true;
+}
+
+/* Those that the request has anyway: a second one would be another request, or none. */
+static bool is_taken_header(str s)
+{
+    static const str TAKEN[] = {STR_INIT("host"), STR_INIT("content-length"), STR_INIT("content-type"),
+                                STR_INIT("connection"), STR_INIT("keep-alive"), STR_INIT("transfer-encoding"),
+                                STR_INIT("te"), STR_INIT("trailer"), STR_INIT("upgrade"), STR_INIT("expect"),
+                                STR_INIT("accept"), STR_INIT("accept-encoding"), STR_INIT("x-request-id")};
+
+    for (size_t i = 0; i < COUNT_OF(TAKEN); i++)
+        if (str_eq_nocase(s, TAKEN[i]))
+            return true;
+    return false;
 }
 
 /* Its address as all would write it, unlike those of the ones before it: the same tabs would count twice. */
@@ -438,6 +468,8 @@ static int read_services(config *c, str *why)
             r = tree_complain(&c->arena, &node->items[i], why, "key and key_header belong together");
         if (r == 0 && !is_token(s->key.name))
             r = tree_complain(&c->arena, &node->items[i], why, "key_header: is no header's name");
+        if (r == 0 && is_taken_header(s->key.name))
+            r = tree_complain(&c->arena, &node->items[i], why, "key_header: requests have one of that name already");
         c->n_services += r == 0;
     }
     return r;
@@ -447,7 +479,7 @@ static int read_services(config *c, str *why)
 static int check_accel_prefix(config *c, str *why)
 {
     const str s = c->recache_accel_prefix;
-    bool good = s.n == 0 || s.p[0] == '/';
+    bool good = s.n == 0 || (s.p[0] == '/' && !str_eq(s, STR("/")));
 
     for (size_t i = 0; i < s.n; i++)
         good = good && s.p[i] > ' ' && s.p[i] <= '~' && !memchr("\"#%?\\", s.p[i], 5);

@@ -44,6 +44,14 @@ static render_options fleet_options(recaching *r, const config *c, tls_trust *tr
     };
 }
 
+/* What follows it brings one of its own. */
+static str without_slash(str prefix)
+{
+    while (str_ends(prefix, STR("/")))
+        prefix.n--;
+    return prefix;
+}
+
 /* What the endpoints need, in an arena of its own: the configuration may be replaced. */
 static int describe(const recaching *r, const config *c, arena *a, api_recache *ret)
 {
@@ -54,7 +62,7 @@ static int describe(const recaching *r, const config *c, arena *a, api_recache *
                        .n_keys = keys.n,
                        .is_controllable = c->recache_scheduler_control_api,
                        .daemon_id = arena_dup(a, c->recache_daemon_id),
-                       .accel_prefix = arena_dup(a, c->recache_accel_prefix),
+                       .accel_prefix = arena_dup(a, without_slash(c->recache_accel_prefix)),
                        .reserved = c->recache_reserved_for_online,
                        .started_at_mono = r->api.started_at_mono};
 

@@ -157,8 +157,9 @@ INVALIDATE_ALL = with_all(HOST_MISSING, dimension_ids=[9]) + with_all(HOST_UNKNO
 URL_MISSING = [({}, 'url is required'), ({'url': ''}, 'url is required'), ({'url': None}, 'url is required')]
 HIT = with_all(HOST_MISSING, url='', dimension_id=9) + with_all(URL_MISSING, host_id=9, dimension_id=9) + \
     with_all(HOST_UNKNOWN, url=U[0], dimension_id=9) + \
-    [({'host_id': 1, 'url': U[0], 'dimension_id': n}, "dimension_id %d not configured for host 'localhost'" % n)
-     for n in (9, BLOCKED)] + \
+    [({'host_id': 1, 'url': U[0], 'dimension_id': 9}, "dimension_id 9 not configured for host 'localhost'"),
+     ({'host_id': 1, 'url': U[0], 'dimension_id': BLOCKED},
+      "dimension_id 3 blocks on host 'localhost': no pages are kept for it")] + \
     [({'host_id': 1, 'url': 'http://[::1]/', 'dimension_id': 1}, 'url: ...')]
 RETRY = with_all(HOST_MISSING, priority='low', dimension_ids=[9]) + \
     [({'host_id': 9, 'priority': 'low', 'dimension_ids': [9]}, "priority must be 'high' or 'normal'")] + \
@@ -307,7 +308,8 @@ def test_queueing_says_what_it_took(larder):
     assert api.list('summary') == {'total_urls': 0, 'active_count': 0, 'stale_count': 0, 'expired_count': 0,
                                    'total_size': 0, 'by_dimension': {}, 'by_source': {'render': 0, 'bypass': 0}}
     assert api.dead() == {'items': [], 'total': 0, 'cursor': '0', 'has_more': False}
-    assert api.post(POSTS[4], host_id=1) == {'host_id': 1, 'entries_retried': 0}
+    assert api.post(POSTS[4], host_id=1) == \
+        {'host_id': 1, 'entries_retried': 0, 'rejected_count': 0, 'rejected': []}
 
 
 def test_ten_thousand_long_urls_and_not_a_byte_too_much(api, running):

@@ -365,7 +365,7 @@ def test_dead_letters_are_listed_and_queued_again(api, script):
     assert sorted(seen) == sorted(urls) and api.status()['dead_letters'] >= 5
     script.fault = None
     retry = CACHE + 'dead-letters/retry'
-    assert api.post(retry, host_id=9, urls=urls[:2], dimension_ids=[MOBILE]) == {'host_id': 9, 'entries_retried': 0}
+    assert api.post(retry, host_id=9, urls=urls[:2], dimension_ids=[MOBILE])['entries_retried'] == 0
     assert api.post(retry, host_id=9, urls=urls[:2] + ['https://127.0.0.9/none'])['entries_retried'] == 2
     api.settle(9)
     assert api.dead(9)['total'] == 3 and api.page(urls[0], host_id=9).status == 200
@@ -379,6 +379,16 @@ def test_dead_letters_are_listed_and_queued_again(api, script):
     script.fault = None
     api.rendered(urls[0], host_id=9)
     assert api.dead(9)['total'] == 0
+
+
+def test_a_retry_names_what_is_no_url_and_no_list_is_not_an_empty_one(api, url):
+    retry = CACHE + 'dead-letters/retry'
+    data = api.post(retry, host_id=1, urls=['https://', url])
+    assert data['entries_retried'] == 0 and data['rejected_count'] == 1
+    assert [r['url'] for r in data['rejected']] == ['https://'] and data['rejected'][0]['reason']
+    reply = api.ask('POST', retry, {'host_id': 1, 'urls': []})
+    assert reply.status == 400 and reply.json()['message'] == 'urls array cannot be empty'
+    assert api.post(retry, host_id=1, urls=None)['rejected'] == []
 
 
 def test_a_bot_s_hit_asks_for_a_new_copy(api, script, url):
@@ -396,6 +406,8 @@ def test_a_bot_s_hit_asks_for_a_new_copy(api, script, url):
     assert api.waiting() == 0
     item = next(i for i in api.list('urls', url_contains=url)['items'])
     assert item['last_bot_hit'] is None
+    assert api.post(hit, host_id=1, url=url + '-never-stored', dimension_id=DESKTOP)['due_at'] is None
+    assert api.waiting() == 0
     soon = 'https://127.0.0.9/' + unique('hit')
     api.rendered(soon, host_id=9)
     api.post(hit, host_id=9, url=soon, dimension_id=DESKTOP)

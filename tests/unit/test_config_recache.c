@@ -119,6 +119,11 @@ static void what_makes_no_sense_is_refused_with_its_place(void **state)
         {"  hosts:\n    - id: 0\n      domain: a.example\n", ":3: id: '0' is out of range, allowed is 1 to 2147483647"},
         {"  hosts:\n    - id: 1\n      domain: A.example\n", ":3: domain: 'A.example' is no host name in lower case, "
                                                              "without scheme, port and path"},
+        {"  hosts:\n    - id: 1\n      domain: a..example\n", ":3: domain: 'a..example' is no host name"},
+        {"  hosts:\n    - id: 1\n      domain: -a.example\n", ":3: domain: '-a.example' is no host name"},
+        {"  hosts:\n    - id: 1\n      domain: a.example-\n", ":3: domain: 'a.example-' is no host name"},
+        {"  render_services:\n    - {url: 'http://a.example', key_header: Host, key: k}\n",
+         ":3: key_header: requests have one of that name already"},
         {"  hosts:\n    - id: 1\n      domain: a.example\n      tll: 1h\n", ":5: tll: there is no such key here"},
         {"  hosts:\n    - id: 1\n      domain: a.example\n      ttl: 1h\n      ttl: 2h\n", ":6: ttl: given twice"},
         {"  hosts:\n    - id: 1\n      domain: a.example\n      ttl: soon\n",
@@ -168,7 +173,7 @@ static void what_makes_no_sense_is_refused_with_its_place(void **state)
 
 static void a_prefix_for_nginx_is_a_path(void **state)
 {
-    static const char *const bad[] = {"x y", "pages", "/a b", "/a?b", "https://x/"};
+    static const char *const bad[] = {"x y", "pages", "/a b", "/a?b", "https://x/", "/"};
     config_fixture *f = *state;
     char text[100];
 
@@ -244,6 +249,15 @@ static void hosts_of_an_included_folder_are_added(void **state)
     write_file(folder, "b.yaml", "hosts:\n  - {id: 2, domain: example.com}\n");
     assert_int_equal(load(f, A_HOST "  hosts_include: hosts.d\n"), -EINVAL);
     assert_true(str_ends(f->why, STR("hosts.d/b.yaml:2: domain: example.com is another host's")));
+
+    write_file(folder, "b.yaml", "# nothing yet\n");
+    assert_int_equal(load(f, A_HOST "  hosts_include: hosts.d\n"), -EINVAL);
+    assert_true(str_ends(f->why, STR("hosts.d/b.yaml: a map with the key hosts was expected")));
+    snprintf(folder, sizeof(folder), "%s/none.d", f->dir);
+    assert_int_equal(mkdir(folder, 0700), 0);
+    assert_int_equal(load(f, A_HOST "  auth_key: 0123456789abcdef0123456789abcdef\n  hosts_include: none.d\n"), 0);
+    assert_int_equal(f->c.n_warnings, 1);
+    assert_true(str_ends(f->c.warnings[0], STR("none.d: there is no *.yaml in it")));
 
     assert_int_equal(load(f, A_HOST "  hosts_include: nowhere\n"), -ENOENT);
     assert_true(str_ends(f->why, STR("/nowhere: not found")));

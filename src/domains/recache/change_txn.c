@@ -89,7 +89,7 @@ int change_invalidate_all_apply(store_txn *t, store_op *op)
     return r;
 }
 
-/* The page remembers that it was wanted; the earlier time wins. */
+/* The page remembers that it was wanted; the earlier time wins. What is not stored can't have been served. */
 int change_hit_apply(store_txn *t, store_op *op)
 {
     recache_change *c = CONTAINER_OF(op, recache_change, op);
@@ -105,13 +105,14 @@ int change_hit_apply(store_txn *t, store_op *op)
         return r;
     arena_init(&a, 0);
     r = recache_page_load(store_txn_view(t), &a, c->host->id, dimension, c->urls[0].url.hash, &page);
-    if (r == 0) {
+    const bool is_miss = r == -ENOENT || (r == 0 && recache_page_state_at(&page, c->now) == RECACHE_PAGE_MISS);
+    if (r == 0 && !is_miss) {
         page.last_bot_hit = c->now;
         r = page_put(t, c->urls[0].url.hash, &page);
     }
     arena_done(&a);
-    if ((r < 0 && r != -ENOENT) || c->host->hit_interval_ms <= 0)
-        return r == -ENOENT ? 0 : r;
+    if (is_miss || r < 0 || c->host->hit_interval_ms <= 0)
+        return is_miss ? 0 : r;
     const recache_entry e = {.host = c->host->id,
                              .priority = RECACHE_AUTO,
                              .due = c->now + c->host->hit_interval_ms,

@@ -305,10 +305,20 @@ static int64_t dimensions_count(const recache_task *t)
 }
 
 /* ---- recache ---- */
+/* In c's arena. NULL: no memory. */
+static recache_rejected_url *rejected_urls(call *c, const recache_task *t)
+{
+    recache_rejected_url *v = arena_array(c->arena, recache_rejected_url, t->n_rejected_listed + 1);
+
+    for (size_t i = 0; v && i < t->n_rejected_listed; i++)
+        v[i] = (recache_rejected_url){.url = t->rejected[i].url, .reason = t->rejected[i].reason};
+    return v;
+}
+
 static int reply_enqueued(call *c, const recache_task *t)
 {
-    recache_rejected_url *rejected = arena_array(c->arena, recache_rejected_url, t->n_rejected_listed + 1);
-    recache_enqueued out = {.host_id = t->host_id,
+    const recache_rejected_url *rejected = rejected_urls(c, t);
+    const recache_enqueued out = {.host_id = t->host_id,
                             .urls_count = (int64_t)t->urls.n,
                             .dimension_ids_count = dimensions_count(t),
                             .entries_enqueued = (int64_t)t->accepted,
@@ -317,11 +327,7 @@ static int reply_enqueued(call *c, const recache_task *t)
                             .rejected_count = (int64_t)t->n_rejected,
                             .rejected = {rejected, t->n_rejected_listed}};
 
-    if (!rejected)
-        return -ENOMEM;
-    for (size_t i = 0; i < t->n_rejected_listed; i++)
-        rejected[i] = (recache_rejected_url){.url = t->rejected[i].url, .reason = t->rejected[i].reason};
-    return recache_reply_data(c, &recache_enqueued_schema, &out);
+    return rejected ? recache_reply_data(c, &recache_enqueued_schema, &out) : -ENOMEM;
 }
 
 static int post_recache(call *c)
@@ -417,6 +423,18 @@ static int reply_hit(call *c, const recache_task *t)
     return recache_reply_data(c, &recache_hit_done_schema, &out);
 }
 
+/* Of a dimension that blocks there can't have been a page to serve. */
+static int check_blocks(call *c, const asked *in)
+{
+    const recache_host *h = recache_host_by_id(recache_of(c), in->host_id);
+    const recache_dimension *d = h ? recache_dimension_by_id(h, in->dimension_id) : NULL;
+
+    if (!d || d->action != RECACHE_BLOCK)
+        return 0;
+    return refuse(c, "dimension_id %lld blocks on host '" STR_FMT "': no pages are kept for it",
+                  (long long)in->dimension_id, STR_ARG(h->domains.v[0]));
+}
+
 static int post_hit(call *c)
 {
     work *w = work_new(c, reply_hit);
@@ -429,7 +447,9 @@ static int post_hit(call *c)
         return end(r);
     in.dimension_ids = &in.dimension_id; /* none given: bypass, which is 0 */
     in.n_dimension_ids = 1;
-    r = check_host(c, &in, &w->task);
+    r = check_blocks(c, &in);
+    if (r == 0)
+        r = check_host(c, &in, &w->task);
     return r != 0 ? end(r) : begin(w, recache_hit);
 }
 
@@ -485,9 +505,13 @@ static int post_sitemap(call *c)
 /* ---- dead letters ---- */
 static int reply_retried(call *c, const recache_task *t)
 {
-    const recache_retried out = {.host_id = t->host_id, .entries_retried = (int64_t)t->changed};
+    const recache_rejected_url *rejected = rejected_urls(c, t);
+    const recache_retried out = {.host_id = t->host_id,
+                                 .entries_retried = (int64_t)t->changed,
+                                 .rejected_count = (int64_t)t->n_rejected,
+                                 .rejected = {rejected, t->n_rejected_listed}};
 
-    return recache_reply_data(c, &recache_retried_schema, &out);
+    return rejected ? recache_reply_data(c, &recache_retried_schema, &out) : -ENOMEM;
 }
 
 static int post_dead_retry(call *c)
@@ -498,6 +522,8 @@ static int post_dead_retry(call *c)
 
     if (r == 0 && in.host_id == 0)
         r = refuse(c, "host_id is required");
+    if (r == 0 && in.urls.v && in.urls.n == 0) /* all of the host are meant by giving no list */
+        r = refuse(c, "urls array cannot be empty");
     if (r == 0)
         r = check_priority(c, in.priority.n ? in.priority : STR("normal"), &w->task.priority);
     if (r == 0)

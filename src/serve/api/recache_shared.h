@@ -52,7 +52,7 @@ SCHEMA_STRUCT(recache_sitemap_request, RECACHE_SITEMAP_REQUEST_FIELDS);
 
 #define RECACHE_RETRY_REQUEST_FIELDS(X, S) \
     X(S, i64,  host_id,       REQUIRED, 0, 0, NONE, "host, as configured") \
-    X(S, strs, urls,          OPTIONAL, 0, 0, NONE, "pages; none: all dead letters of the host") \
+    X(S, strs, urls,          OPTIONAL, 1, 0, NONE, "pages; null: all dead letters of the host") \
     X(S, raw,  dimension_ids, OPTIONAL, 0, 0, NONE, "list of dimensions; none: all") \
     X(S, choice, priority,    OPTIONAL, 0, 0, CHOICES("high|normal"), "queue; normal")
 SCHEMA_STRUCT(recache_retry_request, RECACHE_RETRY_REQUEST_FIELDS);
@@ -97,12 +97,14 @@ SCHEMA_STRUCT(recache_all_invalidated, RECACHE_ALL_INVALIDATED_FIELDS);
 #define RECACHE_HIT_DONE_FIELDS(X, S) \
     X(S, i64,  host_id,      REQUIRED, 0, 0, NONE, "host") \
     X(S, i64,  dimension_id, REQUIRED, 0, 0, NONE, "dimension") \
-    X(S, time, due_at,       NULLABLE, 0, 0, NONE, "when a new copy is due; null: the host doesn't ask for one")
+    X(S, time, due_at,       NULLABLE, 0, 0, NONE, "when a new copy is due; null: none is asked for, or no page stored")
 SCHEMA_STRUCT(recache_hit_done, RECACHE_HIT_DONE_FIELDS);
 
 #define RECACHE_RETRIED_FIELDS(X, S) \
     X(S, i64, host_id,         REQUIRED, 0, 0, NONE, "host") \
-    X(S, i64, entries_retried, REQUIRED, 0, 0, NONE, "dead letters that are queued again")
+    X(S, i64, entries_retried, REQUIRED, 0, 0, NONE, "dead letters that are queued again") \
+    X(S, i64, rejected_count,  REQUIRED, 0, 0, NONE, "URLs that are none") \
+    X(S, rows_of(recache_rejected_url), rejected, REQUIRED, 0, 0, NONE, "the first 100 of them")
 SCHEMA_STRUCT(recache_retried, RECACHE_RETRIED_FIELDS);
 
 #define ENQUEUED_REPLY_FIELDS(X, S) ENVELOPE_FIELDS(X, S, recache_enqueued)
