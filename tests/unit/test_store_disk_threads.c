@@ -392,7 +392,7 @@ static void a_store_that_cannot_be_reopened_tries_again(void **state)
     assert_int_equal(store_count(v, &things), 0);
     store_read_end(v);
     assert_int_equal(store_read_begin_job(f->store, &reader), -EIO);
-    assert_int_equal(store_backup(f->store, f->dir), -EEXIST);
+    assert_int_equal(store_backup(f->store, f->dir), -EMFILE);
     store_stats_of(f->store, &st);
     assert_int_equal(st.used_bytes, 0);
     fault_clear();
