@@ -58,6 +58,12 @@ struct job {
 int loop_job(loop *l, job *j, void (*work)(job *), void (*done)(job *, int));
 void loop_job_cancel(job *j); /* harmless when work has begun, or done has run */
 
+/* For an end: fn(what) gives back memory of about `bytes`, which takes milliseconds where it is much. On a worker when
+ * it is more than LOOP_FREES_MAX, and here and now when it is not, or when no memory is left for a job. What fn touches
+ * is its alone from now on; nobody is told when it has run. */
+#define LOOP_FREES_MAX ((size_t)1 << 20) /* bytes */
+void loop_give_back(loop *l, size_t bytes, void (*fn)(void *what), void *what);
+
 typedef struct post post;
 struct post {
     void (*fn)(post *p); /* on the loop; p is the caller's again when it runs */

@@ -175,6 +175,45 @@ static void a_job_under_way_is_reported(void **state)
     assert_int_equal(lines, 1);
 }
 
+typedef struct freed {
+    int calls;
+    uv_thread_t thread;
+} freed;
+
+static void free_it(void *what)
+{
+    freed *f = what;
+    f->calls++;
+    f->thread = uv_thread_self();
+}
+
+static bool is_freed_on_a_worker(size_t bytes)
+{
+    const uv_thread_t self = uv_thread_self();
+    freed f = {0};
+    loop_give_back(l, bytes, free_it, &f);
+    while (f.calls == 0)
+        loop_run_once(l, true);
+    loop_run_once(l, false);
+    assert_int_equal(f.calls, 1);
+    return !uv_thread_equal(&f.thread, &self);
+}
+
+static void much_memory_is_given_back_on_a_worker_once(void **state)
+{
+    (void)state;
+    assert_false(is_freed_on_a_worker(LOOP_FREES_MAX));
+    assert_true(is_freed_on_a_worker(LOOP_FREES_MAX + 1));
+    for (long i = 0; i < 2; i++) { /* without memory for a job it is given back all the same */
+        mem_fail_at(i);
+        assert_false(is_freed_on_a_worker(LOOP_FREES_MAX + 1));
+        assert_true(mem_failed());
+        mem_fail_at(-1);
+    }
+    loop_close_idle(l);
+    assert_int_equal(loop_run(l), 0);
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
@@ -185,6 +224,7 @@ int main(void)
         cmocka_unit_test_setup_teardown(the_job_is_the_callers_again_in_done, set_up, tear_down),
         cmocka_unit_test_setup_teardown(without_memory_no_job_is_taken, set_up, tear_down),
         cmocka_unit_test_setup_teardown(a_job_under_way_is_reported, set_up, tear_down),
+        cmocka_unit_test_setup_teardown(much_memory_is_given_back_on_a_worker_once, set_up, tear_down),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }

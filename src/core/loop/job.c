@@ -44,3 +44,35 @@ void loop_job_cancel(job *j)
     if (request) /* uv refuses when a worker has it already: then done comes by itself */
         uv_cancel((uv_req_t *)&request->uv);
 }
+
+/* ---- giving back ---- */
+typedef struct gift {
+    job job;
+    void (*fn)(void *);
+    void *what;
+} gift;
+
+static void give_back(job *j)
+{
+    gift *g = CONTAINER_OF(j, gift, job);
+    g->fn(g->what);
+}
+
+static void on_given_back(job *j, int status)
+{
+    (void)status; /* it ran: nobody can cancel it */
+    mem_free(CONTAINER_OF(j, gift, job));
+}
+
+void loop_give_back(loop *l, size_t bytes, void (*fn)(void *), void *what)
+{
+    gift *g = bytes > LOOP_FREES_MAX ? mem_new(gift) : NULL;
+    if (g) {
+        g->fn = fn;
+        g->what = what;
+        if (loop_job(l, &g->job, give_back, on_given_back) == 0)
+            return;
+    }
+    mem_free(g);
+    fn(what);
+}

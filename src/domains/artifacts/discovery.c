@@ -264,6 +264,14 @@ static void again_in(projects *p, int64_t delay)
         log_error("no memory for a timer: new projects are not found any more");
 }
 
+static void discovery_free(void *what)
+{
+    discovery *d = what;
+
+    arena_done(&d->arena);
+    mem_free(d);
+}
+
 static void end(discovery *d)
 {
     projects *p = d->owner;
@@ -273,8 +281,7 @@ static void end(discovery *d)
     if (d->rereads)
         reread_start(p);
     p->discover_free_at = now + (rest > REST_MS ? rest : REST_MS);
-    arena_done(&d->arena);
-    mem_free(d);
+    loop_give_back(p->o.loop, d->arena.total, discovery_free, d);
     again_in(p, p->discovers_again ? 0 : p->o.refresh_interval_ms);
     if (p->has_news)
         discovery_notice(p);
@@ -370,8 +377,7 @@ static discovery *discovery_new(projects *p)
     }
     if (ok && loop_job(p->o.loop, &d->job, work_look, on_looked) == 0)
         return d;
-    arena_done(&d->arena);
-    mem_free(d);
+    discovery_free(d);
     return NULL;
 }
 

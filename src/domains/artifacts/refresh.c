@@ -11,7 +11,6 @@
 #include "watch.h"
 
 #define AGAIN_MS SECONDS(1) /* until a project is refreshed that changed meanwhile */
-#define FREED_AT_ONCE ((size_t)1 << 20) /* bytes */
 #define HOLD_MS MINUTES(1)  /* the scheduler rests when the store does not take what it learns */
 
 static const flow_state FLOW[] = {
@@ -39,31 +38,13 @@ refresh *refresh_find(projects *p, str id)
     return NULL;
 }
 
-static void free_contents(refresh *r)
+static void refresh_free(void *what)
 {
+    refresh *r = what;
+
     artifact_log_free(r->write.log);
     arena_done(&r->arena);
-}
-
-static void free_work(job *j)
-{
-    free_contents(CONTAINER_OF(j, refresh, job));
-}
-
-static void on_freed(job *j, int status)
-{
-    refresh *r = CONTAINER_OF(j, refresh, job);
-
-    if (status < 0) /* the work did not run */
-        free_contents(r);
     mem_free(r);
-}
-
-/* What was read of a project with thousands of artifacts takes milliseconds to give back: not on the loop. */
-static void refresh_free(refresh *r)
-{
-    if (r->arena.total <= FREED_AT_ONCE || loop_job(r->owner->o.loop, &r->job, free_work, on_freed) < 0)
-        on_freed(&r->job, -ENOMEM);
 }
 
 static void end(refresh *r)
@@ -74,7 +55,7 @@ static void end(refresh *r)
     list_remove(&r->link);
     p->running--;
     refresh_over(r);
-    refresh_free(r);
+    loop_give_back(p->o.loop, r->arena.total, refresh_free, r);
     projects_wake(p);
     projects_check_stopped(p);
 }

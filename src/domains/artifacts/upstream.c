@@ -103,8 +103,10 @@ static void memo_set(question *q)
 }
 
 /* ---- begin and end ---- */
-static void question_free(question *q)
+static void question_free(void *what)
 {
+    question *q = what;
+
     github_op_done(&q->commit);
     github_op_done(&q->repository);
     github_op_done(&q->tree);
@@ -151,7 +153,8 @@ static void end(question *q)
         answer(CONTAINER_OF(l, upstream_wait, link), q->outcome, q->why, q->retry_at);
     while ((l = list_pop(&q->late)))
         ask_late(q, CONTAINER_OF(l, upstream_wait, link));
-    question_free(q);
+    /* GitHub's whole tree, at its largest */
+    loop_give_back(u->loop, q->arena.total + q->tree.arena.total, question_free, q);
     u->on_idle(u->arg);
 }
 

@@ -47,8 +47,10 @@ scan *scan_find(sources *s, str source_id)
     return NULL;
 }
 
-static void free_contents(scan *sc)
+static void free_now(void *what)
 {
+    scan *sc = what;
+
     if (sc->token.p)
         mem_wipe((void *)(uintptr_t)sc->token.p, sc->token.n);
     github_op_done(&sc->github);
@@ -58,27 +60,12 @@ static void free_contents(scan *sc)
     buf_done(&sc->content);
     change_log_free(sc->changes);
     arena_done(&sc->arena);
-}
-
-static void free_work(job *j)
-{
-    free_contents(CONTAINER_OF(j, scan, job));
-}
-
-static void on_freed(job *j, int status)
-{
-    scan *sc = CONTAINER_OF(j, scan, job);
-
-    if (status < 0) /* the work did not run */
-        free_contents(sc);
     mem_free(sc);
 }
 
-/* A large repository's listing and texts take milliseconds to give back: not on the loop. */
 static void scan_free(scan *sc, loop *l)
 {
-    if (loop_job(l, &sc->job, free_work, on_freed) < 0)
-        on_freed(&sc->job, -ENOMEM);
+    loop_give_back(l, sc->arena.total + sc->github.arena.total + sc->tree.arena.total, free_now, sc);
 }
 
 /* A deep copy: its record, decoded again. */
@@ -116,8 +103,7 @@ int scan_queue(sources *s, const source *src, str token, source_task *check, sca
         r = sc->settings.p ? change_log_new(sc->src.id, &sc->changes) : -ENOMEM;
     }
     if (r < 0) {
-        free_contents(sc);
-        mem_free(sc);
+        free_now(sc);
         return r;
     }
     s->scans++;

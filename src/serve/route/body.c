@@ -8,20 +8,13 @@
 typedef struct long_body {
     arena arena; /* the tree */
     loop *loop;
-    job job;
 } long_body;
 
 /* ---- the tree of a long body ---- */
-static void work_free(job *j)
+static void free_tree(void *what)
 {
-    arena_done(&CONTAINER_OF(j, long_body, job)->arena);
-}
+    long_body *b = what;
 
-static void on_freed(job *j, int status)
-{
-    long_body *b = CONTAINER_OF(j, long_body, job);
-
-    (void)status; /* whether or not a worker came to it */
     arena_done(&b->arena);
     mem_free(b);
 }
@@ -30,8 +23,8 @@ static void give_back(void *arg)
 {
     long_body *b = arg;
 
-    if (loop_job(b->loop, &b->job, work_free, on_freed) < 0)
-        on_freed(&b->job, 0);
+    /* Nobody counts what the tree takes: it may be that much. */
+    loop_give_back(b->loop, b->arena.limit, free_tree, b);
 }
 
 static int make_tree(call *c, long_body **ret_tree)

@@ -3,7 +3,6 @@
 #include "internal.h"
 
 #define KEPT_EXCHANGES 64
-#define BODY_ON_LOOP ((size_t)4 << 20) /* bytes of a body freed here: 32 MiB take some ms */
 #define KEPT_OUT ((size_t)65536) /* bytes of reply buffer kept with an exchange */
 
 http_exchange *http_exchange_new(http_conn *c)
@@ -35,34 +34,10 @@ http_exchange *http_exchange_new(http_conn *c)
 
 /* ---- giving back ---- */
 
-typedef struct old_body {
-    job job;
-    buf body;
-} old_body;
-
-static void work_free(job *j)
-{
-    buf_done(&CONTAINER_OF(j, old_body, job)->body);
-}
-
-static void on_freed(job *j, int status)
-{
-    old_body *o = CONTAINER_OF(j, old_body, job);
-    (void)status; /* whether or not a worker came to it */
-    buf_done(&o->body);
-    mem_free(o);
-}
-
 void http_body_done(http_server *s, buf *body)
 {
-    old_body *o = body->cap > BODY_ON_LOOP ? mem_new(old_body) : NULL;
-    if (o) {
-        o->body = *body;
-        *body = BUF_INIT;
-        if (loop_job(s->loop, &o->job, work_free, on_freed) < 0)
-            on_freed(&o->job, 0);
-    }
-    buf_done(body);
+    loop_give_back(s->loop, body->cap, mem_free, body->p);
+    *body = (buf){.max = body->max};
 }
 
 /* Wherever the body is: while there is an exchange, the read buffer holds what it has not made its own. */
