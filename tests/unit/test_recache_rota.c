@@ -104,6 +104,37 @@ static void test_entries_of_a_host_that_went_away_wait_for_its_return(void **sta
     world_end(&w);
 }
 
+static void test_what_is_refused_needs_no_free_tab(void **state)
+{
+    static const recache_dimension bypass = {.id = 0, .name = STR_INIT("bypass"), .action = RECACHE_BYPASS};
+    char url[64];
+
+    (void)state;
+    world_begin(&w, 2);
+    w.tabs = 0;
+    for (unsigned i = 0; i < 100; i++) {
+        snprintf(url, sizeof(url), i < 20 ? "https://www.1.example/%u" : "https://other.example/%u", i);
+        assert_int_equal(world_enqueue(&w, 1, url, 1, RECACHE_HIGH), 1);
+        assert_int_equal(world_enqueue(&w, 2, "https://www.2.example/", 2, RECACHE_HIGH), i == 0);
+    }
+    for (unsigned i = 0; i < 500 && world_dead(&w, 1) < 80; i++)
+        world_turn(&w, 100);
+    assert_int_equal(world_dead(&w, 1), 80);
+    assert_int_equal(world_queued(&w), 21);
+    w.hosts[1].dimensions = &bypass; /* a reload takes the other ones away */
+    w.hosts[1].n_dimensions = 1;
+    assert_int_equal(recache_configure(w.recache, &w.options), 0);
+    for (unsigned i = 0; i < 500 && world_dead(&w, 2) == 0; i++)
+        world_turn(&w, 100);
+    assert_int_equal(world_dead(&w, 2), 1);
+    assert_int_equal(w.started, 0);
+    w.tabs = 10;
+    assert_true(world_drain(&w, SECONDS(60)));
+    assert_int_equal(w.started, 20);
+    assert_int_equal(world_dead(&w, 1), 80);
+    world_end(&w);
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
@@ -111,6 +142,7 @@ int main(void)
         cmocka_unit_test(test_neither_renders_nor_fetches_wait_for_the_other),
         cmocka_unit_test(test_a_rate_is_kept),
         cmocka_unit_test(test_entries_of_a_host_that_went_away_wait_for_its_return),
+        cmocka_unit_test(test_what_is_refused_needs_no_free_tab),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }

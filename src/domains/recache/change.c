@@ -161,11 +161,13 @@ static int64_t due_of(const recache_change *c, size_t i)
 }
 
 /* Of what parsing takes only the text stays: of thousands of URLs the rest would be a lot. */
-static int parse_one(const recache_change *c, arena *scratch, str text, recache_url *ret_url, str *ret_why)
+static int parse_one(recache_change *c, arena *scratch, str text, recache_url *ret_url, str *ret_why)
 {
     int r = recache_url_parse(scratch, text, c->host->tracking, ret_url, ret_why);
 
     if (r == 0) {
+        str unused;
+        c->has_refused |= !work_is_allowed(c->host, ret_url, &unused);
         ret_url->text = arena_dup(c->task->arena, ret_url->text);
         ret_url->host = STR_NULL;
         r = ret_url->text.p ? 0 : -ENOMEM;
@@ -285,6 +287,8 @@ static void on_enqueued(store_op *op, int status)
         c->task->deduplicated += AT_COUNT(op->at);
     else
         c->task->changed = AT_PLACE(op->at);
+    if (c->has_refused)
+        rota_check_again(r);
     change_end(c, status);
     rota_wake(r, host);
 }
@@ -375,6 +379,7 @@ static void on_retried(store_op *op, int status)
 
     c->task->changed = AT_COUNT(op->at);
     change_end(c, status);
+    rota_check_again(r);
     rota_wake(r, host);
 }
 

@@ -5,6 +5,7 @@
 #define AGED_MS MINUTES(5) /* who has waited so long comes first.. */
 #define AGED_TURN 8        /* ..each so many picks */
 #define FIRST_COST SECONDS(1)
+#define LOOKED_AT_MAX 32   /* entries at once, for whether they would be refused */
 
 /* ---- sites ---- */
 site *rota_site(const recache *r, uint32_t host)
@@ -241,6 +242,64 @@ int rota_pick(recache *r, bool may_render, bool may_fetch, pick *ret_pick)
     c.site->used += c.site->cost;
     c.site->tokens -= c.site->host->rate > 0;
     return 0;
+}
+
+/* ---- what is refused ---- */
+void rota_check_again(recache *r)
+{
+    r->checks = true;
+    memset(r->checked, 0, sizeof(r->checked));
+}
+
+static int check_entry(recache *r, const store_item *item, int64_t now, pick *ret_pick)
+{
+    recache_entry e;
+    str why = STR_NULL;
+    arena a;
+
+    int err = queue_decode(item->key, item->value, &e);
+    if (err < 0)
+        return -ENOENT; /* it is not begun either */
+    site *s = rota_site(r, e.host);
+    if (!s || !s->host || e.due > now || work_find(r, e.host, e.hash, e.dimension))
+        return -ENOENT;
+    arena_init(&a, 0);
+    err = work_refusal(&a, s->host, &e, &why);
+    arena_done(&a);
+    if (err == 0 && why.p)
+        *ret_pick = (pick){s, LANE_OF(e.priority, e.dimension), {e.due, e.hash, e.dimension}, 0};
+    return err < 0 || why.p ? err : -ENOENT;
+}
+
+int rota_pick_refused(recache *r, pick *ret_pick)
+{
+    const str from = str_of(r->checked, sizeof(r->checked));
+    const int64_t now = recache_now(r);
+    store_cursor *c;
+    store_item item;
+    unsigned n = 0;
+
+    if (!r->checks)
+        return -ENOENT;
+    store_view *v = store_read_begin(r->store);
+    int err = store_walk(v, &recache_queue_ks, STORE_BY_KEY, STR_NULL, from, false, &c);
+    int found = -ENOENT;
+    while (err == 0 && found == -ENOENT && n < LOOKED_AT_MAX && store_next(c, &item)) {
+        if (item.key.n != sizeof(r->checked) || str_eq(item.key, from))
+            continue;
+        found = check_entry(r, &item, now, ret_pick);
+        memcpy(r->checked, item.key.p, sizeof(r->checked));
+        n++;
+    }
+    if (err == 0) {
+        err = store_cursor_error(c);
+        store_cursor_end(c);
+    }
+    store_read_end(v);
+    if (err < 0 || found != -ENOENT)
+        return err < 0 ? err : found;
+    r->checks = n == LOOKED_AT_MAX;
+    return r->checks ? -EAGAIN : -ENOENT;
 }
 
 void rota_charge(site *s, int64_t charged, int64_t ms)

@@ -78,6 +78,7 @@ int recache_configure(recache *r, const recache_options *o)
     }
     settings_unref(r->config);
     r->config = c;
+    rota_check_again(r);
     rota_wake_all(r);
     return 0;
 }
@@ -118,11 +119,17 @@ static pumped begin_one(recache *r)
 
     if (!store_is_writable(r->store)) /* what is rendered now could not be kept */
         return PUMPED_TROUBLE;
-    if (r->in_flight >= o->max_in_flight || (!may_render && !may_fetch))
+    if (r->in_flight >= o->max_in_flight)
         return PUMPED_FULL;
-    int err = rota_pick(r, may_render, may_fetch, &p);
+    int err = may_render || may_fetch ? rota_pick(r, may_render, may_fetch, &p) : -ENOENT;
+    if (err == -ENOENT && !may_render) /* what is refused needs no tab */
+        err = rota_pick_refused(r, &p);
+    if (err == -EAGAIN)
+        return PUMPED_ONE;
+    if (err == -ENOENT)
+        return may_render || may_fetch ? PUMPED_NOTHING_DUE : PUMPED_FULL;
     if (err < 0)
-        return err == -ENOENT ? PUMPED_NOTHING_DUE : PUMPED_TROUBLE;
+        return PUMPED_TROUBLE;
     err = work_begin(r, &p);
     if (err < 0) /* it is in no window any more */
         rota_wake(r, p.site->id);
@@ -214,6 +221,7 @@ int recache_start(recache *r)
     store_read_end(v);
     const int err = loop_timer_set(l, &r->tick, 0, on_tick);
     r->started = err == 0;
+    rota_check_again(r);
     return err;
 }
 

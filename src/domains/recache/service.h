@@ -64,6 +64,10 @@ typedef struct pick {
 } pick;
 /* The next entry to work on, taken out of its window. -ENOENT: none now; -EIO, -ENOMEM. */
 int rota_pick(recache *r, bool may_render, bool may_fetch, pick *ret_pick);
+/* What is refused needs no tab. After rota_check_again all queues are gone through for it, once: the next such entry;
+ * -EAGAIN: some were looked at, go on; -ENOENT: all were; -EIO, -ENOMEM. */
+int rota_pick_refused(recache *r, pick *ret_pick);
+void rota_check_again(recache *r);
 void rota_charge(site *s, int64_t charged, int64_t ms); /* what the page has really taken */
 void rota_wake(recache *r, uint32_t host); /* something was queued */
 void rota_wake_all(recache *r);
@@ -112,6 +116,9 @@ typedef struct work {
 } work;
 /* 0: begun, or there was nothing to be done; -EBUSY: the renderer has no room; other errors: not now. */
 int work_begin(recache *r, const pick *p);
+/* 0 with *ret_why null: it may be asked for; else why it may not. -ENOMEM. */
+int work_refusal(arena *a, const recache_host *h, const recache_entry *e, str *ret_why);
+bool work_is_allowed(const recache_host *h, const recache_url *u, str *ret_why); /* as far as the URL tells */
 void work_cancel(work *w);
 work *work_find(const recache *r, uint32_t host, uint64_t hash, uint16_t dimension);
 int work_ack_apply(store_txn *t, store_op *op);
@@ -138,7 +145,7 @@ typedef struct recache_change {
     const int64_t *dues; /* of task->urls, in place of task->due; or NULL */
     uint16_t dimensions[RECACHE_DIMENSIONS_MAX];
     size_t n_dimensions;
-    bool paused;
+    bool paused, has_refused; /* of the URLs, some will not be asked for */
     int64_t due_at; /* of a hit: the writer's answer */
 } recache_change;
 /* op->at of the stepped ones: how far, and how many counted. */
@@ -193,6 +200,8 @@ struct recache {
     char *pages_dir;
     site **sites; /* by id */
     size_t n_sites;
+    bool checks; /* what is refused is being looked for, behind.. */
+    char checked[QUEUE_KEY_LEN];
     uint64_t picks; /* for ageing's turn */
     int64_t virtual_time; /* `used` of the site that came last: who comes late begins there */
     list working, buckets[WORK_BUCKETS];

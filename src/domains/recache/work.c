@@ -297,50 +297,59 @@ void work_cancel(work *w)
 }
 
 /* ---- beginning ---- */
-/* The entry as it is stored, its URL in the work's arena. -ENOENT: it has been moved or done meanwhile. */
-static int read_entry(recache *r, work *w, const pick *p)
+/* The entry as it is stored, its URL in the arena. -ENOENT: it has been moved or done meanwhile. */
+static int read_entry(recache *r, arena *a, const pick *p, recache_entry *ret_entry)
 {
     store_view *v = store_read_begin(r->store);
+    recache_entry e = {.host = p->site->id,
+                       .priority = LANE_PRIORITY(p->lane),
+                       .due = p->slot.due,
+                       .hash = p->slot.hash,
+                       .dimension = p->slot.dimension};
     char key[QUEUE_KEY_LEN];
     str value;
 
-    w->e = (recache_entry){.host = p->site->id,
-                           .priority = LANE_PRIORITY(p->lane),
-                           .due = p->slot.due,
-                           .hash = p->slot.hash,
-                           .dimension = p->slot.dimension};
-    queue_key(&w->e, key);
+    queue_key(&e, key);
     int err = store_get(v, &recache_queue_ks, str_of(key, sizeof(key)), &value);
     if (err == 0)
-        err = queue_decode(str_of(key, sizeof(key)), value, &w->e);
+        err = queue_decode(str_of(key, sizeof(key)), value, &e);
     if (err == 0) {
-        w->e.url = arena_dup(&w->arena, w->e.url);
-        err = w->e.url.p ? 0 : -ENOMEM;
+        e.url = arena_dup(a, e.url);
+        err = e.url.p ? 0 : -ENOMEM;
     }
+    if (err == 0)
+        *ret_entry = e;
     store_read_end(v);
     return err;
 }
 
-/* 0 with *ret_why null: it may be asked for; else why it may not. -ENOMEM. */
-static int refusal(work *w, str *ret_why)
+bool work_is_allowed(const recache_host *h, const recache_url *u, str *ret_why)
 {
+    if (!str_starts(u->text, STR("http://")) && !str_starts(u->text, STR("https://")))
+        *ret_why = STR("scheme_not_supported");
+    else
+        *ret_why = recache_host_has_domain(h, u->host) ? STR_NULL : STR("host_not_allowed");
+    return !ret_why->p;
+}
+
+int work_refusal(arena *a, const recache_host *h, const recache_entry *e, str *ret_why)
+{
+    const recache_dimension *d = recache_dimension_by_id(h, e->dimension);
     const strs nothing = {NULL, 0};
     recache_url u;
     str why;
 
-    const int r = recache_url_parse(&w->arena, w->e.url, nothing, &u, &why);
+    const int r = recache_url_parse(a, e->url, nothing, &u, &why);
     if (r == -ENOMEM)
         return r;
-    if (!w->dimension)
+    if (!d)
         *ret_why = STR("dimension_not_configured");
-    else if (w->dimension->action == RECACHE_BLOCK)
+    else if (d->action == RECACHE_BLOCK)
         *ret_why = STR("dimension_blocked");
     else if (r < 0)
         *ret_why = STR("invalid_url");
-    else if (!str_starts(u.text, STR("http://")) && !str_starts(u.text, STR("https://")))
-        *ret_why = STR("scheme_not_supported");
     else
-        *ret_why = recache_host_has_domain(w->host, u.host) ? STR_NULL : STR("host_not_allowed");
+        (void)work_is_allowed(h, &u, ret_why);
     return 0;
 }
 
@@ -398,7 +407,7 @@ int work_begin(recache *r, const pick *p)
 
     if (w) {
         arena_init(&w->arena, 0);
-        err = read_entry(r, w, p);
+        err = read_entry(r, &w->arena, p, &w->e);
     }
     if (err < 0) { /* moved or done meanwhile: no harm */
         p->site->used -= p->charged;
@@ -409,7 +418,7 @@ int work_begin(recache *r, const pick *p)
     }
     work_link(r, w, p);
     str why = STR_NULL;
-    err = refusal(w, &why);
+    err = work_refusal(&w->arena, w->host, &w->e, &why);
     if (err == 0 && why.p) {
         w->answered = true;
         r->answered++;
