@@ -63,7 +63,7 @@ static struct service *least_loaded(void)
 static world_answer decide(recache_world *world, const render_op *op)
 {
     struct service *s = least_loaded();
-    world_answer a = {.result = RENDER_OK, .status = 301};
+    world_answer a = {.result = RENDER_OK, .status = 301, .final_url = "https://www.1.example/elsewhere"};
     const uint64_t luck = random_below(1000);
     unsigned host, number;
 
