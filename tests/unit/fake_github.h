@@ -48,6 +48,7 @@ struct github {
     bool is_dead;        /* everything ends as FAILED, */
     bool not_asked;      /* as the breaker has it; */
     int dead_status;     /* 0: no answer */
+    const char *dead_why; /* NULL: the connection is refused */
     int64_t quota;       /* requests left; -1: any number */
     int64_t quota_reset; /* wall ms */
     unsigned asked[ASK_KINDS], asked_in_all, not_modified;
@@ -351,7 +352,7 @@ static inline void fake_turn(timer *t)
     } else if (g->is_dead) {
         a->op->not_asked = g->not_asked;
         a->op->status = g->dead_status;
-        fake_end(a, GITHUB_FAILED, "GitHub could not be asked: connection refused");
+        fake_end(a, GITHUB_FAILED, g->dead_why ? g->dead_why : "GitHub could not be asked: connection refused");
     } else if (begins && g->fail_kind == a->kind && g->fail_times > 0) {
         g->fail_times--;
         a->op->retry_at = now + g->retry_after;

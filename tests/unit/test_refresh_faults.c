@@ -136,6 +136,35 @@ static void a_client_hears_why_a_refresh_failed(void **state)
     depot_close(&d);
 }
 
+static void reasons_are_told_whole_or_end_with_a_word(void **state)
+{
+    static const struct {
+        size_t words; /* of four letters and a space */
+        bool is_whole;
+    } cases[] = {{60, true}, {94, true}, {120, false}, {400, false}};
+    (void)state;
+    for (size_t i = 0; i < COUNT_OF(cases); i++) {
+        depot d;
+        buf why = BUF_INIT;
+        depot_open(&d);
+        stock(&d, "tools", "1.2.0");
+        for (size_t n = 0; n < cases[i].words; n++)
+            buf_str(&why, n ? STR(" g\xc3\xb6t") : STR("g\xc3\xb6t"));
+        buf_char(&why, '\0');
+        d.github.is_dead = true;
+        d.github.dead_why = why.p;
+        report_many(&d, 2); /* the second one is told what is remembered */
+        depot_live(&d, SECONDS(3));
+        const str told = stored(&d, "p01").error_message;
+        if (cases[i].is_whole)
+            assert_true(str_eq(told, str_c(why.p)));
+        else
+            assert_true(told.n > 400 && told.n < UPSTREAM_WHY_MAX && str_ends(told, STR(" g\xc3\xb6t \xe2\x80\xa6")));
+        depot_close(&d);
+        buf_done(&why);
+    }
+}
+
 static void causes_are_told_once_and_bounded(void **state)
 {
     (void)state;
@@ -546,6 +575,7 @@ int main(void)
         cmocka_unit_test(what_the_breaker_did_not_ask_is_no_further_failure),
         cmocka_unit_test(what_github_refuses_is_asked_for_as_rarely_as_the_interval_has_it),
         cmocka_unit_test(a_client_hears_why_a_refresh_failed),
+        cmocka_unit_test(reasons_are_told_whole_or_end_with_a_word),
         cmocka_unit_test(causes_are_told_once_and_bounded),
         cmocka_unit_test(without_quota_versions_stay_and_the_refresh_goes_on_when_it_is_back),
         cmocka_unit_test(after_a_short_failure_github_is_asked_again_within_seconds),

@@ -79,6 +79,22 @@ static void memo_step(const question *q, const upstream_memo *was, upstream_memo
     m->retry = now + upstream_backoff(m->failures - 1, q->is_refused ? u->retry_refused_ms : u->retry_max_ms);
 }
 
+/* What is too long ends with a whole word. */
+static void memo_note(upstream_memo *m, str why)
+{
+    static const char ELLIPSIS[] = " \xe2\x80\xa6";
+    const size_t room = sizeof(m->why) - sizeof(ELLIPSIS);
+    const bool fits = why.n <= room;
+
+    if (!fits) {
+        const ptrdiff_t space = str_rchr(str_head(why, room), ' ');
+        why = space > 0 ? str_head(why, (size_t)space) : utf8_head(why, room / 4);
+    }
+    if (why.n)
+        memcpy(m->why, why.p, why.n);
+    memcpy(m->why + why.n, fits ? "" : ELLIPSIS, fits ? 1 : sizeof(ELLIPSIS));
+}
+
 static void memo_set(question *q)
 {
     upstream *u = q->owner;
@@ -96,10 +112,7 @@ static void memo_set(question *q)
         memo_step(q, &was, m);
         q->retry_at = retry_at(u, m);
     }
-    const str why = utf8_head(q->why, (sizeof(m->why) - 1) / 4);
-    if (why.n)
-        memcpy(m->why, why.p, why.n);
-    m->why[why.n] = '\0';
+    memo_note(m, q->why);
 }
 
 /* ---- begin and end ---- */

@@ -250,7 +250,7 @@ void client_call_wrote(call *k)
 
 void client_call_refused(call *k)
 {
-    char text[160], span[24];
+    char text[400], span[24];
     origin *o = k->origin;
     int64_t left = o->open_until - loop_now_mono_ms(k->client->loop);
     duration_format(left > 1000 ? (left + 999) / 1000 * 1000 : 1000, span);
