@@ -49,6 +49,7 @@ typedef struct found_project {
     size_t n;
     strs folders; /* as discover_folders_of gives them, but of artifacts' folders only the outermost */
     bool misses_folders; /* a profile or layout could not be looked into: there may be more artifacts */
+    bool misses_lineage; /* a deployment file could not be read: artifacts may have a source */
     str why;      /* null, or what of it could not be read (the rest is there all the same) */
 } found_project;
 

@@ -22,7 +22,7 @@ typedef struct fake_folder {
     bool is_gone;
     int error;       /* of reading it */
     const char *why; /* what of it cannot be read */
-    bool misses_folders;
+    bool misses_folders, misses_lineage;
     unsigned reads;
 } fake_folder;
 static fake_folder fake_disk[64];
@@ -84,6 +84,7 @@ int discover_read(arena *a, str root, str path, found_project *ret_project)
                                        .artifacts = arena_array(a, found_artifact, COUNT_OF(f->artifacts)),
                                        .n = f->n,
                                        .misses_folders = f->misses_folders,
+                                       .misses_lineage = f->misses_lineage,
                                        .why = str_c(f->why)};
         if (!ret_project->artifacts)
             return -ENOMEM;

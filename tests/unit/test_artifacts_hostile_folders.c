@@ -168,11 +168,13 @@ static void broken_files_are_faults_of_their_project_and_the_rest_is_there(void 
                       "long (and 1 more)");
     assert_str(artifacts_of(&p), "command:x");
     assert_str(p.name, "p");
+    assert_true(p.misses_lineage);
 
     tree_put("q/.claude/.skillmeat-deployed.toml", "");
     assert_int_equal(truncate(tree_path("q/.claude/.skillmeat-deployed.toml"), 2 << 20), 0);
     assert_int_equal(read_at("q", &p), 0);
     assert_str(p.why, ".claude/.skillmeat-deployed.toml: too large");
+    assert_true(p.misses_lineage);
 }
 
 static void what_may_not_be_read_is_a_fault_of_its_project(void **state)

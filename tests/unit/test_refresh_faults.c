@@ -398,6 +398,32 @@ static void a_project_that_cannot_be_read_is_tried_less_and_less_often(void **st
     depot_close(&d);
 }
 
+static void a_deployment_file_that_breaks_takes_no_source_away(void **state)
+{
+    (void)state;
+    depot d;
+    depot_open(&d);
+    stock(&d, "tools", "1.2.0");
+    fake_folder *one = disk_add("/sr/one");
+    disk_put(one, "pdf", "github:acme/tools/skills/pdf", "1.0.0", NULL);
+    depot_live(&d, MINUTES(1));
+    assert_artifacts(&d, IDS[0], "pdf 1.0.0 1.2.0 outdated;");
+    one->artifacts[0].source = one->artifacts[0].version = STR_NULL;
+    one->misses_lineage = true;
+    one->why = ".claude/.skillmeat-deployed.toml: line 3: a key is missing";
+    disk_put(one, "new", NULL, NULL, NULL);
+    depot_live(&d, DEPOT_INTERVAL * 12 / 10);
+    assert_str(stored(&d, IDS[0]).status, "error");
+    assert_int_equal(stored(&d, IDS[0]).outdated_count, 1);
+    assert_int_equal(stored(&d, IDS[0]).artifact_count, 2); /* the rest is there all the same */
+    one->misses_lineage = false; /* it is repaired, and says nothing of that one any more */
+    one->why = NULL;
+    depot_live(&d, MINUTES(11));
+    assert_str(stored(&d, IDS[0]).status, "active");
+    assert_int_equal(stored(&d, IDS[0]).outdated_count, 0);
+    depot_close(&d);
+}
+
 /* ---- time ---- */
 static int64_t last_run(depot *d)
 {
@@ -584,6 +610,7 @@ int main(void)
         cmocka_unit_test(who_refreshes_all_refreshes_what_is_there_now),
         cmocka_unit_test(a_root_that_is_gone_forgets_nothing),
         cmocka_unit_test(a_project_that_cannot_be_read_is_tried_less_and_less_often),
+        cmocka_unit_test(a_deployment_file_that_breaks_takes_no_source_away),
         cmocka_unit_test(what_was_missed_is_refreshed_once_and_spread_out),
         cmocka_unit_test(what_was_invalidated_comes_next),
         cmocka_unit_test(what_is_invalidated_while_it_is_refreshed_is_refreshed_again),

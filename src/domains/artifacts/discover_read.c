@@ -22,7 +22,7 @@ typedef struct reading {
     faults faults;
     found_artifact *v;
     size_t n, cap;
-    bool is_project, misses_folders;
+    bool is_project, misses_folders, misses_lineage;
 
     /* of the profile that is read */
     str profile; /* its name */
@@ -218,11 +218,14 @@ static int read_deployment(reading *d)
 {
     str text, path, why = STR_NULL;
     d->n_records = 0;
+    const size_t before = d->faults.n;
     int r = read_profile_file(d, DEPLOYMENT_FILE, &path, &text);
+    d->misses_lineage |= d->faults.n > before;
     if (r < 0 || !text.p)
         return r;
     d->is_project = true;
     r = deployment_parse(d->arena, text, &d->records, &d->n_records, &why);
+    d->misses_lineage |= r < 0;
     r = check_parsed(d, path, r, why);
     d->is_taken = arena_array(d->arena, bool, d->n_records);
     return d->is_taken ? r : -ENOMEM;
@@ -341,6 +344,7 @@ static int read_project(reading *d, found_project *p)
         r = put_in_order(d, p);
     p->folders = (strs){d->folders, d->n_folders};
     p->misses_folders = d->misses_folders;
+    p->misses_lineage = d->misses_lineage;
     return r < 0 ? r : faults_text(&d->faults, &p->why);
 }
 

@@ -135,6 +135,34 @@ static int read_found(refresh *r)
     return 0;
 }
 
+/* What cannot be read now is what was read last, of artifacts that are there still. */
+static int keep_lineage(refresh *r, store_view *v)
+{
+    const artifact_prefix prefix = artifact_prefix_of(r->id);
+    row_state shown;
+    int err = rows_shown(v, &shown);
+
+    for (size_t i = 0; err == 0 && i < r->n; i++) {
+        found_artifact *f = &r->found.artifacts[i];
+        artifact held = {0};
+        artifact_key key;
+        str type, value;
+        if (f->source.p || artifact_type_parse(f->type, &type) < 0)
+            continue;
+        const artifact_id id = artifact_id_of(&prefix, type, f->name);
+        err = artifact_row(v, &r->arena, artifact_id_view(&id), shown, ROW_SETTLED, &held, &key, &value);
+        if (err == -ENOENT) {
+            err = 0;
+            continue;
+        }
+        f->source = held.source;
+        f->version = f->version.p ? f->version : held.deployed_version;
+        if (err == 0 && (!copy(&r->arena, &f->source) || !copy(&r->arena, &f->version)))
+            err = -ENOMEM;
+    }
+    return err;
+}
+
 /* ---- where it is from ---- */
 static int note_origin(refresh *r, store_view *v, str source, bool is_given, origin *ret)
 {
@@ -219,6 +247,10 @@ static int read_all(refresh *r, store_view *v)
     r->is_discovered = str_eq(r->was.origin, STR("discovered"));
     err = r->is_discovered ? read_found(r) : load_held(r, v);
     if (err < 0 || r->is_gone || (r->is_discovered && !r->found.path.p))
+        return err;
+    if (r->is_discovered && r->found.misses_lineage)
+        err = keep_lineage(r, v);
+    if (err < 0)
         return err;
     err = note_origins(r, v);
     return err < 0 ? err : make_asks(r);
