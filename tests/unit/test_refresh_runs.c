@@ -145,6 +145,34 @@ static void versions_without_a_manifest_s_are_the_tag_or_the_commit_of_the_conte
     depot_close(&d);
 }
 
+static void what_is_not_there_is_asked_for_once_a_minute_or_when_it_is_doubted(void **state)
+{
+    static const deployed none[] = {{"none", "github:acme/absent/x", "1.0.0", NULL, NULL}};
+    (void)state;
+    depot d;
+    wish w;
+    depot_open(&d);
+    assert_int_equal(depot_report(&d, "ci", none, 1), 0);
+    depot_live(&d, SECONDS(5));
+    assert_int_equal(d.github.asked_in_all, 2); /* the commit, and whether HEAD goes by another name */
+    for (unsigned i = 0; i < 5; i++) {
+        wish_begin(&w, &d, "ci", true);
+        assert_int_equal(wish_wait(&w, &d), 0);
+        assert_int_equal(w.task.errors.n, 1); /* it is said all the same */
+        wish_end(&w);
+        depot_pass(&d, SECONDS(1));
+    }
+    assert_int_equal(d.github.asked_in_all, 2);
+    assert_int_equal(depot_invalidate(&d, "ci"), 1);
+    assert_int_equal(depot_refresh(&d, "ci", true), 1);
+    assert_int_equal(d.github.asked_in_all, 4);
+    depot_live(&d, MINUTES(1));
+    stock(&d, "absent", "1.0.0");
+    assert_int_equal(depot_refresh(&d, "ci", true), 1);
+    assert_true(d.github.asked_in_all > 4);
+    depot_close(&d);
+}
+
 static void where_head_is_unknown_the_default_branch_is_asked_for_once(void **state)
 {
     (void)state;
@@ -380,6 +408,7 @@ int main(void)
         cmocka_unit_test(another_commit_costs_the_archive_only_where_deployed_content_changed),
         cmocka_unit_test(all_artifacts_and_projects_of_a_run_share_one_question),
         cmocka_unit_test(versions_without_a_manifest_s_are_the_tag_or_the_commit_of_the_content),
+        cmocka_unit_test(what_is_not_there_is_asked_for_once_a_minute_or_when_it_is_doubted),
         cmocka_unit_test(where_head_is_unknown_the_default_branch_is_asked_for_once),
         cmocka_unit_test(a_registered_repository_is_not_asked_for),
         cmocka_unit_test(a_refresh_that_need_not_be_is_none),

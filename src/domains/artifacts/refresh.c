@@ -312,6 +312,7 @@ static void ask_on(refresh *r)
     while (!r->cancelled && r->next_ask < r->n_asks && r->next_ask - r->answered < REFRESH_ASKS) {
         upstream_wait *w = &r->asks[r->next_ask++].wait;
         w->since = r->since;
+        w->doubted = r->doubted;
         w->patient = r->patient;
         w->on_answer = on_answer;
         const int err = upstream_ask(&r->owner->upstream, w);
@@ -361,14 +362,18 @@ bool refresh_is_whole(refresh *r)
 
 /* How old upstream's answers may be. Clients want those of now; the scheduler shares what was answered lately, but not
  * from before somebody said that it is wrong. */
-static int64_t since_of(const projects *p, const project *of, bool patient)
+static int64_t since_of(const projects *p, int64_t doubted, bool patient)
 {
     const int64_t mono = loop_now_mono_ms(p->o.loop), lately = mono - p->o.refresh_interval_ms / 10;
-    const int64_t doubted = mono - (loop_now_wall_ms(p->o.loop) - of->doubted_at);
 
-    if (!patient || (of->doubted_at && doubted > mono)) /* the wall clock was put back */
+    if (!patient || doubted > mono) /* the wall clock was put back */
         return mono;
-    return of->doubted_at && doubted > lately ? doubted : lately;
+    return doubted > lately ? doubted : lately;
+}
+
+static int64_t doubted_of(const projects *p, const project *of)
+{
+    return of->doubted_at ? loop_now_mono_ms(p->o.loop) - (loop_now_wall_ms(p->o.loop) - of->doubted_at) : INT64_MIN;
 }
 
 int refresh_begin(projects *p, const project *of, bool patient, refresh **ret_refresh)
@@ -381,7 +386,8 @@ int refresh_begin(projects *p, const project *of, bool patient, refresh **ret_re
     arena_init(&r->arena, 0);
     list_init(&r->tasks);
     r->patient = patient;
-    r->since = since_of(p, of, patient);
+    r->doubted = doubted_of(p, of);
+    r->since = since_of(p, r->doubted, patient);
     r->id = arena_dup(&r->arena, of->id);
     r->name = arena_dup(&r->arena, of->name);
     r->n_roots = p->o.n_roots;

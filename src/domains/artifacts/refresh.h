@@ -34,6 +34,7 @@ typedef struct refresh {
     bool again;    /* it changed meanwhile: refresh it once more, soon, */
     bool doubts;   /* and ask upstream anew */
     bool only_reads; /* what is new: who waits behind others to ask upstream is shown meanwhile; and reread.c's */
+    int64_t doubted; /* mono ms: when a client invalidated it; INT64_MIN: none did since it was refreshed */
     int64_t since; /* mono ms: upstream's answers that are as new as this are good */
     bool patient;
     job job;

@@ -173,7 +173,7 @@ void projects_configure(projects *p, const projects_options *o)
     p->o.ttl_ms = o->ttl_ms;
     p->o.concurrency = o->concurrency;
     set_retries(p);
-    p->upstream.quota_at = 0; /* GitHub may be another one now */
+    upstream_forget(&p->upstream); /* GitHub may be another one now, or the token */
     discovery_start(p);
     projects_wake(p);
 }

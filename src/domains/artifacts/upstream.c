@@ -476,7 +476,9 @@ static bool answer_from_memo(upstream *u, upstream_wait *w, bool *ret_is_new)
     const bool is_new = is_its && m->answered >= w->since;
 
     /* A failure is no answer that stays good: the patient wait for its time, not longer. */
-    const bool is_good = is_its && m->failures > 0 && w->patient ? mono < m->retry : is_new;
+    const bool is_missing = is_its && m->outcome == UPSTREAM_MISSING && m->answered > w->doubted &&
+                            mono < m->answered + UPSTREAM_MISSING_MS;
+    const bool is_good = is_its && m->failures > 0 && w->patient ? mono < m->retry : is_new || is_missing;
 
     *ret_is_new = is_new && m->outcome == UPSTREAM_TOLD;
     if (is_good && m->outcome != UPSTREAM_TOLD) {
@@ -562,6 +564,12 @@ int upstream_ask(upstream *u, upstream_wait *w)
     list_push(&q->waits, &w->link);
     list_push(&u->questions, &q->link);
     return 0;
+}
+
+void upstream_forget(upstream *u)
+{
+    memset(u->memos, 0, UPSTREAM_MEMOS * sizeof(*u->memos));
+    u->quota_at = 0;
 }
 
 void upstream_cancel_all(upstream *u)

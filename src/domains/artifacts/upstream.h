@@ -86,6 +86,7 @@ struct upstream_wait {
     const str *paths;
     size_t n_paths;
     int64_t since; /* mono ms: an answer as new as this is good */
+    int64_t doubted; /* mono ms: when somebody said that answers are wrong; INT64_MIN: nobody did */
     bool patient;  /* after a failure it need not be asked anew before its time */
     void (*on_answer)(upstream_wait *w);
     void *user;
@@ -96,6 +97,9 @@ struct upstream_wait {
     /* the room's own */
     list link;
 };
+
+/* That there is no such place costs two requests, and no condition saves them: it is good for so long whoever asks. */
+#define UPSTREAM_MISSING_MS MINUTES(1)
 
 /* What is remembered of answers: a slot per hash of the name, so that it cannot grow. Who shares a slot asks again. */
 #define UPSTREAM_MEMOS 4096
@@ -124,6 +128,7 @@ int upstream_init(upstream *u); /* the rest is filled in. -ENOMEM */
 void upstream_done(upstream *u);
 /* 0: on_answer follows; 1: answered at once, on_answer does not run; -ENOMEM. */
 int upstream_ask(upstream *u, upstream_wait *w);
+void upstream_forget(upstream *u); /* what was answered, or refused, so far: all is asked anew */
 void upstream_cancel_all(upstream *u); /* all who wait hear it, later */
 /* A few seconds, twice as many each time, less a random part; at most `cap`. */
 int64_t upstream_backoff(unsigned failures, int64_t cap);
