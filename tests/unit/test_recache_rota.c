@@ -3,6 +3,8 @@
 
 #include "recache_world.h"
 
+#include "domains/recache/service.h"
+
 #include <stdio.h>
 
 #define URL "https://www.1.example/a"
@@ -135,6 +137,36 @@ static void test_what_is_refused_needs_no_free_tab(void **state)
     world_end(&w);
 }
 
+static void test_a_pump_reads_some_windows_and_the_next_ones_the_others(void **state)
+{
+    const unsigned windows = 64 * QUEUE_LANES;
+    unsigned pumps = 1;
+    pick p;
+
+    (void)state;
+    world_begin(&w, 64);
+    w.tabs = 0;
+    assert_int_equal(world_enqueue(&w, 64, "https://www.64.example/", 1, RECACHE_AUTO), 1);
+    rota_wake_all(w.recache);
+    rota_turn(w.recache);
+    int r = rota_pick(w.recache, true, true, &p);
+    assert_int_equal(r, -ENOENT); /* the last lane of the last host has not been read yet */
+    while (r == -ENOENT && w.recache->lacks_reads) {
+        pumps++;
+        rota_turn(w.recache);
+        r = rota_pick(w.recache, true, true, &p);
+    }
+    assert_int_equal(r, 0);
+    assert_int_equal(p.site->id, 64);
+    assert_true(pumps <= windows / ROTA_READS + 1);
+    w.tabs = 10;
+    rota_wake_all(w.recache);
+    for (int i = 0; i < 100 && w.started == 0; i++) /* at once: no time passes */
+        world_turn(&w, 0);
+    assert_int_equal(w.started, 1);
+    world_end(&w);
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
@@ -142,6 +174,7 @@ int main(void)
         cmocka_unit_test(test_neither_renders_nor_fetches_wait_for_the_other),
         cmocka_unit_test(test_a_rate_is_kept),
         cmocka_unit_test(test_entries_of_a_host_that_went_away_wait_for_its_return),
+        cmocka_unit_test(test_a_pump_reads_some_windows_and_the_next_ones_the_others),
         cmocka_unit_test(test_what_is_refused_needs_no_free_tab),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);

@@ -145,6 +145,11 @@ static int window_fill(recache *r, site *s, unsigned lane, int64_t now)
 
     if (w->n > 0 || (w->is_dry && now < w->next_due))
         return 0;
+    if (r->reads_left == 0) {
+        r->lacks_reads = true;
+        return 0;
+    }
+    r->reads_left--;
     const bool was_idle = site_is_idle(s);
     lane_prefix(s->id, lane, prefix);
     const int err = window_read(r, s, w, str_of(prefix, sizeof(prefix)), now);
@@ -153,7 +158,20 @@ static int window_fill(recache *r, site *s, unsigned lane, int64_t now)
     return err;
 }
 
+void rota_turn(recache *r)
+{
+    if (r->lacks_reads) /* they shall not go to the same sites again */
+        r->first_site += ROTA_READS;
+    r->lacks_reads = false;
+    r->reads_left = ROTA_READS;
+}
+
 /* ---- picking ---- */
+static site *nth_site(const recache *r, size_t i)
+{
+    return r->sites[(r->first_site + i) % r->n_sites];
+}
+
 static bool rate_permits(const recache *r, site *s)
 {
     const int64_t now = loop_now_mono_ms(r->config->o.loop);
@@ -180,7 +198,7 @@ typedef struct choice {
 static int choose_fair(recache *r, unsigned lane, int64_t now, choice *best)
 {
     for (size_t i = 0; i < r->n_sites; i++) {
-        site *s = r->sites[i];
+        site *s = nth_site(r, i);
         const int err = s->host ? window_fill(r, s, lane, now) : 0;
         if (err < 0)
             return err;
@@ -196,7 +214,7 @@ static int choose_aged(recache *r, unsigned lane, int64_t now, choice *best)
     int64_t oldest = best->site ? best->site->windows[best->lane].slots[0].due : now - AGED_MS;
 
     for (size_t i = 0; i < r->n_sites; i++) {
-        site *s = r->sites[i];
+        site *s = nth_site(r, i);
         const window *w = &s->windows[lane];
         const int err = s->host ? window_fill(r, s, lane, now) : 0;
         if (err < 0)

@@ -149,12 +149,13 @@ static void on_pump(timer *t)
         (void)pump_in(r, held);
         return;
     }
+    rota_turn(r);
     for (unsigned n = 0; n < PUMP_SLICE && p == PUMPED_ONE; n++)
         p = begin_one(r);
     if (p == PUMPED_TROUBLE) {
         r->hold_until = now + HOLD_MS;
         (void)pump_in(r, HOLD_MS);
-    } else if (p == PUMPED_ONE) {
+    } else if (p == PUMPED_ONE || (p == PUMPED_NOTHING_DUE && r->lacks_reads)) {
         recache_pump(r);
     } else if (p == PUMPED_NOTHING_DUE) {
         const int64_t delay = rota_delay(r);

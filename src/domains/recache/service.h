@@ -64,6 +64,10 @@ typedef struct pick {
 } pick;
 /* The next entry to work on, taken out of its window. -ENOENT: none now; -EIO, -ENOMEM. */
 int rota_pick(recache *r, bool may_render, bool may_fetch, pick *ret_pick);
+/* A pump begins: it may read so many windows. Entries in the others are not seen by rota_pick until a next pump, which
+ * is wanted at once when lacks_reads. */
+#define ROTA_READS 128
+void rota_turn(recache *r);
 /* What is refused needs no tab. After rota_check_again all queues are gone through for it, once: the next such entry;
  * -EAGAIN: some were looked at, go on; -ENOENT: all were; -EIO, -ENOMEM. */
 int rota_pick_refused(recache *r, pick *ret_pick);
@@ -203,6 +207,9 @@ struct recache {
     bool checks; /* what is refused is being looked for, behind.. */
     char checked[QUEUE_KEY_LEN];
     uint64_t picks; /* for ageing's turn */
+    size_t first_site;   /* where looking for the next one begins */
+    unsigned reads_left; /* windows that may still be read in this pump */
+    bool lacks_reads;    /* not all that had to be read could be */
     int64_t virtual_time; /* `used` of the site that came last: who comes late begins there */
     list working, buckets[WORK_BUCKETS];
     unsigned in_flight, fetching;
