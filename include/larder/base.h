@@ -104,6 +104,7 @@ str str_trim(str s);              /* blanks, tabs, CR, LF on both sides */
 bool str_has_control(str s);      /* U+0000 to U+001F, U+007F to U+009F, of UTF-8 */
 ptrdiff_t str_chr(str s, char c); /* -1 when absent */
 ptrdiff_t str_rchr(str s, char c);
+str str_behind_last(str s, char c); /* all of it where there is no c */
 ptrdiff_t str_find(str s, str needle);
 /* Cuts *rest at the first `sep`: true with the part before it in *ret_part while there was something left.
  * "a,,b" gives a, empty, b; "a," gives a; the empty string gives nothing. */
@@ -157,6 +158,7 @@ void *arena_zalloc(arena *a, size_t n);
 #define arena_array(a, type, count) ((type *)arena_calloc((a), (count), sizeof(type)))
 void *arena_calloc(arena *a, size_t count, size_t size); /* NULL too when the product overflows */
 str arena_dup(arena *a, str s);    /* p == NULL: out of memory, or s was null; NUL-terminated behind n */
+bool arena_own(arena *a, str *text); /* *text becomes a copy, as arena_dup; null stays null. False: out of memory */
 char *arena_cstr(arena *a, str s); /* NUL-terminated; NULL on out of memory */
 str arena_lower(arena *a, str s);  /* a copy with ASCII letters in lower case; as arena_dup */
 str arena_printf(arena *a, const char *fmt, ...) PRINTF_LIKE(2, 3); /* as arena_dup */

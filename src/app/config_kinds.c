@@ -230,14 +230,6 @@ const config_kind config_kind_flag = {.read = read_flag, .show = show_flag, .sam
 const config_kind config_kind_choice = {.read = read_choice, .show = show_choice, .same = same_choice};
 
 /* ---- texts ---- */
-static bool has_control(str text)
-{
-    for (size_t i = 0; i < text.n; i++)
-        if ((unsigned char)text.p[i] < 0x20 || text.p[i] == 0x7f)
-            return true;
-    return false;
-}
-
 static bool is_printable_ascii(str text)
 {
     for (size_t i = 0; i < text.n; i++)
@@ -250,7 +242,7 @@ static int read_text(config_value *v, void *member)
 {
     const bool is_path = v->o->kind == &config_kind_path;
 
-    if (has_control(v->texts[0]) || !utf8_valid(v->texts[0]))
+    if (str_has_control(v->texts[0]) || !utf8_valid(v->texts[0]))
         return is_no(v, v->texts[0],
                      is_path ? "no path: it has control characters, or is not UTF-8"
                              : "no text: it has control characters, or is not UTF-8");
@@ -383,7 +375,7 @@ static int read_addresses(config_value *v, void *member)
     for (size_t i = 0; r == 0 && i < v->n; i++) {
         const str text = v->texts[i];
         v->bad = i;
-        r = has_control(text) || !utf8_valid(text) ? -EINVAL : net_listen_parse(&v->c->arena, text, &parsed[i]);
+        r = str_has_control(text) || !utf8_valid(text) ? -EINVAL : net_listen_parse(&v->c->arena, text, &parsed[i]);
         if (r == -EINVAL)
             return is_no(v, text, "no address to listen on: host:port, [v6]:port or unix:PATH");
     }
@@ -451,7 +443,7 @@ static int read_folders(config_value *v, void *member)
     for (size_t i = 0; r == 0 && i < v->n; i++) {
         const str text = v->texts[i];
         v->bad = i;
-        if (!str_starts(text, STR("/")) || text.n > FOLDER_MAX || has_control(text) || !utf8_valid(text))
+        if (!str_starts(text, STR("/")) || text.n > FOLDER_MAX || str_has_control(text) || !utf8_valid(text))
             return is_no(v, text, "no absolute path of a folder");
     }
     if (r == 0)

@@ -101,9 +101,8 @@ static int read_text(const reading *rd, const config_node *v, str *ret)
 {
     if (v->shape != CONFIG_SCALAR)
         return is_no(rd, v, "");
-    for (size_t i = 0; i < v->text.n; i++)
-        if ((unsigned char)v->text.p[i] < 0x20 || v->text.p[i] == 0x7f)
-            return is_no(rd, v, "not taken: it has control characters");
+    if (str_has_control(v->text))
+        return is_no(rd, v, "not taken: it has control characters");
     if (!utf8_valid(v->text))
         return is_no(rd, v, "no UTF-8");
     *ret = v->text;

@@ -137,6 +137,12 @@ static void copies_are_nul_terminated_and_null_stays_null(void **state)
     assert_str(copy, "hello");
     assert_int_equal(copy.p[5], '\0');
     assert_null(arena_dup(&a, STR_NULL).p);
+    char text[] = "hello";
+    str own = str_c(text), none = STR_NULL;
+    assert_true(arena_own(&a, &own) && arena_own(&a, &none));
+    text[0] = 'j';
+    assert_str(own, "hello");
+    assert_null(none.p);
     assert_str(arena_dup(&a, STR("")), "");
     assert_string_equal(arena_cstr(&a, STR("hello")), "hello");
     assert_string_equal(arena_cstr(&a, STR_NULL), "");

@@ -81,6 +81,10 @@ static void searching_finds_first_last_and_nothing(void **state)
     assert_int_equal(str_rchr(STR("abc"), '/'), -1);
     assert_int_equal(str_chr(STR_NULL, 'a'), -1);
     assert_int_equal(str_rchr(STR_NULL, 'a'), -1);
+    assert_str(str_behind_last(STR("a/b/c"), '/'), "c");
+    assert_str(str_behind_last(STR("a/"), '/'), "");
+    assert_str(str_behind_last(STR("abc"), '/'), "abc");
+    assert_null(str_behind_last(STR_NULL, '/').p);
     assert_int_equal(str_find(STR("hello"), STR("ll")), 2);
     assert_int_equal(str_find(STR("hello"), STR("lll")), -1);
     assert_int_equal(str_find(STR("hello"), STR("")), 0);

@@ -193,6 +193,14 @@ str arena_dup(arena *a, str s)
     return copy ? str_of(copy, s.n) : STR_NULL;
 }
 
+bool arena_own(arena *a, str *text)
+{
+    if (!text->p)
+        return true;
+    *text = arena_dup(a, *text);
+    return text->p != NULL;
+}
+
 str arena_printf(arena *a, const char *fmt, ...)
 {
     char first[256]; /* most texts fit, and are formatted once */

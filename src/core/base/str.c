@@ -78,6 +78,11 @@ ptrdiff_t str_rchr(str s, char c)
     return at ? at - s.p : -1;
 }
 
+str str_behind_last(str s, char c)
+{
+    return str_from(s, (size_t)(str_rchr(s, c) + 1));
+}
+
 ptrdiff_t str_find(str s, str needle)
 {
     if (needle.n == 0)

@@ -185,11 +185,6 @@ static void hash_lines(walk *w, char hash[HEX_LEN(SHA256_LEN)])
     hex_encode(digest, sizeof(digest), hash);
 }
 
-static str last_segment(str path)
-{
-    return str_from(path, (size_t)(str_rchr(path, '/') + 1));
-}
-
 static int read_content(walk *w, int fd, str path, content *ret)
 {
     struct stat st;
@@ -205,7 +200,7 @@ static int read_content(walk *w, int fd, str path, content *ret)
         return add_folder(w, fd, path, STR("."), 1);
     if (str_ends_nocase(path, STR(".md")))
         w->manifest = path;
-    return add_file(w, fd, last_segment(path));
+    return add_file(w, fd, str_behind_last(path, '/'));
 }
 
 /* The walk's findings move to the caller's arena. */

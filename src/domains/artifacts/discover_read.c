@@ -305,11 +305,6 @@ static int put_in_order(const reading *d, found_project *p)
     return 0;
 }
 
-static str last_segment(str path)
-{
-    return str_from(path, (size_t)(str_rchr(path, '/') + 1));
-}
-
 /* Where `path` lies below `root`; null: it doesn't. */
 static str below_root(str root, str path)
 {
@@ -338,8 +333,10 @@ static int read_project(reading *d, found_project *p)
         r = read_profiles(d, p);
     if (r == 0 && !d->is_project && d->faults.n == 0)
         r = -ENOENT;
-    if (r == 0 && !p->name.p)
-        p->name = last_segment(p->path).n > 0 ? last_segment(p->path) : p->path;
+    if (r == 0 && !p->name.p) {
+        p->name = str_behind_last(p->path, '/');
+        p->name = p->name.n > 0 ? p->name : p->path;
+    }
     if (r == 0)
         r = put_in_order(d, p);
     p->folders = (strs){d->folders, d->n_folders};

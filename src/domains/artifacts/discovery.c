@@ -208,8 +208,7 @@ static void work_look(job *j)
 /* ---- on the writer ---- */
 static int add_project(store_txn *t, const discovery *d, const found_path *f)
 {
-    const ptrdiff_t slash = str_rchr(f->path, '/');
-    const str last = str_from(f->path, (size_t)slash + 1);
+    const str last = str_behind_last(f->path, '/');
 
     if (store_has(store_txn_view(t), &projects_ks, f->id))
         return 0;

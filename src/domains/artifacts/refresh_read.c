@@ -7,21 +7,13 @@
 #include "refresh.h"
 
 /* ---- what it holds ---- */
-static bool copy(arena *a, str *text)
-{
-    const bool was_there = text->p != NULL;
-
-    *text = arena_dup(a, *text);
-    return !was_there || text->p;
-}
-
 static int copy_project(arena *a, const project *p, project *ret)
 {
     project c = *p;
     str *const texts[] = {&c.id, &c.name, &c.path, &c.status, &c.error_message, &c.origin};
 
     for (size_t i = 0; i < COUNT_OF(texts); i++)
-        if (!copy(a, texts[i]))
+        if (!arena_own(a, texts[i]))
             return -ENOMEM;
     *ret = c;
     return 0;
@@ -35,14 +27,14 @@ static int copy_artifact(arena *a, const artifact *x, artifact *ret)
                           &c.description};
 
     for (size_t i = 0; i < COUNT_OF(texts); i++)
-        if (!copy(a, texts[i]))
+        if (!arena_own(a, texts[i]))
             return -ENOMEM;
     str *tags = arena_array(a, str, c.tags.n);
     if (!tags)
         return -ENOMEM;
     for (size_t i = 0; i < c.tags.n; i++) {
         tags[i] = c.tags.v[i];
-        if (!copy(a, &tags[i]))
+        if (!arena_own(a, &tags[i]))
             return -ENOMEM;
     }
     c.tags.v = c.tags.v ? tags : NULL;
@@ -157,7 +149,7 @@ static int keep_lineage(refresh *r, store_view *v)
         }
         f->source = held.source;
         f->version = f->version.p ? f->version : held.deployed_version;
-        if (err == 0 && (!copy(&r->arena, &f->source) || !copy(&r->arena, &f->version)))
+        if (err == 0 && (!arena_own(&r->arena, &f->source) || !arena_own(&r->arena, &f->version)))
             err = -ENOMEM;
     }
     return err;
@@ -178,7 +170,7 @@ static int note_origin(refresh *r, store_view *v, str source, bool is_given, ori
             o->catalogue(o->arg, v, &r->arena, g.of.owner, g.of.repo, g.of.path, g.of.version, &g.catalogue);
         if (err < 0)
             return err;
-        if (!copy(&r->arena, &g.catalogue.version) || !copy(&r->arena, &g.catalogue.content_hash))
+        if (!arena_own(&r->arena, &g.catalogue.version) || !arena_own(&r->arena, &g.catalogue.content_hash))
             return -ENOMEM;
     }
     g.place = place_name(&r->arena, &g.of);
@@ -290,7 +282,7 @@ static int add_upstream(refresh *r, store_view *v, const origin *g, artifact_con
         return err == -ENOENT ? 0 : err;
     c->upstream_version = k.version;
     c->upstream_hash = k.content_hash;
-    return copy(&r->arena, &c->upstream_version) && copy(&r->arena, &c->upstream_hash) ? 0 : -ENOMEM;
+    return arena_own(&r->arena, &c->upstream_version) && arena_own(&r->arena, &c->upstream_hash) ? 0 : -ENOMEM;
 }
 
 static artifact_content content_of_found(const found_artifact *f)

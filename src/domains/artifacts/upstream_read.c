@@ -25,14 +25,6 @@ static asked_path *find_path(question *q, size_t n, str path)
     return n ? bsearch(&key, q->paths, n, sizeof(key), compare_asked) : NULL;
 }
 
-static bool copy(arena *a, str *text)
-{
-    const bool was_there = text->p != NULL;
-
-    *text = arena_dup(a, *text);
-    return !was_there || text->p;
-}
-
 static int decode_known(question *q, str value, known *ret)
 {
     known k = {0};
@@ -40,8 +32,8 @@ static int decode_known(question *q, str value, known *ret)
 
     if (r < 0)
         return r;
-    if (!copy(&q->arena, &k.path) || !copy(&q->arena, &k.sha) || !copy(&q->arena, &k.version) ||
-        !copy(&q->arena, &k.content_hash))
+    if (!arena_own(&q->arena, &k.path) || !arena_own(&q->arena, &k.sha) || !arena_own(&q->arena, &k.version) ||
+        !arena_own(&q->arena, &k.content_hash))
         return -ENOMEM;
     *ret = k;
     return 0;
@@ -80,8 +72,8 @@ static int copy_place(question *q, const place *p)
 {
     place c = *p;
 
-    if (!copy(&q->arena, &c.name) || !copy(&q->arena, &c.asked_as) || !copy(&q->arena, &c.etag) ||
-        !copy(&q->arena, &c.sha) || !copy(&q->arena, &c.tree_sha) || !copy(&q->arena, &c.branch))
+    if (!arena_own(&q->arena, &c.name) || !arena_own(&q->arena, &c.asked_as) || !arena_own(&q->arena, &c.etag) ||
+        !arena_own(&q->arena, &c.sha) || !arena_own(&q->arena, &c.tree_sha) || !arena_own(&q->arena, &c.branch))
         return -ENOMEM;
     q->place = c;
     return 0;

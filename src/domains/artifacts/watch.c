@@ -107,7 +107,7 @@ static bool is_relevant(folder_watch *f, str name)
 
     if (x != x->of->folders)
         return discover_notices(name);
-    return discover_is_profile(name) || str_eq(name, str_from(path, (size_t)(str_rchr(path, '/') + 1)));
+    return discover_is_profile(name) || str_eq(name, str_behind_last(path, '/'));
 }
 
 static void on_tried(watched_folder *f, int status)

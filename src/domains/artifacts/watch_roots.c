@@ -43,7 +43,7 @@ static bool is_relevant(folder_watch *w, str name)
 {
     root_folder *f = CONTAINER_OF(w, root_folder, folder.watch);
     const str path = f->folder.path;
-    const bool is_own = str_eq(name, str_from(path, (size_t)(str_rchr(path, '/') + 1)));
+    const bool is_own = str_eq(name, str_behind_last(path, '/'));
 
     f->is_old |= is_own;
     return is_own || discover_leads_on(name);

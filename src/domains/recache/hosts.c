@@ -44,15 +44,6 @@ size_t recache_host_kept_dimensions(const recache_host *h, uint16_t out[RECACHE_
 }
 
 /* ---- copying ---- */
-static bool copy_text(arena *a, str *text)
-{
-    if (text->p)
-        *text = arena_dup(a, *text);
-    else
-        return true;
-    return text->p;
-}
-
 static bool copy_texts(arena *a, strs *texts)
 {
     str *v = arena_array(a, str, texts->n);
@@ -61,7 +52,7 @@ static bool copy_texts(arena *a, strs *texts)
         return false;
     for (size_t i = 0; i < texts->n; i++) {
         v[i] = texts->v[i];
-        if (!copy_text(a, &v[i]))
+        if (!arena_own(a, &v[i]))
             return false;
     }
     texts->v = v;
@@ -76,7 +67,7 @@ static bool copy_dimensions(arena *a, recache_host *h)
         return false;
     for (size_t i = 0; i < h->n_dimensions; i++) {
         v[i] = h->dimensions[i];
-        if (!copy_text(a, &v[i].name) || !copy_text(a, &v[i].user_agent) || !copy_texts(a, &v[i].match_ua))
+        if (!arena_own(a, &v[i].name) || !arena_own(a, &v[i].user_agent) || !copy_texts(a, &v[i].match_ua))
             return false;
     }
     h->dimensions = v;
@@ -93,7 +84,7 @@ static bool copy_host(arena *a, recache_host *h)
         memcpy(codes, h->status_codes, h->n_status_codes * sizeof(*codes));
     h->status_codes = codes;
     return copy_texts(a, &h->domains) && copy_dimensions(a, h) && copy_texts(a, &h->tracking) &&
-           copy_text(a, &h->wait_for) && copy_texts(a, &h->blocked_patterns) &&
+           arena_own(a, &h->wait_for) && copy_texts(a, &h->blocked_patterns) &&
            copy_texts(a, &h->blocked_resource_types);
 }
 

@@ -51,8 +51,7 @@ static bool next_tag(str *rest, tag *ret_tag, str *ret_before)
             size_t n = 0;
             while (n < inside.n && !strchr(" \t\r\n/", inside.p[n]))
                 n++;
-            const str name = str_head(inside, n);
-            ret_tag->name = str_from(name, (size_t)(str_rchr(name, ':') + 1));
+            ret_tag->name = str_behind_last(str_head(inside, n), ':');
             return true;
         }
     }

@@ -322,8 +322,8 @@ bool scan_answered(scan *sc, github_op *op)
 /* False without memory; null stays null. */
 static bool keep(arena *a, str text, str *ret_copy)
 {
-    *ret_copy = arena_dup(a, utf8_head(text, TEXT_MAX));
-    return ret_copy->p || !text.p;
+    *ret_copy = utf8_head(text, TEXT_MAX);
+    return arena_own(a, ret_copy);
 }
 
 int repository_copy(arena *a, const github_repository *r, github_repository *ret_copy)

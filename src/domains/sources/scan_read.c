@@ -139,14 +139,6 @@ static int take_readme(scan *sc, unsigned rank)
     return readme_text(&sc->arena, buf_view(&sc->content), &sc->readme);
 }
 
-static bool keep_text(arena *a, str *text)
-{
-    const bool was_there = text->p != NULL;
-
-    *text = arena_dup(a, *text);
-    return !was_there || text->p;
-}
-
 /* What stays of a file, once what reading it took is freed: a repository may hold thousands of them. */
 static int keep_front(scan *sc, const frontmatter *front, const frontmatter **ret_kept)
 {
@@ -158,11 +150,11 @@ static int keep_front(scan *sc, const frontmatter *front, const frontmatter **re
     *kept = *front;
     str *const texts[] = {&kept->name, &kept->title, &kept->description, &kept->version, &kept->license, &kept->type};
     for (size_t i = 0; i < COUNT_OF(texts); i++)
-        if (!keep_text(&sc->arena, texts[i]))
+        if (!arena_own(&sc->arena, texts[i]))
             return -ENOMEM;
     for (size_t i = 0; i < front->tags.n; i++) {
         tags[i] = front->tags.v[i];
-        if (!keep_text(&sc->arena, &tags[i]))
+        if (!arena_own(&sc->arena, &tags[i]))
             return -ENOMEM;
     }
     if (front->tags.v)

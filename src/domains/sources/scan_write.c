@@ -84,14 +84,6 @@ static void on_failure_written(store_op *op, int status)
     scan_end(sc, status == -ECANCELED ? NULL : &sc->result);
 }
 
-/* A task's check writes nothing, but its answer too comes later. */
-static int nothing_apply(store_txn *t, store_op *op)
-{
-    (void)t;
-    (void)op;
-    return 0;
-}
-
 static void on_check_failed(store_op *op, int status)
 {
     scan *sc = CONTAINER_OF(op, scan, op);
@@ -118,8 +110,8 @@ static void fail(scan *sc, str why, int check_status, bool passes)
         sc->why = STR("out of memory");
     scan_note_error(sc, sc->why);
     sc->op = (store_op){.apply = scan_fail_apply, .done = on_failure_written, .flags = STORE_FREES};
-    if (sc->check)
-        sc->op = (store_op){.apply = nothing_apply, .done = on_check_failed, .flags = STORE_FREES};
+    if (sc->check) /* it writes nothing, but its answer too comes later */
+        sc->op = (store_op){.apply = sources_apply_nothing, .done = on_check_failed, .flags = STORE_FREES};
     submit(sc);
 }
 

@@ -191,6 +191,7 @@ str scan_settings(arena *a, const source *s, str ref);
 /* A copy that needs nothing but the arena. -ENOMEM. */
 int repository_copy(arena *a, const github_repository *r, github_repository *ret_copy);
 void sources_task_end(source_task *t, int status, str why); /* on the loop */
+int sources_apply_nothing(store_txn *t, store_op *op); /* for an answer that comes later, though nothing is written */
 void sources_check_stopped(sources *s);
 void sources_deliver(sources *s, change_log *log); /* takes the log */
 

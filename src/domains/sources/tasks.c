@@ -15,14 +15,11 @@ void sources_task_end(source_task *t, int status, str why)
     sources_check_stopped(s);
 }
 
-/* Ends a task that failed before anything asynchronous: on the next turn, for on_done never runs inside the
- * call. */
-static int nothing_apply(store_txn *txn, store_op *op)
+int sources_apply_nothing(store_txn *t, store_op *op)
 {
-    source_task *t = CONTAINER_OF(op, source_task, op);
-
-    (void)txn;
-    return t->status;
+    (void)t;
+    (void)op;
+    return 0;
 }
 
 static void on_nothing(store_op *op, int status)
@@ -38,11 +35,13 @@ static void submit(source_task *t, int (*apply)(store_txn *, store_op *), void (
     store_submit(t->owner->o.store, &t->op);
 }
 
+/* Ends a task that failed before anything asynchronous: on the next turn, for on_done never runs inside the
+ * call. */
 static void fail(source_task *t, int status, str why)
 {
     t->status = status;
     t->why = why;
-    submit(t, nothing_apply, on_nothing, STORE_FREES);
+    submit(t, sources_apply_nothing, on_nothing, STORE_FREES);
 }
 
 static void begin(sources *s, source_task *t)

@@ -265,7 +265,7 @@ static int check_framing(const http_request *req, int minor, const char **ret_wh
         return refuse(ret_why, 400, "Content-Length stands beside Transfer-Encoding");
     if (str_eq_nocase(te, STR("chunked")))
         return 0;
-    str last = str_trim(str_from(te, (size_t)(str_rchr(te, ',') + 1)));
+    str last = str_trim(str_behind_last(te, ','));
     return str_eq_nocase(last, STR("chunked")) ? refuse(ret_why, 501, "the only transfer coding understood is chunked")
                                                : refuse(ret_why, 400, "Transfer-Encoding does not end with chunked");
 }
