@@ -15,6 +15,7 @@
 #define LARDER_RECORD_H
 
 #include "larder/schema.h"
+#include "larder/store.h"
 
 #define RECORD_VERSION 1
 
@@ -29,5 +30,11 @@ void record_encode_first(const schema *s, size_t n, const void *in, buf *out);
  * `given` tells the fields the record holds, `nulls` its null objects. -EPROTO on anything record_encode has
  * not written, -ENOMEM; then `out` is half filled. Texts are not checked to be UTF-8. */
 int record_decode(const schema *s, arena *a, str bytes, void *out);
+
+/* The record at `key`, decoded into the zeroed struct `out`: its texts live as long as the view. -ENOENT, also for what
+ * can be no key; errors as store_get and record_decode. */
+int record_load(store_view *v, const keyspace *ks, const schema *s, arena *a, str key, void *out);
+/* Stores the struct's record at `key`. On the writer's thread; errors as record_encode and store_put. */
+int record_put(store_txn *t, const keyspace *ks, const schema *s, str key, const void *in);
 
 #endif

@@ -1,5 +1,5 @@
-/* repo_path: which paths of a foreign repository we are ready to speak of. Listings and archives are filtered with it,
- * so that everything behind sees relative paths of plain segments in valid UTF-8. */
+/* repo_path: which foreign repositories, and which paths of theirs, we are ready to speak of. Listings and archives are
+ * filtered with it, so that everything behind sees relative paths of plain segments in valid UTF-8. */
 #ifndef LARDER_REPO_PATH_H
 #define LARDER_REPO_PATH_H
 
@@ -25,5 +25,11 @@ bool repo_path_is_in(str path, str folder);    /* the same, or the folder itself
  * hash is made of, which is not that of the paths ("run.sh" comes before "run"). */
 int repo_path_cmp_ended(str a, char end_a, str b, char end_b);
 const char *repo_path_fault_text(repo_path_fault fault);
+
+/* What GitHub may call an account and its repository, for names come from clients and become parts of URLs. */
+#define REPO_OWNER_MAX 39 /* GitHub's own limits, in bytes */
+#define REPO_NAME_MAX 100
+bool repo_owner_is_valid(str owner);
+bool repo_name_is_valid(str name);
 
 #endif

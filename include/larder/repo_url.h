@@ -12,8 +12,6 @@
 
 #include "larder/base.h"
 
-#define REPO_OWNER_MAX 39 /* GitHub's own limits, in bytes */
-#define REPO_NAME_MAX 100
 
 typedef struct repo_url {
     str owner, name; /* as written */

@@ -346,3 +346,24 @@ int record_decode(const schema *s, arena *a, str bytes, void *out)
         at = malformed(&rd);
     return at ? 0 : rd.err;
 }
+
+/* ---- in the store ---- */
+int record_load(store_view *v, const keyspace *ks, const schema *s, arena *a, str key, void *out)
+{
+    str bytes;
+
+    if (key.n == 0 || key.n > STORE_KEY_MAX)
+        return -ENOENT;
+    const int r = store_get(v, ks, key, &bytes);
+    return r < 0 ? r : record_decode(s, a, bytes, out);
+}
+
+int record_put(store_txn *t, const keyspace *ks, const schema *s, str key, const void *in)
+{
+    buf b = BUF_INIT;
+
+    record_encode(s, in, &b);
+    const int r = b.err ? b.err : store_put(t, ks, key, buf_view(&b));
+    buf_done(&b);
+    return r;
+}

@@ -53,3 +53,30 @@ repo_path_fault repo_path_check(str path)
     }
     return utf8_valid(path) ? REPO_PATH_OK : REPO_PATH_BYTES;
 }
+
+/* ---- names ---- */
+static bool is_alnum(char c)
+{
+    return (c >= 'a' && c <= 'z') || (c >= 'A' && c <= 'Z') || (c >= '0' && c <= '9');
+}
+
+/* New names may not begin or end with '-' or have two in a row, but older accounts do; GitHub knows, we needn't. */
+bool repo_owner_is_valid(str s)
+{
+    if (s.n == 0 || s.n > REPO_OWNER_MAX || !is_alnum(s.p[0]))
+        return false;
+    for (size_t i = 1; i < s.n; i++)
+        if (!is_alnum(s.p[i]) && s.p[i] != '-' && s.p[i] != '_')
+            return false;
+    return true;
+}
+
+bool repo_name_is_valid(str s)
+{
+    if (s.n == 0 || s.n > REPO_NAME_MAX || str_eq(s, STR(".")) || str_eq(s, STR("..")))
+        return false;
+    for (size_t i = 0; i < s.n; i++)
+        if (!is_alnum(s.p[i]) && s.p[i] != '-' && s.p[i] != '_' && s.p[i] != '.')
+            return false;
+    return true;
+}

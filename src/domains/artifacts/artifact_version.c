@@ -1,8 +1,6 @@
 #include "larder/artifact_version.h"
 #include "larder/repo_path.h"
 
-#define OWNER_MAX 39 /* GitHub's own limits, in bytes */
-#define REPO_MAX 100
 #define VERSION_MAX_BYTES 255
 
 static bool is_digit(char c)
@@ -214,16 +212,6 @@ bool version_is_outdated(str deployed, str upstream, str deployed_hash, str upst
 
 /* ---- source ---- */
 
-static bool owner_is_valid(str s)
-{
-    return s.n <= OWNER_MAX && has_only(s, STR("-_")) && is_alnum(s.p[0]);
-}
-
-static bool repo_is_valid(str s)
-{
-    return s.n <= REPO_MAX && has_only(s, STR("-_.")) && !str_eq(s, STR(".")) && !str_eq(s, STR(".."));
-}
-
 /* What git takes as the name of a branch or a tag, roughly: it ends up in a URL's path. */
 static bool ref_is_valid(str ref)
 {
@@ -253,8 +241,8 @@ int artifact_source_parse(str text, artifact_source *ret_source)
         if (!str_eq(version, STR("latest")))
             s.version = version;
     }
-    if (!str_cut(&rest, '/', &s.owner) || !str_cut(&rest, '/', &s.repo) || !owner_is_valid(s.owner) ||
-        !repo_is_valid(s.repo))
+    if (!str_cut(&rest, '/', &s.owner) || !str_cut(&rest, '/', &s.repo) || !repo_owner_is_valid(s.owner) ||
+        !repo_name_is_valid(s.repo))
         return -EINVAL;
     if (rest.n > 0) {
         if (repo_path_check(rest) != REPO_PATH_OK)

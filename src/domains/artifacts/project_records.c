@@ -444,31 +444,11 @@ keyspace refresh_state_ks = {.name = "refresh_state"};
 keyspace project_changes_ks = {.name = "project_changes"};
 #define THE_CHANGE STR("large")
 
-static int load(store_view *v, const keyspace *ks, const schema *s, arena *a, str key, void *ret)
-{
-    str value;
-
-    if (key.n == 0 || key.n > STORE_KEY_MAX)
-        return -ENOENT;
-    const int r = store_get(v, ks, key, &value);
-    return r < 0 ? r : record_decode(s, a, value, ret);
-}
-
-static int put(store_txn *t, const keyspace *ks, const schema *s, str key, const void *value)
-{
-    buf b = BUF_INIT;
-
-    record_encode(s, value, &b);
-    const int r = b.err ? b.err : store_put(t, ks, key, buf_view(&b));
-    buf_done(&b);
-    return r;
-}
-
 int project_load(store_view *v, arena *a, str id, project *ret_project)
 {
     project p = {0};
 
-    const int r = load(v, &projects_ks, &project_schema, a, id, &p);
+    const int r = record_load(v, &projects_ks, &project_schema, a, id, &p);
     if (r == 0)
         *ret_project = p;
     return r;
@@ -476,18 +456,18 @@ int project_load(store_view *v, arena *a, str id, project *ret_project)
 
 int project_put(store_txn *t, const project *p)
 {
-    return put(t, &projects_ks, &project_schema, p->id, p);
+    return record_put(t, &projects_ks, &project_schema, p->id, p);
 }
 
 int project_change_load(store_view *v, arena *a, project_change *ret_change)
 {
     *ret_change = (project_change){0};
-    return load(v, &project_changes_ks, &project_change_schema, a, THE_CHANGE, ret_change);
+    return record_load(v, &project_changes_ks, &project_change_schema, a, THE_CHANGE, ret_change);
 }
 
 int project_change_put(store_txn *t, const project_change *c)
 {
-    return c ? put(t, &project_changes_ks, &project_change_schema, THE_CHANGE, c)
+    return c ? record_put(t, &project_changes_ks, &project_change_schema, THE_CHANGE, c)
              : store_del(t, &project_changes_ks, THE_CHANGE);
 }
 
@@ -541,5 +521,5 @@ int artifact_load(store_view *v, arena *a, str id, artifact *ret_artifact)
 
 int artifact_put(store_txn *t, str key, const artifact *a)
 {
-    return put(t, &artifacts_ks, &artifact_schema, key, a);
+    return record_put(t, &artifacts_ks, &artifact_schema, key, a);
 }

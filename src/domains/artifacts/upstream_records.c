@@ -61,48 +61,30 @@ static str key_view(const upstream_key *k)
     return str_of(k->bytes, k->n);
 }
 
-static int load(store_view *v, const upstream_key *k, const schema *s, arena *a, void *ret)
-{
-    str bytes;
-    const int r = store_get(v, &upstream_ks, key_view(k), &bytes);
-
-    return r < 0 ? r : record_decode(s, a, bytes, ret);
-}
-
-static int put(store_txn *t, const upstream_key *k, const schema *s, const void *in)
-{
-    buf b = BUF_INIT;
-
-    record_encode(s, in, &b);
-    const int r = b.err ? b.err : store_put(t, &upstream_ks, key_view(k), buf_view(&b));
-    buf_done(&b);
-    return r;
-}
-
 int place_load(store_view *v, arena *a, str name, place *ret_place)
 {
     const upstream_key k = place_key(name);
 
-    return load(v, &k, &place_schema, a, ret_place);
+    return record_load(v, &upstream_ks, &place_schema, a, key_view(&k), ret_place);
 }
 
 int known_load(store_view *v, arena *a, str name, str path, known *ret_known)
 {
     const upstream_key k = known_key(name, path);
 
-    return load(v, &k, &known_schema, a, ret_known);
+    return record_load(v, &upstream_ks, &known_schema, a, key_view(&k), ret_known);
 }
 
 int place_put(store_txn *t, const place *p)
 {
     const upstream_key k = place_key(p->name);
 
-    return put(t, &k, &place_schema, p);
+    return record_put(t, &upstream_ks, &place_schema, key_view(&k), p);
 }
 
 int known_put(store_txn *t, str name, const known *kn)
 {
     const upstream_key k = known_key(name, kn->path);
 
-    return put(t, &k, &known_schema, kn);
+    return record_put(t, &upstream_ks, &known_schema, key_view(&k), kn);
 }

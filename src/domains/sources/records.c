@@ -268,44 +268,24 @@ int64_t entries_of_source(store_view *v, str source_id)
 }
 
 /* ---- loading and storing ---- */
-static int load(store_view *v, const keyspace *ks, const schema *s, arena *a, str key, void *ret)
-{
-    str value;
-
-    if (key.n == 0 || key.n > STORE_KEY_MAX)
-        return -ENOENT;
-    int r = store_get(v, ks, key, &value);
-    return r < 0 ? r : record_decode(s, a, value, ret);
-}
-
-static int put(store_txn *t, const keyspace *ks, const schema *s, str key, const void *value)
-{
-    buf b = BUF_INIT;
-
-    record_encode(s, value, &b);
-    int r = b.err ? b.err : store_put(t, ks, key, buf_view(&b));
-    buf_done(&b);
-    return r;
-}
-
 int source_load(store_view *v, arena *a, str id, source *ret_source)
 {
-    return load(v, &sources_ks, &source_schema, a, id, ret_source);
+    return record_load(v, &sources_ks, &source_schema, a, id, ret_source);
 }
 
 int entry_load(store_view *v, arena *a, str id, entry *ret_entry)
 {
-    return load(v, &entries_ks, &entry_schema, a, id, ret_entry);
+    return record_load(v, &entries_ks, &entry_schema, a, id, ret_entry);
 }
 
 int source_put(store_txn *t, const source *s)
 {
-    return put(t, &sources_ks, &source_schema, s->id, s);
+    return record_put(t, &sources_ks, &source_schema, s->id, s);
 }
 
 int entry_put(store_txn *t, const entry *e)
 {
-    return put(t, &entries_ks, &entry_schema, e->id, e);
+    return record_put(t, &entries_ks, &entry_schema, e->id, e);
 }
 
 bool entry_equal(const entry *a, const entry *b)
@@ -324,7 +304,7 @@ int validator_load(store_view *v, arena *a, str source_id, str asked, validator 
 {
     validator found = {0};
 
-    int r = load(v, &validators_ks, &validator_schema, a, source_id, &found);
+    int r = record_load(v, &validators_ks, &validator_schema, a, source_id, &found);
     if (r == 0 && !str_eq(found.asked, asked))
         r = -ENOENT;
     if (r == 0)
@@ -334,7 +314,7 @@ int validator_load(store_view *v, arena *a, str source_id, str asked, validator 
 
 int validator_put(store_txn *t, str source_id, const validator *value)
 {
-    return put(t, &validators_ks, &validator_schema, source_id, value);
+    return record_put(t, &validators_ks, &validator_schema, source_id, value);
 }
 
 /* The time at one end of an index whose keys begin with it; 0 when it is empty. */

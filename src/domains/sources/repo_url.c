@@ -1,33 +1,8 @@
+#include "larder/repo_path.h"
 #include "larder/repo_url.h"
 #include "larder/source_rules.h"
 
 #define GITHUB "https://github.com/"
-
-static bool is_alnum(char c)
-{
-    return (c >= 'a' && c <= 'z') || (c >= 'A' && c <= 'Z') || (c >= '0' && c <= '9');
-}
-
-/* New names may not begin or end with '-' or have two in a row, but older accounts do; GitHub knows, we needn't. */
-static bool owner_is_valid(str s)
-{
-    if (s.n == 0 || s.n > REPO_OWNER_MAX || !is_alnum(s.p[0]))
-        return false;
-    for (size_t i = 1; i < s.n; i++)
-        if (!is_alnum(s.p[i]) && s.p[i] != '-' && s.p[i] != '_')
-            return false;
-    return true;
-}
-
-static bool name_is_valid(str s)
-{
-    if (s.n == 0 || s.n > REPO_NAME_MAX || str_eq(s, STR(".")) || str_eq(s, STR("..")))
-        return false;
-    for (size_t i = 0; i < s.n; i++)
-        if (!is_alnum(s.p[i]) && s.p[i] != '-' && s.p[i] != '_' && s.p[i] != '.')
-            return false;
-    return true;
-}
 
 /* The next segment of *rest, which loses it and all slashes behind. */
 static str next_segment(str *rest)
@@ -64,7 +39,7 @@ static int fill(arena *a, str owner, str name, repo_url *ret)
 {
     if (str_ends_nocase(name, STR(".git")))
         name = str_head(name, name.n - strlen(".git"));
-    if (!owner_is_valid(owner) || !name_is_valid(name))
+    if (!repo_owner_is_valid(owner) || !repo_name_is_valid(name))
         return -EINVAL;
 
     str url = arena_printf(a, GITHUB STR_FMT "/" STR_FMT, STR_ARG(owner), STR_ARG(name));
