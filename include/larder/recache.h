@@ -161,8 +161,8 @@ typedef struct recache_durations {
 } recache_durations;
 const recache_durations *recache_durations_of(const recache *r);
 
-/* A page was served: its last_access moves on. Not awaited; in the record coarse, and dropped where memory or space is
- * short. What is evicted is told by the time itself, of the pages read of late. */
-void recache_touch(recache *r, uint32_t host, uint16_t dimension, uint64_t hash);
+/* A page was served whose record says this last_access: it moves on. Not awaited; in the record coarse, and dropped
+ * where memory or space is short. What is evicted is told by the time itself, of the pages read of late. */
+void recache_touch(recache *r, uint32_t host, uint16_t dimension, uint64_t hash, int64_t last_access);
 
 #endif

@@ -458,6 +458,7 @@ def test_work_of_a_dead_service_goes_elsewhere(larder, keys):
             scripted.Scripted(pool=4, cert=keys.wrong_host) as elsewhere, \
             scripted.Scripted(pool=4, cert=keys.good) as broken:
         broken.fault = 'http_503'
+        good.delay = 0.05    # so that one service has not done all before the others are asked
         services = [good, unknown, elsewhere, broken]
         api = Recache(larder(options([s.url for s in services] + ['https://127.0.0.1:9'], keys.ca,
                                      reserved_for_online=0.25, max_attempts=20)))

@@ -40,7 +40,8 @@ static void test_the_pages_asked_for_least_recently_make_room(void **state)
         fake_clk_advance(&w.clock, MINUTES(20));
     }
     assert_int_equal(recache_url_parse(&a, STR("https://www.1.example/0"), (strs){NULL, 0}, &u, &why), 0);
-    recache_touch(w.recache, 1, 1, u.hash);
+    assert_int_equal(world_page(&w, 1, "https://www.1.example/0", 1, &a, &p), 0);
+    recache_touch(w.recache, 1, 1, u.hash, p.last_access);
     do
         assert_int_equal(world_page(&w, 1, "https://www.1.example/0", 1, &a, &p), 0);
     while (p.last_access < clk_wall_ms(&w.clock.base) - MINUTES(16) && usleep(1000) == 0 &&
@@ -74,7 +75,8 @@ static void test_pages_read_or_stored_a_moment_ago_are_not_the_first_to_go(void 
     for (unsigned i = 0; i < 8; i++) { /* within a second or two */
         snprintf(url, sizeof(url), "https://www.1.example/%u", i);
         store_page(url);
-        recache_touch(w.recache, 1, 1, u.hash);
+        assert_int_equal(world_page(&w, 1, "https://www.1.example/0", 1, &a, &p), 0);
+        recache_touch(w.recache, 1, 1, u.hash, p.last_access);
     }
     w.options.max_bytes = 3 * 4096;
     assert_int_equal(recache_configure(w.recache, &w.options), 0);

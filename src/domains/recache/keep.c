@@ -219,12 +219,9 @@ typedef struct touch {
     int64_t now;
 } touch;
 
-/* 0 with *ret_page when its last_access is so old that it is worth a write; -EALREADY. */
-static int load_untouched(store_view *v, arena *a, const touch *to, recache_page *ret_page)
+static bool is_worth_a_write(const touch *to, int64_t last_access)
 {
-    const int r = recache_page_load(v, a, to->host, to->dimension, to->hash, ret_page);
-
-    return r < 0 ? r : ret_page->last_access > to->now - ACCESS_GRAIN_MS ? -EALREADY : 0;
+    return last_access <= to->now - ACCESS_GRAIN_MS;
 }
 
 static int touch_apply(store_txn *t, store_op *op)
@@ -234,8 +231,8 @@ static int touch_apply(store_txn *t, store_op *op)
     arena a;
 
     arena_init(&a, 0);
-    int r = load_untouched(store_txn_view(t), &a, to, &p);
-    if (r == 0) {
+    int r = recache_page_load(store_txn_view(t), &a, to->host, to->dimension, to->hash, &p);
+    if (r == 0 && is_worth_a_write(to, p.last_access)) {
         p.last_access = to->now;
         r = page_put(t, to->hash, &p);
     }
@@ -254,21 +251,15 @@ static void on_touched(store_op *op, int status)
     recache_check_stopped(r);
 }
 
-void recache_touch(recache *r, uint32_t host, uint16_t dimension, uint64_t hash)
+void recache_touch(recache *r, uint32_t host, uint16_t dimension, uint64_t hash, int64_t last_access)
 {
     touch to = {.owner = r, .host = host, .dimension = dimension, .hash = hash, .now = recache_now(r)};
-    recache_page p = {0};
-    arena a;
 
     *read_place(r->keeper.reads, host, dimension, hash) = (last_read){hash, to.now, host, dimension};
-    if (r->stopping || r->keeper.touches >= TOUCHES_MAX || !store_is_writable(r->store))
+    if (r->stopping || r->keeper.touches >= TOUCHES_MAX || !store_is_writable(r->store) ||
+        !is_worth_a_write(&to, last_access))
         return;
-    store_view *v = store_read_begin(r->store);
-    arena_init(&a, 0);
-    const int err = load_untouched(v, &a, &to, &p);
-    arena_done(&a);
-    store_read_end(v);
-    touch *queued = err == 0 ? mem_new(touch) : NULL;
+    touch *queued = mem_new(touch);
     if (!queued)
         return;
     *queued = to;

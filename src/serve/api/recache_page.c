@@ -157,7 +157,7 @@ static int get_page(call *c)
     r = recache_page_load(v, c->arena, h->id, (uint16_t)dimension, url.hash, &page);
     if (r == 0 && str_eq(page.url, url.text)) {
         r = send_page(c, &page, loop_now_wall_ms(app->loop));
-        recache_touch(recache_of(c), h->id, (uint16_t)dimension, url.hash);
+        recache_touch(recache_of(c), h->id, (uint16_t)dimension, url.hash, page.last_access);
     } else if (r == 0 || r == -ENOENT) {
         r = miss(c);
     }
