@@ -18,6 +18,7 @@
 #ifndef LARDER_RECACHE_QUEUE_H
 #define LARDER_RECACHE_QUEUE_H
 
+#include "larder/recache_hosts.h"
 #include "larder/schema.h"
 #include "larder/store.h"
 
@@ -61,6 +62,8 @@ typedef struct recache_counts {
 int recache_queue_counts(store_view *v, uint32_t host, int64_t now, recache_counts out[RECACHE_PRIORITIES]);
 /* The totals alone: cheap. */
 void recache_queue_totals(store_view *v, uint32_t host, int64_t out[RECACHE_PRIORITIES]);
+/* The same of all these hosts together. -EIO, -ENOMEM. */
+int recache_queue_totals_of(store_view *v, const recache_host *hosts, size_t n, int64_t out[RECACHE_PRIORITIES]);
 
 typedef struct recache_queue_page {
     const recache_entry *items; /* texts and list in the arena */

@@ -209,37 +209,34 @@ static void wrong_tally(checker *k, const keyspace *ks, str bucket, int64_t says
     fault_end(k);
 }
 
+typedef struct tally_check {
+    checker *k;
+    const keyspace *ks;
+    recount *n; /* of this pass; NULL: they are only counted */
+    size_t rows;
+} tally_check;
+
+static int check_tally(void *arg, str bucket, int64_t says)
+{
+    tally_check *c = arg;
+
+    c->rows++;
+    if (!c->n || !is_of_this_pass(c->n, bucket))
+        return 0;
+    const int64_t counted = store_tally_table_get(&c->n->counts, 0, bucket);
+    if (says != counted)
+        wrong_tally(c->k, c->ks, bucket, says, counted);
+    return counted != 0 ? store_tally_table_add(&c->n->counts, 0, bucket, -counted) : 0;
+}
+
 /* Goes through the stored tallies; with `n`, those of this pass are compared and taken off its counts. */
 static int each_tally(checker *k, const keyspace *ks, recount *n, size_t *ret_rows)
 {
-    store_key prefix;
-    MDB_cursor *c;
-    MDB_val key, value;
-    size_t rows = 0;
-    int r = 0;
-    int rc = mdb_cursor_open(k->view->txn, k->view->owner->sums, &c);
-    if (rc != 0)
-        return store_errno(rc);
-    store_sum_key(&prefix, ks, SUM_TALLY, STR_NULL);
-    key = store_val(store_key_view(&prefix));
-    for (rc = mdb_cursor_get(c, &key, &value, MDB_SET_RANGE); rc == 0 && r == 0;
-         rc = mdb_cursor_get(c, &key, &value, MDB_NEXT)) {
-        if (!str_starts(store_str(key), store_key_view(&prefix)))
-            break;
-        rows++;
-        str bucket = str_from(store_str(key), prefix.n);
-        if (!n || !is_of_this_pass(n, bucket))
-            continue;
-        int64_t says = (int64_t)store_number(store_str(value));
-        int64_t counted = store_tally_table_get(&n->counts, 0, bucket);
-        if (says != counted)
-            wrong_tally(k, ks, bucket, says, counted);
-        if (counted != 0)
-            r = store_tally_table_add(&n->counts, 0, bucket, -counted);
-    }
-    mdb_cursor_close(c);
-    *ret_rows = rows;
-    return r < 0 || rc == MDB_NOTFOUND ? r : store_errno(rc);
+    tally_check c = {.k = k, .ks = ks, .n = n};
+    const int r = store_tally_each(k->view, ks, check_tally, &c);
+
+    *ret_rows = c.rows;
+    return r;
 }
 
 static int check_tallies(checker *k, const space *sp)

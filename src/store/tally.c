@@ -151,6 +151,27 @@ int store_tally_flush(store_txn *t)
     return r;
 }
 
+int store_tally_each(store_view *v, const keyspace *ks, int (*fn)(void *arg, str bucket, int64_t tally), void *arg)
+{
+    store_key prefix;
+    MDB_cursor *c;
+    MDB_val key, value;
+    int r = 0;
+    int rc = mdb_cursor_open(v->txn, v->owner->sums, &c);
+    if (rc != 0)
+        return store_errno(rc);
+    store_sum_key(&prefix, ks, SUM_TALLY, STR_NULL);
+    key = store_val(store_key_view(&prefix));
+    for (rc = mdb_cursor_get(c, &key, &value, MDB_SET_RANGE); rc == 0 && r == 0;
+         rc = mdb_cursor_get(c, &key, &value, MDB_NEXT)) {
+        if (!str_starts(store_str(key), store_key_view(&prefix)))
+            break;
+        r = fn(arg, str_from(store_str(key), prefix.n), (int64_t)store_number(store_str(value)));
+    }
+    mdb_cursor_close(c);
+    return r != 0 || rc == 0 || rc == MDB_NOTFOUND ? r : store_errno(rc);
+}
+
 int store_tally_drop(store_txn *t, const keyspace *ks)
 {
     store_key prefix;

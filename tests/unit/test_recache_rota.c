@@ -85,6 +85,17 @@ static void test_a_rate_is_kept(void **state)
     world_end(&w);
 }
 
+static int64_t queued_high(size_t n_hosts)
+{
+    int64_t totals[RECACHE_PRIORITIES];
+    store_view *v = store_read_begin(w.store);
+
+    assert_int_equal(recache_queue_totals_of(v, w.hosts, n_hosts, totals), 0);
+    store_read_end(v);
+    assert_int_equal(totals[RECACHE_NORMAL] + totals[RECACHE_AUTO], 0);
+    return totals[RECACHE_HIGH];
+}
+
 static void test_entries_of_a_host_that_went_away_wait_for_its_return(void **state)
 {
     recache_options fewer;
@@ -96,6 +107,8 @@ static void test_entries_of_a_host_that_went_away_wait_for_its_return(void **sta
     fewer = w.options;
     fewer.n_hosts = 1;
     assert_int_equal(recache_configure(w.recache, &fewer), 0);
+    assert_int_equal(queued_high(1), 0);
+    assert_int_equal(queued_high(2), 1);
     w.tabs = 10;
     world_turn(&w, SECONDS(10));
     assert_int_equal(w.started, 0);

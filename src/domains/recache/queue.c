@@ -3,6 +3,8 @@
 
 #include "larder/record.h"
 
+#include <stdlib.h>
+
 SCHEMA(recache_dead, RECACHE_DEAD_FIELDS, "A page that could not be rendered");
 
 static const str PRIORITY[RECACHE_PRIORITIES] = {STR_INIT("high"), STR_INIT("normal"), STR_INIT("autorecache")};
@@ -185,6 +187,50 @@ void recache_queue_totals(store_view *v, uint32_t host, int64_t out[RECACHE_PRIO
         out[p] = 0;
     for (unsigned lane = 0; lane < QUEUE_LANES; lane++)
         out[LANE_PRIORITY(lane)] += lane_total(v, host, lane);
+}
+
+/* Of many hosts: the tallies are gone through, which are in the order of the hosts' numbers. */
+typedef struct sum {
+    const uint32_t *hosts, *end; /* ascending */
+    int64_t *out;
+} sum;
+
+static int add_tally(void *arg, str bucket, int64_t tally)
+{
+    sum *s = arg;
+
+    if (bucket.n != QUEUE_DUE_AT || (unsigned char)bucket.p[4] >= QUEUE_LANES)
+        return -EPROTO;
+    const uint32_t host = (uint32_t)be_get(bucket.p, 4);
+    while (s->hosts < s->end && *s->hosts < host)
+        s->hosts++;
+    if (s->hosts < s->end && *s->hosts == host)
+        s->out[LANE_PRIORITY(bucket.p[4])] += tally;
+    return 0;
+}
+
+static int compare_ids(const void *x, const void *y)
+{
+    const uint32_t a = *(const uint32_t *)x, b = *(const uint32_t *)y;
+
+    return (a > b) - (a < b);
+}
+
+int recache_queue_totals_of(store_view *v, const recache_host *hosts, size_t n, int64_t out[RECACHE_PRIORITIES])
+{
+    int64_t totals[RECACHE_PRIORITIES] = {0};
+    uint32_t *ids = mem_alloc(n * sizeof(*ids));
+
+    if (!ids)
+        return -ENOMEM;
+    for (size_t i = 0; i < n; i++)
+        ids[i] = hosts[i].id;
+    qsort(ids, n, sizeof(*ids), compare_ids);
+    const int r = store_tally_each(v, &recache_queue_ks, add_tally, &(sum){ids, ids + n, totals});
+    mem_free(ids);
+    if (r == 0)
+        memcpy(out, totals, sizeof(totals));
+    return r;
 }
 
 /* One walk from the front, over what is due, and one from the back, over what is not, in turns: the shorter tells. */

@@ -11,7 +11,7 @@ typedef struct scrape {
     const ops_taps *taps;
     store_stats store;
     recache_figures recache;
-    uint64_t queued[RECACHE_PRIORITIES]; /* of all hosts */
+    int64_t queued[RECACHE_PRIORITIES]; /* of all hosts */
 } scrape;
 
 typedef struct metric {
@@ -289,10 +289,10 @@ static void event_streams(const scrape *in, const char *name, buf *out)
 }
 
 /* ---- pages kept rendered ---- */
-static void by_priority(const char *name, const char *label, const uint64_t values[RECACHE_PRIORITIES], buf *out)
+static void by_priority(const char *name, const char *label, const int64_t values[RECACHE_PRIORITIES], buf *out)
 {
     for (unsigned p = 0; p < RECACHE_PRIORITIES; p++)
-        put_labelled(out, name, label, recache_priority_name((recache_priority)p), values[p]);
+        put_labelled(out, name, label, recache_priority_name((recache_priority)p), (uint64_t)values[p]);
 }
 
 static void count_queued(scrape *in)
@@ -300,13 +300,7 @@ static void count_queued(scrape *in)
     size_t n;
     const recache_host *hosts = recache_hosts(in->taps->recache, &n);
     store_view *v = store_read_begin(in->taps->store);
-    int64_t totals[RECACHE_PRIORITIES];
-
-    for (size_t i = 0; i < n; i++) {
-        recache_queue_totals(v, hosts[i].id, totals);
-        for (unsigned p = 0; p < RECACHE_PRIORITIES; p++)
-            in->queued[p] += (uint64_t)totals[p];
-    }
+    (void)recache_queue_totals_of(v, hosts, n, in->queued); /* else 0: the disk's errors are told elsewhere */
     store_read_end(v);
 }
 
