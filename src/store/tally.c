@@ -166,7 +166,8 @@ int store_tally_each(store_view *v, const keyspace *ks, int (*fn)(void *arg, str
          rc = mdb_cursor_get(c, &key, &value, MDB_NEXT)) {
         if (!str_starts(store_str(key), store_key_view(&prefix)))
             break;
-        r = fn(arg, str_from(store_str(key), prefix.n), (int64_t)store_number(store_str(value)));
+        r = value.mv_size != 8 ? -EPROTO
+                               : fn(arg, str_from(store_str(key), prefix.n), (int64_t)store_number(store_str(value)));
     }
     mdb_cursor_close(c);
     return r != 0 || rc == 0 || rc == MDB_NOTFOUND ? r : store_errno(rc);
