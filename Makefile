@@ -204,8 +204,8 @@ unit-asan: ## unit tests under ASan and UBSan
 unit-tsan: ## the unit tests that start threads, under TSan
 	@$(MAKE) --no-print-directory VARIANT=tsan unit-thread
 
-build-clang: deps-test ## program and unit tests built by clang with the same warnings
-	@$(MAKE) --no-print-directory VARIANT=clang all unit-build
+build-clang: deps-test ## program, unit tests and benches built by clang with the same warnings
+	@$(MAKE) --no-print-directory VARIANT=clang all unit-build bench-build
 
 unit-build: $(UNIT_BIN)
 
@@ -245,6 +245,8 @@ $(OUT)/bench/%: $(OBJ)/bench/%.o $(LIB)
 	$(Q)$(CC) $(LDFLAGS) $^ $(LIBS) $(BENCH_LIBS) -o $@
 $(OUT)/bench/search_bench: BENCH_LIBS := -lsqlite3
 
+bench-build: $(BENCH_BIN)
+
 bench: deps-bench deps-test $(PROGRAM) $(BENCH_BIN) ## our figures beside the yardsticks', one table; T=quick: in 4 minutes
 	@bench/run.sh $(T)
 
@@ -265,5 +267,5 @@ help: ## this list
 	@awk -F':.*## ' '/^[a-z-]+:.*## / { printf "  make %-14s %s\n", $$1, $$2 }' Makefile
 
 FORCE:
-.PHONY: all run deps deps-test deps-bench test $(STAGES) unit-thread unit-build fuzz-run blackbox-smoke bench cover \
+.PHONY: all run deps deps-test deps-bench test $(STAGES) unit-thread unit-build bench-build fuzz-run blackbox-smoke bench cover \
         format clean help FORCE

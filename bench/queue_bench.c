@@ -324,15 +324,11 @@ static void open_all(const char *dir, arena *a)
     static const str DOMAINS[] = {STR_INIT("www.shop.example")};
     static const recache_host HOSTS[] = {{.id = 1, .domains = {DOMAINS, 1}, .dimensions = DIMENSIONS, .n_dimensions = 3,
                                           .ttl_ms = HOURS(24), .status_codes = STATUSES, .n_status_codes = 2}};
-    static keyspace *spaces[8];
-    size_t n;
-    keyspace *const *own = recache_keyspaces(&n);
+    static keyspace *const SPACES[] = {&recache_facts_ks, &recache_queue_ks, &recache_dead_ks, &recache_pages_ks,
+                                       &small_ks};
     str why = STR_NULL;
-
-    memcpy(spaces, own, n * sizeof(*own));
-    spaces[n++] = &small_ks;
-    const store_options so = {.dir = dir, .max_size = (uint64_t)16 << 30, .keyspaces = spaces, .n_keyspaces = n,
-                              .schema_version = 1};
+    const store_options so = {.dir = dir, .max_size = (uint64_t)16 << 30, .keyspaces = SPACES,
+                              .n_keyspaces = COUNT_OF(SPACES), .schema_version = 1};
     must(loop_new(clk_real(), 4, &l), "loop");
     const int err = store_open(&so, l, a, &s, &why);
     if (err < 0)
@@ -341,7 +337,7 @@ static void open_all(const char *dir, arena *a)
     const recache_options o = {
         .store = s, .loop = l, .renderer = {start, no_op, no_op, no_op, op_done, capacity, NULL}, .hosts = HOSTS,
         .n_hosts = 1, .pages_dir = arena_printf(a, "%s/pages", dir), .tick_ms = 1000, .max_in_flight = 1000,
-        .max_attempts = 3, .retry_base_ms = 5000, .timeout_per_url_ms = 60000};
+        .max_attempts = 3, .retry_base_ms = 5000, .timeout_per_url_ms = 60000, .max_dead_letters = 1000000};
     must(recache_new(&o, &r), "recache");
     must(recache_start(r), "start");
 }

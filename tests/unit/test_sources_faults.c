@@ -267,6 +267,26 @@ static void one_artifact_is_not_made_of_a_folder_that_is_not_there(void **state)
 }
 
 /* ---- again, after a failure ---- */
+static void who_asks_by_hand_puts_no_retry_off(void **state)
+{
+    (void)state;
+    shop w;
+    arena a;
+    shop_open(&w);
+    arena_init(&a, 0);
+    stock(&w, "acme", "tools");
+    w.github.is_dead = true;
+    assert_int_equal(shop_create(&w, CREATE_ACME), 0);
+    const source before = shop_source(&w, &a, ACME);
+    for (int i = 0; i < 8; i++)
+        assert_str(shop_rescan(&w, ACME).status, "error");
+    const source after = shop_source(&w, &a, ACME);
+    assert_int_equal(after.failed_scans, 1);
+    assert_int_equal(after.next_scan_at, before.next_scan_at);
+    arena_done(&a);
+    shop_close(&w);
+}
+
 static void what_may_pass_is_tried_again_ever_later(void **state)
 {
     (void)state;
@@ -598,6 +618,7 @@ int main(void)
         cmocka_unit_test(a_root_that_is_not_there_is_told_of),
         cmocka_unit_test(one_artifact_is_not_made_of_a_folder_that_is_not_there),
         cmocka_unit_test(what_may_pass_is_tried_again_ever_later),
+        cmocka_unit_test(who_asks_by_hand_puts_no_retry_off),
         cmocka_unit_test(however_many_a_stop_cut_off_all_are_taken_up_again),
         cmocka_unit_test(no_memory_while_a_source_is_made_and_scanned_is_survived),
         cmocka_unit_test(no_memory_while_a_source_is_scanned_again_is_survived),

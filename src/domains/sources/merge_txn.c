@@ -364,12 +364,16 @@ int scan_fail_apply(store_txn *t, store_op *op)
     }
     if (r < 0)
         return r;
+    /* Who asks by hand before that time puts the next try off no further. */
+    const bool keeps_retry = sc->passes && s.failed_scans > 0 && s.next_scan_at > sc->now;
     s.scan_status = STR("error");
     s.last_error = sc->why;
-    s.failed_scans = sc->passes ? sc->src.failed_scans + 1 : 0;
     s.waiting_since = s.waiting_until = 0;
     s.updated_at = sc->now;
-    s.next_scan_at = sc->rescan_at;
+    if (!keeps_retry) {
+        s.failed_scans = sc->passes ? s.failed_scans + 1 : 0;
+        s.next_scan_at = sc->rescan_at;
+    }
     return source_put(t, &s);
 }
 

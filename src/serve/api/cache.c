@@ -256,7 +256,8 @@ static uint64_t status_version(const void *arg)
     const int64_t due = earlier(projects_next_refresh(v), times.next_scan);
     store_read_end(v);
     const uint64_t all[] = {now.refreshing, now.scanning, store_is_writable(app->store), st.used_bytes,
-                            (uint64_t)next_stale, due < wall ? (uint64_t)wall / 1000 : 0}; /* then it says now */
+                            (uint64_t)next_stale,
+                            due != 0 && due < wall ? (uint64_t)wall / 1000 : 0}; /* then it says now */
     return hash64(all, sizeof(all));
 }
 
