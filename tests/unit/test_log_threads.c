@@ -107,6 +107,46 @@ static void whoever_does_not_read_holds_up_nobody_and_is_told_what_he_missed(voi
     assert_true(in_order);
 }
 
+static void whoever_makes_it_non_blocking_gets_whole_lines_too(void **state)
+{
+    (void)state;
+    pthread_t reader;
+    assert_int_equal(fcntl(ends[1], F_SETFL, O_NONBLOCK), 0);
+    assert_int_equal(log_start(), 0);
+    write_from_all_threads();
+    assert_int_equal(pthread_create(&reader, NULL, read_all, NULL), 0);
+    stop_and_close();
+    pthread_join(reader, NULL);
+    assert_int_equal(seen + said_lost, THREADS * LINES);
+    assert_true(in_order);
+}
+
+static void lines_that_could_not_be_written_are_told_of_when_one_can(void **state)
+{
+    (void)state;
+    int broken[2];
+    pthread_t reader;
+    signal(SIGPIPE, SIG_IGN);
+    assert_int_equal(pipe(broken), 0);
+    close(broken[0]);
+    assert_true(dup2(broken[1], STDERR_FILENO) >= 0);
+    close(broken[1]);
+    log_info("a line", LOG_INT("thread", 0), LOG_INT("n", 0));
+    assert_int_equal(log_start(), 0);
+    for (int i = 1; i < 5; i++) {
+        log_info("a line", LOG_INT("thread", 0), LOG_INT("n", i));
+        log_flush();
+    }
+    assert_true(dup2(ends[1], STDERR_FILENO) >= 0);
+    log_info("a line", LOG_INT("thread", 0), LOG_INT("n", 5));
+    assert_int_equal(pthread_create(&reader, NULL, read_all, NULL), 0);
+    stop_and_close();
+    pthread_join(reader, NULL);
+    assert_int_equal(seen, 1);
+    assert_int_equal(said_lost, 5);
+    assert_true(in_order);
+}
+
 static void an_end_in_order_loses_nothing(void **state)
 {
     (void)state;
@@ -160,6 +200,8 @@ int main(void)
         cmocka_unit_test_setup_teardown(what_led_to_an_abort_is_written_before_it, set_up, tear_down),
         cmocka_unit_test_setup_teardown(whoever_does_not_read_holds_up_nobody_and_is_told_what_he_missed, set_up,
                                         tear_down),
+        cmocka_unit_test_setup_teardown(whoever_makes_it_non_blocking_gets_whole_lines_too, set_up, tear_down),
+        cmocka_unit_test_setup_teardown(lines_that_could_not_be_written_are_told_of_when_one_can, set_up, tear_down),
         cmocka_unit_test_setup_teardown(an_end_in_order_loses_nothing, set_up, tear_down),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);

@@ -3,6 +3,7 @@
  * no room is lost and counted, and the next one that finds some comes after a line that says how many. */
 #include "log_out.h"
 
+#include <poll.h>
 #include <pthread.h>
 #include <sys/uio.h>
 #include <time.h>
@@ -11,23 +12,48 @@
 #define RING ((size_t)256 << 10) /* bytes, a power of two */
 #define AT_ONCE ((size_t)16 << 10) /* bytes of one write: a pipe's reader makes room in such steps */
 #define FLUSH_S 2 /* without a byte taken: whoever reads is not there any more */
+#define DIRECT_WAIT_MS 500 /* for room, where there is no thread to wait in */
 
 static pthread_mutex_t lock = PTHREAD_MUTEX_INITIALIZER;
 static pthread_cond_t has_lines = PTHREAD_COND_INITIALIZER, has_written = PTHREAD_COND_INITIALIZER;
 static pthread_t thread;
 static bool started, stopping, sleeping; /* these and what follows: under the lock */
+static bool fails; /* the thread's last write did: only a line that is written shows that telling of loss makes sense */
 static char ring[RING];
 static size_t put_to, taken_to; /* bytes since the start */
 static uint64_t lost;           /* lines that nobody has been told of */
 
-static void write_all(struct iovec *parts, int n)
+static size_t count_lines(const struct iovec *parts, int n)
+{
+    size_t lines = 0;
+
+    for (int i = 0; i < n; i++)
+        for (size_t k = 0; k < parts[i].iov_len; k++)
+            lines += ((const char *)parts[i].iov_base)[k] == '\n';
+    return lines;
+}
+
+/* True: writing is worth another try. Standard error is non-blocking where whoever has its other end made it so. */
+static bool can_go_on(int err, int wait_ms)
+{
+    if (err == EINTR)
+        return true;
+    if (err != EAGAIN)
+        return false;
+    struct pollfd p = {.fd = STDERR_FILENO, .events = POLLOUT};
+    const int r = poll(&p, 1, wait_ms);
+    return r > 0 || (r < 0 && errno == EINTR);
+}
+
+/* How many lines could not be written, or not wholly. wait_ms: as poll has it. */
+static size_t write_all(struct iovec *parts, int n, int wait_ms)
 {
     while (n > 0) {
         const ssize_t r = writev(STDERR_FILENO, parts, n);
-        if (r < 0 && errno == EINTR)
+        if (r < 0 && can_go_on(errno, wait_ms))
             continue;
         if (r <= 0)
-            return; /* nobody left to tell */
+            return count_lines(parts, n);
         size_t done = (size_t)r;
         while (n > 0 && done >= parts->iov_len) {
             done -= parts->iov_len;
@@ -37,6 +63,7 @@ static void write_all(struct iovec *parts, int n)
         if (n > 0)
             *parts = (struct iovec){(char *)parts->iov_base + done, parts->iov_len - done};
     }
+    return 0;
 }
 
 /* ---- the ring ---- */
@@ -86,7 +113,7 @@ static void *drain(void *arg)
 
     pthread_mutex_lock(&lock);
     for (;;) {
-        if (put_to == taken_to && lost > 0)
+        if (put_to == taken_to && lost > 0 && !fails)
             (void)tell_of_loss(); /* there is room */
         if (put_to == taken_to) {
             if (stopping)
@@ -98,8 +125,10 @@ static void *drain(void *arg)
         }
         const int n_parts = next_parts(parts, &n);
         pthread_mutex_unlock(&lock);
-        write_all(parts, n_parts);
+        const size_t unwritten = write_all(parts, n_parts, -1);
         pthread_mutex_lock(&lock);
+        lost += unwritten;
+        fails = unwritten > 0;
         taken_to += n;
         pthread_cond_broadcast(&has_written);
     }
@@ -112,10 +141,13 @@ void log_out(const char *line, size_t n)
     pthread_mutex_lock(&lock);
     if (!started) {
         pthread_mutex_unlock(&lock);
-        write_all(&(struct iovec){(char *)(uintptr_t)line, n}, 1);
+        const size_t unwritten = write_all(&(struct iovec){(char *)(uintptr_t)line, n}, 1, DIRECT_WAIT_MS);
+        pthread_mutex_lock(&lock);
+        lost += unwritten; /* told of by the thread, when there is one */
+        pthread_mutex_unlock(&lock);
         return;
     }
-    if (!tell_of_loss() || !put(line, n))
+    if ((!fails && !tell_of_loss()) || !put(line, n))
         lost++;
     const bool wake = sleeping;
     sleeping = false;
@@ -141,13 +173,13 @@ static void flush(void)
     size_t before;
     int r = 0;
 
-    while (started && (put_to != taken_to || lost > 0) && r == 0) {
+    while (started && (put_to != taken_to || (lost > 0 && !fails)) && r == 0) {
         struct timespec until;
         before = taken_to;
-        (void)clock_gettime(CLOCK_REALTIME, &until);
+        (void)clock_gettime(CLOCK_MONOTONIC, &until);
         until.tv_sec += FLUSH_S;
         while (taken_to == before && r == 0)
-            r = pthread_cond_timedwait(&has_written, &lock, &until);
+            r = pthread_cond_clockwait(&has_written, &lock, CLOCK_MONOTONIC, &until);
     }
 }
 
