@@ -127,8 +127,9 @@ void recache_hit(recache *r, recache_task *t);
 void recache_dead_retry(recache *r, recache_task *t);
 /* urls[0]: a sitemap, or an index of such, plain or gzip; its URLs are queued, by their priority and lastmod. At most
  * three redirects within the host are followed. What a file has too much of, or is missing at its end, is told in
- * `rejected`. One that cannot be fetched or read: -EREMOTEIO, with one line there that says why; -EBUSY:
- * RECACHE_SITEMAPS_MAX are being read. */
+ * `rejected`; so is the rest of an index after an hour, or when 20 in a row can't be had. One that cannot be fetched
+ * or read: -EREMOTEIO, with one line there that says why; -EBUSY: RECACHE_SITEMAPS_MAX are being read, and nothing
+ * else. */
 #define RECACHE_SITEMAPS_MAX 4
 void recache_sitemap(recache *r, recache_task *t);
 /* Nothing new is begun while paused, also after a restart. */

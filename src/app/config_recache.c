@@ -479,10 +479,11 @@ static int read_services(config *c, str *why)
 static int check_accel_prefix(config *c, str *why)
 {
     const str s = c->recache_accel_prefix;
-    bool good = s.n == 0 || (s.p[0] == '/' && !str_eq(s, STR("/")));
+    bool good = s.n == 0 || (s.n > 1 && s.p[0] == '/');
 
     for (size_t i = 0; i < s.n; i++)
-        good = good && s.p[i] > ' ' && s.p[i] <= '~' && !memchr("\"#%?\\", s.p[i], 5);
+        good = good && s.p[i] > ' ' && s.p[i] <= '~' && !memchr("\"#%?\\", s.p[i], 5) &&
+               (i == 0 || s.p[i] != '/' || s.p[i - 1] != '/');
     if (!good)
         *why = arena_printf(&c->arena, "recache.accel_prefix: '" STR_FMT "' is no path of a URL, such as /pages",
                             STR_ARG(str_head(s, 200)));

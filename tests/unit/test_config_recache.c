@@ -173,7 +173,7 @@ static void what_makes_no_sense_is_refused_with_its_place(void **state)
 
 static void a_prefix_for_nginx_is_a_path(void **state)
 {
-    static const char *const bad[] = {"x y", "pages", "/a b", "/a?b", "https://x/", "/"};
+    static const char *const bad[] = {"x y", "pages", "/a b", "/a?b", "https://x/", "/", "//", "/a//b", "/a//"};
     config_fixture *f = *state;
     char text[100];
 

@@ -417,6 +417,36 @@ static void test_a_store_full_of_entries_is_worked_off(void **state)
     }
 }
 
+static int hit(const char *url)
+{
+    const str urls[] = {str_c(url)};
+    const uint16_t desktop = 1;
+    recache_task t = {.host_id = 1, .urls = {urls, 1}, .dimensions = &desktop, .n_dimensions = 1};
+
+    return world_task(&w, &t, recache_hit);
+}
+
+static void test_a_hit_needs_room_only_where_it_makes_an_entry(void **state)
+{
+    recache_task t = {.host_id = 1};
+
+    (void)state;
+    world_begin(&w, 1);
+    assert_int_equal(world_enqueue(&w, 1, "https://www.1.example/a", 1, RECACHE_HIGH), 1);
+    assert_int_equal(world_enqueue(&w, 1, "https://www.1.example/b", 1, RECACHE_HIGH), 1);
+    assert_true(world_drain(&w, SECONDS(10)));
+    assert_int_equal(world_task(&w, &t, pause_it), 0);
+    assert_int_equal(hit("https://www.1.example/b"), 0);
+    world_stop(&w);
+    w.store_size = 4 * MIB;
+    world_start(&w);
+    (void)fill_with(250);
+    assert_int_equal(hit("https://www.1.example/a"), -ENOSPC);
+    assert_int_equal(hit("https://www.1.example/b"), 0);
+    assert_int_equal(hit("https://www.1.example/never-stored"), 0);
+    world_end(&w);
+}
+
 /* ---- a store that somebody else has filled ---- */
 typedef struct stuffing {
     store_op op;
@@ -532,6 +562,7 @@ int main(void)
         cmocka_unit_test(test_ten_thousand_urls_are_one_request),
         cmocka_unit_test(test_a_request_that_is_cut_off_tells_what_is_queued),
         cmocka_unit_test(test_a_store_full_of_entries_is_worked_off),
+        cmocka_unit_test(test_a_hit_needs_room_only_where_it_makes_an_entry),
         cmocka_unit_test(test_pages_on_their_way_into_the_store_are_not_in_flight),
         cmocka_unit_test(test_nothing_is_begun_while_the_store_takes_no_writes),
     };

@@ -171,6 +171,11 @@ static world_answer site(recache_world *world, const render_op *op)
         a.html = "<urlset><url><loc>https://www.1.example/1</loc></url><url><loc>https://www.1.exa";
     else if (str_ends(op->url, STR("/away.xml")))
         a = (world_answer){.result = RENDER_OK, .status = 301, .final_url = "https://elsewhere.example/a.xml"};
+    else if (str_ends(op->url, STR("/nowhere.xml")))
+        a = (world_answer){.result = RENDER_OK, .status = 301};
+    else if (str_ends(op->url, STR("/slow")))
+        a = (world_answer){.result = RENDER_OK, .status = 200, .html = "https://www.1.example/a\n",
+                           .takes_ms = MINUTES(1)};
     else if (str_ends(op->url, STR("/far.xml")))
         a = (world_answer){.result = RENDER_OK, .status = 302, .final_url = far_away};
     else if (sscanf(op->url.p, "https://www.1.example/hop%d", &hop) == 1)
@@ -326,6 +331,75 @@ static void test_a_sitemap_may_be_redirected_within_the_host(void **state)
     assert_int_equal(run_sitemap(&t, &a, "https://www.1.example/away.xml"), -EREMOTEIO);
     assert_str(t.rejected[0].reason,
                "redirected to https://elsewhere.example/a.xml: its host is not one of the host's domains");
+    assert_int_equal(run_sitemap(&t, &a, "https://www.1.example/nowhere.xml"), -EREMOTEIO);
+    assert_str(t.rejected[0].reason, "it does not say where");
+    arena_done(&a);
+    world_end(&w);
+}
+
+/* An index of `n` sitemaps. */
+static void run_index(recache_task *t, arena *a, unsigned n, const char *name)
+{
+    SCOPED(buf_done) buf text = BUF_INIT;
+
+    buf_printf(&text, "<sitemapindex>");
+    for (unsigned i = 1; i <= n; i++)
+        buf_printf(&text, "<sitemap><loc>https://www.1.example/%u/%s</loc></sitemap>", i, name);
+    buf_printf(&text, "</sitemapindex>");
+    buf_char(&text, '\0');
+    large = text.p;
+    assert_int_equal(run_sitemap(t, a, "https://www.1.example/large.xml"), 0);
+}
+
+static void test_an_index_is_not_followed_for_ever(void **state)
+{
+    recache_task t;
+    arena a;
+
+    (void)state;
+    arena_init(&a, 0);
+    world_begin(&w, 1);
+    w.decide = site;
+    assert_int_equal(world_task(&w, &t, pause_it), 0);
+    run_index(&t, &a, 1000, "gone.xml");
+    assert_int_equal(w.started, 1 + 20);
+    assert_int_equal(t.n_rejected, 1000);
+    assert_int_equal(t.n_rejected_listed, 21);
+    assert_str(t.rejected[20].url, "https://www.1.example/21/gone.xml");
+    assert_str(t.rejected[20].reason, "980 of the index's sitemaps, from this one on, were not read: too many in a row "
+                                      "could not be had");
+    w.started = 0;
+    w.step_ms = SECONDS(1);
+    run_index(&t, &a, 100, "slow");
+    assert_true(w.started > 30 && w.started <= 61);
+    assert_int_equal(t.n_rejected, 100 + 1 - w.started);
+    assert_int_equal(t.n_rejected_listed, 1);
+    assert_true(str_ends(t.rejected[0].reason, STR("were not read: it took too long")));
+    assert_int_equal(t.accepted, w.started - 1);
+    arena_done(&a);
+    world_end(&w);
+}
+
+static int too_busy(void *arg, render_op *op)
+{
+    (void)arg;
+    (void)op;
+    return -EBUSY;
+}
+
+static void test_a_fetch_that_cannot_begin_is_not_told_as_too_many_sitemaps(void **state)
+{
+    recache_task t;
+    arena a;
+
+    (void)state;
+    arena_init(&a, 0);
+    world_begin(&w, 1);
+    world_stop(&w);
+    w.options.renderer.start = too_busy;
+    world_start(&w);
+    assert_int_equal(run_sitemap(&t, &a, "https://www.1.example/a.xml"), -EREMOTEIO);
+    assert_str(t.rejected[0].reason, "too many pages are being fetched: try again later");
     arena_done(&a);
     world_end(&w);
 }
@@ -396,6 +470,8 @@ int main(void)
         cmocka_unit_test(test_what_a_list_has_too_many_of_is_counted),
         cmocka_unit_test(test_what_is_left_out_of_a_sitemap_is_told),
         cmocka_unit_test(test_a_sitemap_may_be_redirected_within_the_host),
+        cmocka_unit_test(test_an_index_is_not_followed_for_ever),
+        cmocka_unit_test(test_a_fetch_that_cannot_begin_is_not_told_as_too_many_sitemaps),
         cmocka_unit_test(test_only_so_many_sitemaps_are_read_at_once),
         cmocka_unit_test(test_gzip_is_unpacked),
     };

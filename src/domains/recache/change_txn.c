@@ -89,6 +89,17 @@ int change_invalidate_all_apply(store_txn *t, store_op *op)
     return r;
 }
 
+/* The entry that comes of a hit may have to be made. */
+static int check_hit_room(store_txn *t, const recache_change *c)
+{
+    recache_entry unused;
+
+    if (c->host->hit_interval_ms <= 0)
+        return 0;
+    const int r = queue_find(store_txn_view(t), c->host->id, c->urls[0].url.hash, c->dimensions[0], &unused);
+    return r == -ENOENT ? queue_check_room(t) : r;
+}
+
 /* The page remembers that it was wanted; the earlier time wins. What is not stored can't have been served. */
 int change_hit_apply(store_txn *t, store_op *op)
 {
@@ -100,12 +111,11 @@ int change_hit_apply(store_txn *t, store_op *op)
     arena a;
 
     c->due_at = 0;
-    int r = c->host->hit_interval_ms > 0 ? queue_check_room(t) : 0;
-    if (r < 0)
-        return r;
     arena_init(&a, 0);
-    r = recache_page_load(store_txn_view(t), &a, c->host->id, dimension, c->urls[0].url.hash, &page);
+    int r = recache_page_load(store_txn_view(t), &a, c->host->id, dimension, c->urls[0].url.hash, &page);
     const bool is_miss = r == -ENOENT || (r == 0 && recache_page_state_at(&page, c->now) == RECACHE_PAGE_MISS);
+    if (r == 0 && !is_miss)
+        r = check_hit_room(t, c);
     if (r == 0 && !is_miss) {
         page.last_bot_hit = c->now;
         r = page_put(t, c->urls[0].url.hash, &page);

@@ -6,6 +6,9 @@
 
 #define REDIRECTS_MAX 3
 #define FETCHED_MAX ((size_t)32 << 20)
+/* An index may list thousands of sitemaps, and each may take as long as a page may. */
+#define FAILURES_MAX 20 /* in a row */
+#define TIME_MAX HOURS(1)
 
 typedef struct sitemap_run {
     list link; /* recache.sitemaps */
@@ -15,6 +18,8 @@ typedef struct sitemap_run {
     const recache_host *host;
     str *files; /* to be read; in the task's arena */
     size_t n_files, at, n_read;
+    unsigned n_failed; /* since the last one that was read */
+    int64_t begun;     /* mono ms */
     str address; /* of the file at hand, or where it was redirected to */
     unsigned redirects;
     bool is_index; /* a sitemap of an index can't be one itself */
@@ -85,16 +90,39 @@ static void next_file_later(sitemap_run *s)
     loop_post(s->config->o.loop, &s->late);
 }
 
+/* Why no more files are asked for; NULL: they are. */
+static const char *had_enough(const sitemap_run *s)
+{
+    if (s->n_failed >= FAILURES_MAX)
+        return "too many in a row could not be had";
+    return loop_now_mono_ms(s->config->o.loop) - s->begun >= TIME_MAX ? "it took too long" : NULL;
+}
+
+static void drop_files(sitemap_run *s, const char *why)
+{
+    const size_t n = s->n_files - s->at;
+    const str text =
+        arena_printf(&s->arena, "%zu of the index's sitemaps, from this one on, were not read: %s", n, why);
+
+    reject(s, s->files[s->at], text.p ? text : str_c(why));
+    s->task->n_rejected += n - 1;
+    s->n_files = s->at;
+}
+
 /* This file is done with; the next one, or the end. One that can't be had is an error only where there is no other. */
 static void file_done(sitemap_run *s, int status, str why)
 {
     if (why.p)
         reject(s, s->files[s->at], why);
     s->n_read += status == 0;
+    s->n_failed = status == 0 ? 0 : s->n_failed + 1;
     s->at++;
     arena_reset(&s->arena);
     buf_reset(&s->fetched);
     buf_done(&s->text);
+    const char *enough = s->at < s->n_files ? had_enough(s) : NULL;
+    if (enough)
+        drop_files(s, enough);
     if (status == -ENOSPC || status == -EIO || status == -ENOMEM || status == -ECANCELED)
         end_later(s, status);
     else if (s->owner->stopping)
@@ -272,7 +300,7 @@ static bool is_of_use(sitemap_run *s, str *why)
 /* The file at hand can't be had. */
 static void fetch_failed(sitemap_run *s, str why)
 {
-    if (s->redirects > 0)
+    if (why.p && !str_eq(s->address, s->files[s->at]))
         why = arena_printf(&s->arena, "redirected to " STR_FMT ": " STR_FMT, STR_ARG(str_head(s->address, 200)),
                            STR_ARG(why));
     file_done(s, s->owner->stopping ? -ECANCELED : -EREMOTEIO, why.p ? why : STR("out of memory"));
@@ -330,7 +358,9 @@ static void fetch(sitemap_run *s)
     s->fetched.max = FETCHED_MAX;
     const int r = o->renderer.start(o->renderer.arg, &s->op);
     s->asks = r == 0;
-    if (r < 0)
+    if (r == -EBUSY) /* -EBUSY of ours says something else */
+        fetch_failed(s, STR("too many pages are being fetched: try again later"));
+    else if (r < 0)
         end_later(s, r);
 }
 
@@ -358,6 +388,7 @@ void recache_sitemap(recache *r, recache_task *t)
     s->config = r->config;
     s->config->refs++;
     s->host = recache_host_by_id(r, t->host_id);
+    s->begun = loop_now_mono_ms(r->config->o.loop);
     s->n_files = 1;
     s->files = arena_array(t->arena, str, 1);
     s->rejected = arena_array(t->arena, recache_rejected, RECACHE_REJECTED_LISTED);

@@ -430,7 +430,8 @@ static int get_queue_summary(call *c)
     store_view *v = store_read_begin(((api *)c->app)->store);
     recache_queue_totals(v, h->id, totals);
     store_read_end(v);
-    recache_queue_summary out = {.processing = recache_figures_of(recache_of(c)).in_flight};
+    const recache_figures f = recache_figures_of(recache_of(c));
+    recache_queue_summary out = {.processing = f.in_flight + f.storing}; /* each is in `pending` until it is stored */
     for (size_t i = 0; i < RECACHE_PRIORITIES; i++)
         out.pending += totals[i];
     return recache_reply_data(c, &recache_queue_summary_schema, &out);
