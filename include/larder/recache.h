@@ -148,7 +148,9 @@ typedef struct recache_figures {
     /* since the start */
     uint64_t rendered, fetched, failed_attempts, dead_letters, evicted, expired, swept_files, kept_good_copy;
     uint64_t dropped_dead_letters; /* the oldest of a host that had too many */
-    uint64_t disk_errors; /* pages that could not be written: their entries stay, and nothing is begun for a while */
+    /* pages that could not be written: their entries stay, and nothing is begun for a while; but where a page is
+     * too large it is an attempt that failed */
+    uint64_t disk_errors;
     uint64_t by_priority[RECACHE_PRIORITIES];   /* entries done */
     uint64_t given_up_of[RECACHE_PRIORITIES];   /* and those that became dead letters */
 } recache_figures;

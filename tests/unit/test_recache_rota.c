@@ -180,6 +180,122 @@ static void test_a_pump_reads_some_windows_and_the_next_ones_the_others(void **s
     world_end(&w);
 }
 
+static unsigned turns_that_pump(unsigned turns)
+{
+    unsigned pumps = 0;
+
+    for (unsigned i = 0; i < turns; i++) {
+        w.recache->reads_left = 0; /* a pump sets it anew */
+        loop_run_once(w.loop, false);
+        pumps += w.recache->reads_left > 0;
+    }
+    return pumps;
+}
+
+static void test_what_comes_due_while_no_tab_is_free_waits_in_peace(void **state)
+{
+    static const str urls[] = {STR_INIT(URL)};
+    static const uint16_t desktop = 1;
+    recache_task t = {
+        .host_id = 1, .urls = {urls, 1}, .dimensions = &desktop, .n_dimensions = 1, .priority = RECACHE_AUTO};
+
+    (void)state;
+    world_begin(&w, 1);
+    w.tabs = 1;
+    t.due = WORLD_NOW + MINUTES(1);
+    assert_int_equal(world_task(&w, &t, recache_enqueue), 0);
+    world_turn(&w, SECONDS(2));
+    assert_in_range(rota_delay(w.recache, true, true), 1, MINUTES(1)); /* it has been seen */
+    w.tabs = 0;
+    fake_clk_advance(&w.clock, MINUTES(2));
+    world_turn(&w, SECONDS(2));
+    assert_true(rota_delay(w.recache, false, true) == INT64_MAX);
+    assert_true(turns_that_pump(50) < 10);
+    assert_int_equal(w.started, 0);
+    w.tabs = 1;
+    recache_poke(w.recache);
+    world_turn(&w, 200);
+    assert_int_equal(w.started, 1);
+    world_end(&w);
+}
+
+static void refuse_one_more(void)
+{
+    static unsigned n;
+    char url[64];
+
+    snprintf(url, sizeof(url), "https://other.example/more/%u", n++);
+    assert_int_equal(world_enqueue(&w, 1, url, 1, RECACHE_HIGH), 1);
+}
+
+/* The scan as pumps do it. What it finds is left where it is. */
+static unsigned pumps_of_a_scan(bool with_others)
+{
+    unsigned pumps = 1;
+    pick p;
+    int r;
+
+    rota_turn(w.recache);
+    while ((r = rota_pick_refused(w.recache, &p)) != -ENOENT) {
+        if (r == 0)
+            continue;
+        assert_int_equal(r, -EAGAIN);
+        if (with_others && pumps == 2)
+            rota_check_again(w.recache);
+        pumps++;
+        rota_turn(w.recache);
+    }
+    return pumps;
+}
+
+static void test_looking_for_what_is_refused_is_bounded_and_comes_to_an_end(void **state)
+{
+    static const str late[] = {STR_INIT("https://other.example/late")};
+    static const uint16_t desktop = 1;
+    recache_task t = {.host_id = 1,
+                      .urls = {late, 1},
+                      .dimensions = &desktop,
+                      .n_dimensions = 1,
+                      .priority = RECACHE_AUTO,
+                      .due = WORLD_NOW + HOURS(1)};
+    char url[64];
+
+    (void)state;
+    world_begin(&w, 1);
+    w.tabs = 0;
+    for (unsigned i = 0; i < 200; i++) {
+        snprintf(url, sizeof(url), "https://www.1.example/%u", i);
+        assert_int_equal(world_enqueue(&w, 1, url, 1, RECACHE_HIGH), 1);
+    }
+    assert_int_equal(world_task(&w, &t, recache_enqueue), 0);
+    for (unsigned i = 0; i < 100 && world_dead(&w, 1) == 0; i++)
+        world_turn(&w, 100);
+    assert_int_equal(world_dead(&w, 1), 1); /* long before it is due */
+    for (unsigned i = 0; i < 100 && w.recache->checks; i++)
+        world_turn(&w, 100);
+    assert_false(w.recache->checks);
+
+    rota_check_again(w.recache);
+    const unsigned round = pumps_of_a_scan(false);
+    assert_in_range(round, 6, 8); /* 200 entries, 32 at a time */
+    rota_check_again(w.recache);
+    assert_in_range(pumps_of_a_scan(true), 2 * round - 1, 2 * round + 1);
+
+    /* A stream of refused URLs: the entries behind are come to all the same. */
+    rota_check_again(w.recache);
+    for (unsigned i = 0; i < 5 * round; i++) {
+        pick p;
+        refuse_one_more();
+        rota_turn(w.recache);
+        const int r = rota_pick_refused(w.recache, &p);
+        assert_true(r == 0 || r == -EAGAIN || r == -ENOENT);
+    }
+    for (unsigned i = 0; i < 100 && world_dead(&w, 1) < 1 + (int64_t)(5 * round); i++)
+        world_turn(&w, 100);
+    assert_int_equal(world_dead(&w, 1), 1 + 5 * round);
+    world_end(&w);
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
@@ -189,6 +305,8 @@ int main(void)
         cmocka_unit_test(test_entries_of_a_host_that_went_away_wait_for_its_return),
         cmocka_unit_test(test_a_pump_reads_some_windows_and_the_next_ones_the_others),
         cmocka_unit_test(test_what_is_refused_needs_no_free_tab),
+        cmocka_unit_test(test_what_comes_due_while_no_tab_is_free_waits_in_peace),
+        cmocka_unit_test(test_looking_for_what_is_refused_is_bounded_and_comes_to_an_end),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }

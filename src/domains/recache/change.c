@@ -378,8 +378,9 @@ static void on_retried(store_op *op, int status)
     const uint32_t host = c->host->id;
 
     c->task->changed = AT_COUNT(op->at);
+    if (c->task->changed > 0)
+        rota_check_again(r);
     change_end(c, status);
-    rota_check_again(r);
     rota_wake(r, host);
 }
 

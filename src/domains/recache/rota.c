@@ -5,7 +5,7 @@
 #define AGED_MS MINUTES(5) /* who has waited so long comes first.. */
 #define AGED_TURN 8        /* ..each so many picks */
 #define FIRST_COST SECONDS(1)
-#define LOOKED_AT_MAX 32   /* entries at once, for whether they would be refused */
+#define LOOKED_AT_MAX 32   /* entries in a pump, for whether they would be refused */
 
 /* ---- sites ---- */
 site *rota_site(const recache *r, uint32_t host)
@@ -164,6 +164,7 @@ void rota_turn(recache *r)
         r->first_site += ROTA_READS;
     r->lacks_reads = false;
     r->reads_left = ROTA_READS;
+    r->looks_left = LOOKED_AT_MAX;
 }
 
 /* ---- picking ---- */
@@ -227,6 +228,11 @@ static int choose_aged(recache *r, unsigned lane, int64_t now, choice *best)
     return 0;
 }
 
+static bool lane_is_usable(unsigned lane, bool may_render, bool may_fetch)
+{
+    return LANE_IS_FETCHED(lane) ? may_fetch : may_render;
+}
+
 static int choose(recache *r, bool may_render, bool may_fetch, choice *ret_choice)
 {
     const int64_t now = recache_now(r);
@@ -234,10 +240,10 @@ static int choose(recache *r, bool may_render, bool may_fetch, choice *ret_choic
     int err = 0;
 
     for (unsigned lane = 0; err == 0 && aged && lane < QUEUE_LANES; lane++)
-        if (LANE_IS_FETCHED(lane) ? may_fetch : may_render)
+        if (lane_is_usable(lane, may_render, may_fetch))
             err = choose_aged(r, lane, now, ret_choice);
     for (unsigned lane = 0; err == 0 && !ret_choice->site && lane < QUEUE_LANES; lane++)
-        if (LANE_IS_FETCHED(lane) ? may_fetch : may_render)
+        if (lane_is_usable(lane, may_render, may_fetch))
             err = choose_fair(r, lane, now, ret_choice);
     return err;
 }
@@ -263,13 +269,22 @@ int rota_pick(recache *r, bool may_render, bool may_fetch, pick *ret_pick)
 }
 
 /* ---- what is refused ---- */
-void rota_check_again(recache *r)
+static void check_from_start(recache *r)
 {
     r->checks = true;
+    r->checks_again = false;
     memset(r->checked, 0, sizeof(r->checked));
 }
 
-static int check_entry(recache *r, const store_item *item, int64_t now, pick *ret_pick)
+void rota_check_again(recache *r)
+{
+    if (r->checks) /* else a stream of refused URLs would keep it at the beginning */
+        r->checks_again = true;
+    else
+        check_from_start(r);
+}
+
+static int check_entry(recache *r, const store_item *item, pick *ret_pick)
 {
     recache_entry e;
     str why = STR_NULL;
@@ -279,7 +294,7 @@ static int check_entry(recache *r, const store_item *item, int64_t now, pick *re
     if (err < 0)
         return -ENOENT; /* it is not begun either */
     site *s = rota_site(r, e.host);
-    if (!s || !s->host || e.due > now || work_find(r, e.host, e.hash, e.dimension))
+    if (!s || !s->host || work_find(r, e.host, e.hash, e.dimension))
         return -ENOENT;
     arena_init(&a, 0);
     err = work_refusal(&a, s->host, &e, &why);
@@ -292,22 +307,21 @@ static int check_entry(recache *r, const store_item *item, int64_t now, pick *re
 int rota_pick_refused(recache *r, pick *ret_pick)
 {
     const str from = str_of(r->checked, sizeof(r->checked));
-    const int64_t now = recache_now(r);
     store_cursor *c;
     store_item item;
-    unsigned n = 0;
+    bool more = true;
 
     if (!r->checks)
         return -ENOENT;
     store_view *v = store_read_begin(r->store);
     int err = store_walk(v, &recache_queue_ks, STORE_BY_KEY, STR_NULL, from, false, &c);
     int found = -ENOENT;
-    while (err == 0 && found == -ENOENT && n < LOOKED_AT_MAX && store_next(c, &item)) {
+    while (err == 0 && found == -ENOENT && r->looks_left > 0 && (more = store_next(c, &item))) {
         if (item.key.n != sizeof(r->checked) || str_eq(item.key, from))
             continue;
-        found = check_entry(r, &item, now, ret_pick);
+        found = check_entry(r, &item, ret_pick);
         memcpy(r->checked, item.key.p, sizeof(r->checked));
-        n++;
+        r->looks_left--;
     }
     if (err == 0) {
         err = store_cursor_error(c);
@@ -316,7 +330,9 @@ int rota_pick_refused(recache *r, pick *ret_pick)
     store_read_end(v);
     if (err < 0 || found != -ENOENT)
         return err < 0 ? err : found;
-    r->checks = n == LOOKED_AT_MAX;
+    r->checks = more;
+    if (!more && r->checks_again)
+        check_from_start(r);
     return r->checks ? -EAGAIN : -ENOENT;
 }
 
@@ -328,7 +344,7 @@ void rota_charge(site *s, int64_t charged, int64_t ms)
         s->cost = 1;
 }
 
-int64_t rota_delay(const recache *r)
+int64_t rota_delay(const recache *r, bool may_render, bool may_fetch)
 {
     const int64_t now = loop_now_wall_ms(r->config->o.loop);
     int64_t delay = INT64_MAX;
@@ -338,6 +354,8 @@ int64_t rota_delay(const recache *r)
         for (unsigned lane = 0; s->host && lane < QUEUE_LANES; lane++) {
             const window *w = &s->windows[lane];
             int64_t d = INT64_MAX;
+            if (!lane_is_usable(lane, may_render, may_fetch)) /* nor read: what it says may be past */
+                continue;
             if (w->n > 0 && s->host->rate > 0 && s->tokens < 1)
                 d = (int64_t)((1 - s->tokens) * 1000 / s->host->rate) + 1;
             else if (w->n == 0 && w->is_dry && w->next_due < INT64_MAX)

@@ -108,24 +108,35 @@ void recache_hold(recache *r)
     r->hold_until = now + r->hold_ms;
 }
 
-typedef enum pumped { PUMPED_ONE, PUMPED_FULL, PUMPED_NOTHING_DUE, PUMPED_TROUBLE } pumped;
+/* LOOKED: at as many entries as a pump may, and there are more. */
+typedef enum pumped { PUMPED_ONE, PUMPED_LOOKED, PUMPED_FULL, PUMPED_NOTHING_DUE, PUMPED_TROUBLE } pumped;
+
+static bool may_render_now(const recache *r)
+{
+    const recache_renderer *renderer = &r->config->o.renderer;
+
+    return renderer->capacity(renderer->arg).available > 0;
+}
+
+static bool may_fetch_now(const recache *r)
+{
+    return r->fetching < r->config->o.max_fetches;
+}
 
 static pumped begin_one(recache *r)
 {
-    const recache_options *o = &r->config->o;
-    const bool may_render = o->renderer.capacity(o->renderer.arg).available > 0;
-    const bool may_fetch = r->fetching < o->max_fetches;
+    const bool may_render = may_render_now(r), may_fetch = may_fetch_now(r);
     pick p;
 
     if (!store_is_writable(r->store)) /* what is rendered now could not be kept */
         return PUMPED_TROUBLE;
-    if (r->in_flight >= o->max_in_flight)
+    if (r->in_flight >= r->config->o.max_in_flight)
         return PUMPED_FULL;
     int err = may_render || may_fetch ? rota_pick(r, may_render, may_fetch, &p) : -ENOENT;
     if (err == -ENOENT && !may_render) /* what is refused needs no tab */
         err = rota_pick_refused(r, &p);
     if (err == -EAGAIN)
-        return PUMPED_ONE;
+        return PUMPED_LOOKED;
     if (err == -ENOENT)
         return may_render || may_fetch ? PUMPED_NOTHING_DUE : PUMPED_FULL;
     if (err < 0)
@@ -155,10 +166,10 @@ static void on_pump(timer *t)
     if (p == PUMPED_TROUBLE) {
         r->hold_until = now + HOLD_MS;
         (void)pump_in(r, HOLD_MS);
-    } else if (p == PUMPED_ONE || (p == PUMPED_NOTHING_DUE && r->lacks_reads)) {
+    } else if (p == PUMPED_ONE || p == PUMPED_LOOKED || (p == PUMPED_NOTHING_DUE && r->lacks_reads)) {
         recache_pump(r);
     } else if (p == PUMPED_NOTHING_DUE) {
-        const int64_t delay = rota_delay(r);
+        const int64_t delay = rota_delay(r, may_render_now(r), may_fetch_now(r));
         if (delay < r->config->o.tick_ms)
             (void)pump_in(r, delay);
     }

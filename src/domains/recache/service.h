@@ -68,14 +68,16 @@ int rota_pick(recache *r, bool may_render, bool may_fetch, pick *ret_pick);
  * is wanted at once when lacks_reads. */
 #define ROTA_READS 128
 void rota_turn(recache *r);
-/* What is refused needs no tab. After rota_check_again all queues are gone through for it, once: the next such entry;
- * -EAGAIN: some were looked at, go on; -ENOENT: all were; -EIO, -ENOMEM. */
+/* What is refused needs no tab. After rota_check_again all queues are gone through for it, once, due or not, and once
+ * more if it was called meanwhile: the next such entry; -EAGAIN: this pump has looked at enough, go on in a next
+ * one; -ENOENT: all were looked at; -EIO, -ENOMEM. */
 int rota_pick_refused(recache *r, pick *ret_pick);
 void rota_check_again(recache *r);
 void rota_charge(site *s, int64_t charged, int64_t ms); /* what the page has really taken */
 void rota_wake(recache *r, uint32_t host); /* something was queued */
 void rota_wake_all(recache *r);
-int64_t rota_delay(const recache *r); /* ms until something may be due by itself; INT64_MAX */
+/* ms until something may be due by itself that rota_pick would then find; INT64_MAX. After its -ENOENT only. */
+int64_t rota_delay(const recache *r, bool may_render, bool may_fetch);
 int rota_configure(recache *r, const settings *c); /* -ENOMEM */
 void rota_done(recache *r);
 site *rota_site(const recache *r, uint32_t host);
@@ -101,7 +103,8 @@ typedef struct work {
     site *site;
     recache_entry e; /* as it was when it was taken */
     arena arena;
-    bool asked, answered, is_again, broke; /* again: queued anew meanwhile; broke: the page can't be written */
+    bool asked, answered, is_again; /* again: queued anew meanwhile */
+    int broke; /* why the page can't be written; or 0 */
     bool is_void;  /* its page was invalidated meanwhile: what was rendered before is not kept, but rendered again */
     bool is_moved; /* its entry waits elsewhere in the queues, and was passed over there */
     int64_t begun, charged;      /* mono ms; ms */
@@ -204,17 +207,20 @@ struct recache {
     char *pages_dir;
     site **sites; /* by id */
     size_t n_sites;
+    bool checks_again; /* once more when it is through */
     bool checks; /* what is refused is being looked for, behind.. */
     char checked[QUEUE_KEY_LEN];
     uint64_t picks; /* for ageing's turn */
     size_t first_site;   /* where looking for the next one begins */
     unsigned reads_left; /* windows that may still be read in this pump */
+    unsigned looks_left; /* entries that may still be looked at in it for being refused */
     bool lacks_reads;    /* not all that had to be read could be */
     int64_t virtual_time; /* `used` of the site that came last: who comes late begins there */
     list working, buckets[WORK_BUCKETS];
     unsigned in_flight, fetching;
     unsigned answered; /* of in_flight: the renderer is done with them */
     uint64_t last_number; /* of files */
+    uint64_t files_made, files_at_failure; /* of pages, since the start; and when one could last not be written */
     list changes, sitemaps;
     unsigned n_sitemaps;
     keeper keeper;

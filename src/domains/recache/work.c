@@ -207,12 +207,26 @@ static void fill_page(work *w)
     }
 }
 
-/* Our own fault, and no attempt of the page's: its entry stays as it is. */
-static void disk_failed(work *w)
+/* Too large for a file, or for the room that is left: since the disk failed last, others have found theirs. */
+static bool is_the_pages_fault(const work *w, int err)
 {
-    w->verdict = (verdict){VERDICT_BACK, STR("disk_error")};
+    const bool lacks_room = err == -ENOSPC || err == -EDQUOT || err == -ENOMEM;
+
+    return err == -EFBIG || (lacks_room && w->owner->files_made > w->owner->files_at_failure);
+}
+
+/* Where the disk is to blame it is no attempt of the page's: its entry stays as it is, and nothing is begun for a
+ * while. Where the page is, it counts, or it would be rendered for ever. */
+static void disk_failed(work *w, int err)
+{
+    const bool is_attempt = is_the_pages_fault(w, err);
+
+    w->verdict = (verdict){is_attempt ? VERDICT_AGAIN : VERDICT_BACK, STR("disk_error")};
+    w->detail = arena_printf(&w->arena, "its file could not be written: %s", err_text(err));
+    w->owner->files_at_failure = w->owner->files_made;
     w->owner->figures.disk_errors++;
-    recache_hold(w->owner);
+    if (!is_attempt)
+        recache_hold(w->owner);
 }
 
 /* To make room for it all others would go, and then it. Its file is swept as one that no record names. */
@@ -228,13 +242,14 @@ static void on_file_end(page_file *f, int status)
     work *w = CONTAINER_OF(f, work, file);
 
     if (w->verdict.kind == VERDICT_KEEP && status < 0) {
-        disk_failed(w);
+        disk_failed(w, status);
     } else if (w->verdict.kind == VERDICT_KEEP && is_too_large(w)) {
         w->verdict = (verdict){VERDICT_DEAD, STR("page_larger_than_max_bytes")};
         w->detail = arena_printf(&w->arena, "its file takes %llu bytes, and all of them may take %llu",
                                  (unsigned long long)w->file.disk_size,
                                  (unsigned long long)w->owner->config->o.max_bytes);
     } else if (w->verdict.kind == VERDICT_KEEP) {
+        w->owner->files_made += w->file.size > 0;
         fill_page(w);
     }
     acknowledge(w);
@@ -261,7 +276,8 @@ static int on_piece(render_op *op, str html)
     work *w = CONTAINER_OF(op, work, op);
 
     const int r = page_file_put(&w->file, html);
-    w->broke |= r < 0;
+    if (r < 0 && w->broke == 0)
+        w->broke = r;
     if (r > 0)
         w->owner->config->o.renderer.pause(op);
     return r < 0 ? r : 0;
@@ -281,12 +297,11 @@ static void on_done(render_op *op)
 
     w->answered = true;
     w->owner->answered++;
-    if (w->broke)
-        disk_failed(w);
-    else
-        w->verdict = outcome_of(op, w->host, good);
     w->owner->figures.kept_good_copy += good;
+    w->verdict = outcome_of(op, w->host, good);
     w->detail = op->why.p || !op->status ? op->why : arena_printf(&w->arena, "the page's status is %d", op->status);
+    if (w->broke < 0)
+        disk_failed(w, w->broke);
     page_file_end(&w->file, w->verdict.kind == VERDICT_KEEP && op->html_bytes > 0);
 }
 
