@@ -1,6 +1,8 @@
-/* What clients ask for, on the writer thread. Large ones go in steps; op->at alone tells how far they have come and
- * what they have counted, so that a step may be repeated. */
+/* What clients ask for, on the writer thread. Large ones go in steps; op->at tells how far they have come and what they
+ * have counted, so that a step may be repeated. */
 #include "service.h"
+
+#include "larder/record.h"
 
 static uint64_t at_of(uint64_t place, uint64_t count)
 {
@@ -53,35 +55,83 @@ int change_invalidate_apply(store_txn *t, store_op *op)
     return at < end ? STORE_MORE : 0;
 }
 
-/* Deletes pages whose keys begin so, as many as fit. */
-static int invalidate_prefix(store_txn *t, str prefix, uint64_t *gone)
+/* ---- walks over what is kept ---- */
+/* Where this step begins: at (host, from), or where the one before has come to. That one is committed, and this one no
+ * repetition of it, when op->at is another. */
+static void walk_on(recache_change *c, uint64_t from)
 {
-    store_item item;
-    int r;
-
-    while (!store_txn_is_full(t)) {
-        r = store_first(store_txn_view(t), &recache_pages_ks, STORE_BY_KEY, prefix, &item);
-        if (r == 0)
-            r = store_del(t, &recache_pages_ks, item.key);
-        if (r < 0)
-            return r == -ENOENT ? 0 : r;
-        ++*gone;
+    if (c->op.at == 0) {
+        memset(c->walk_from, 0, sizeof(c->walk_from));
+        be_put(c->walk_from, 4, c->host->id);
+        be_put(c->walk_from + 4, 8, from);
+    } else if (c->op.at != c->walk_at) {
+        memcpy(c->walk_from, c->walk_reached, sizeof(c->walk_from));
     }
-    return STORE_MORE;
+    c->walk_at = c->op.at;
+    memcpy(c->walk_reached, c->walk_from, sizeof(c->walk_from));
 }
 
+/* Whether the page was made after the request: it shows nothing old. */
+static int is_newer(const recache_change *c, str value, bool *ret_newer)
+{
+    recache_page p = {0};
+    arena a;
+
+    arena_init(&a, 0);
+    const int r = record_decode(&recache_page_schema, &a, value, &p);
+    if (r == 0)
+        *ret_newer = p.created_at > c->now;
+    arena_done(&a);
+    return r;
+}
+
+/* Deletes pages whose keys begin so, as many as fit. */
+static int invalidate_prefix(store_txn *t, recache_change *c, str prefix, unsigned *looks, uint64_t *gone)
+{
+    const str from = str_of(c->walk_from, PAGE_KEY_LEN);
+    store_cursor *cursor;
+    store_item item;
+    bool newer, more = true;
+
+    int r = store_walk(store_txn_view(t), &recache_pages_ks, STORE_BY_KEY, prefix,
+                       str_starts(from, prefix) ? from : STR_NULL, false, &cursor);
+    if (r < 0)
+        return r;
+    while (r == 0 && *looks < CHANGE_STEP_LOOKS && !store_txn_is_full(t) && (more = store_next(cursor, &item))) {
+        ++*looks;
+        if (item.key.n != PAGE_KEY_LEN) {
+            r = -EPROTO;
+            break;
+        }
+        memcpy(c->walk_reached, item.key.p, PAGE_KEY_LEN);
+        r = is_newer(c, item.value, &newer);
+        if (r == 0 && !newer) {
+            r = store_del(t, &recache_pages_ks, str_of(c->walk_reached, PAGE_KEY_LEN));
+            *gone += r == 0;
+        }
+    }
+    if (r == 0)
+        r = store_cursor_error(cursor);
+    store_cursor_end(cursor);
+    return r < 0 ? r : more ? STORE_MORE : 0;
+}
+
+/* Pages that are made between two steps stay. */
 int change_invalidate_all_apply(store_txn *t, store_op *op)
 {
-    const recache_change *c = CONTAINER_OF(op, recache_change, op);
+    recache_change *c = CONTAINER_OF(op, recache_change, op);
     const bool all = c->task->n_dimensions == 0; /* those of dimensions that are gone too */
     uint64_t gone = AT_COUNT(op->at);
+    unsigned looks = 0;
     char prefix[6];
     int r = 0;
 
+    walk_on(c, 0);
     be_put(prefix, 4, c->host->id);
-    for (size_t i = 0; r == 0 && i < (all ? 1 : c->n_dimensions); i++) {
+    for (size_t i = 0; r == 0 && i < (all ? 1 : c->n_dimensions); i++) { /* in rising order, as the keys are */
         be_put(prefix + 4, 2, c->dimensions[i]);
-        r = invalidate_prefix(t, str_of(prefix, all ? 4 : 6), &gone);
+        if (all || memcmp(prefix, c->walk_from, sizeof(prefix)) >= 0)
+            r = invalidate_prefix(t, c, str_of(prefix, all ? 4 : 6), &looks, &gone);
     }
     if (r < 0)
         return r;
@@ -180,22 +230,24 @@ static bool is_chosen(const recache_change *c, str dead_key)
 /* Those that have died since the request stay: the walk begins behind them. */
 int change_retry_all_apply(store_txn *t, store_op *op)
 {
-    const recache_change *c = CONTAINER_OF(op, recache_change, op);
+    recache_change *c = CONTAINER_OF(op, recache_change, op);
     uint64_t retried = AT_COUNT(op->at);
-    char from[12];
     store_cursor *cursor;
     store_item item;
+    unsigned looks = 0;
     bool more = true;
 
-    be_put(from, 4, c->host->id);
-    be_put(from + 4, 8, ~(uint64_t)c->now);
+    walk_on(c, ~(uint64_t)c->now);
     int r = queue_check_room(t);
     if (r == 0)
-        r = store_walk(store_txn_view(t), &recache_dead_ks, RECACHE_DEAD_BY_TIME, str_of(from, 4),
-                       str_of(from, sizeof(from)), false, &cursor);
+        r = store_walk(store_txn_view(t), &recache_dead_ks, RECACHE_DEAD_BY_TIME, str_of(c->walk_from, 4),
+                       str_of(c->walk_from, sizeof(c->walk_from)), false, &cursor);
     if (r < 0)
         return r;
-    while (r == 0 && !store_txn_is_full(t) && (more = store_next(cursor, &item))) {
+    while (r == 0 && looks < CHANGE_STEP_LOOKS && !store_txn_is_full(t) && (more = store_next(cursor, &item))) {
+        looks++;
+        if (item.index_key.n == sizeof(c->walk_reached))
+            memcpy(c->walk_reached, item.index_key.p, sizeof(c->walk_reached));
         if (!is_chosen(c, item.key))
             continue;
         r = store_item_value(cursor, &item);

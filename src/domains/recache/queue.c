@@ -133,7 +133,7 @@ keyspace recache_queue_ks = {.name = "recache_lanes",
 /* Newest first: the index holds the complement of the time. */
 static int dead_emit(str key, str value, store_emit *out)
 {
-    char index_key[4 + 8 + URL_KEY_LEN];
+    char index_key[DEAD_TIME_KEY_LEN];
     recache_dead d = {0};
     arena a;
 
@@ -401,7 +401,7 @@ static int dead_copy(arena *a, str value, recache_dead *out)
 
 int recache_dead_list(store_view *v, arena *a, uint32_t host, str cursor, size_t limit, recache_dead_page *ret_page)
 {
-    char after[4 + 8 + URL_KEY_LEN], prefix[4];
+    char after[DEAD_TIME_KEY_LEN], prefix[4];
     recache_dead *items = arena_array(a, recache_dead, limit);
     recache_dead_page page = {.items = items};
     store_cursor *c;

@@ -14,6 +14,7 @@
 #define LANE_PRIORITY(lane) ((recache_priority)((lane) / 2))
 #define LANE_IS_FETCHED(lane) ((lane) % 2 == 0)
 #define URL_KEY_LEN 14  /* host, hash, dimension: what an entry is known by, and a dead letter's key */
+#define DEAD_TIME_KEY_LEN (4 + 8 + URL_KEY_LEN) /* in RECACHE_DEAD_BY_TIME: host, complement of the time, key */
 
 void be_put(char *out, size_t n, uint64_t v);
 uint64_t be_get(const char *p, size_t n);

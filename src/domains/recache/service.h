@@ -154,10 +154,14 @@ typedef struct recache_change {
     size_t n_dimensions;
     bool paused, has_refused; /* of the URLs, some will not be asked for */
     int64_t due_at; /* of a hit: the writer's answer */
+    /* of a walk in steps, on the writer: the step at walk_at began here, and has come so far */
+    uint64_t walk_at;
+    char walk_from[DEAD_TIME_KEY_LEN], walk_reached[DEAD_TIME_KEY_LEN];
 } recache_change;
 /* op->at of the stepped ones: how far, and how many counted. */
 #define AT_PLACE(at) ((at) & UINT32_MAX)
 #define AT_COUNT(at) ((at) >> 32)
+#define CHANGE_STEP_LOOKS 2048 /* records a step of a walk looks at; it writes less */
 void recache_task_late(post *p); /* ends it with -ENOMEM */
 void recache_task_clear(recache_task *t); /* its out part */
 void change_enqueue(recache *r, recache_task *t, const int64_t *dues); /* recache_enqueue with times of their own */
