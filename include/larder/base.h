@@ -266,7 +266,8 @@ void percent_encode(buf *out, str text);      /* all but unreserved characters *
 void percent_encode_path(buf *out, str path); /* the same, and '/' stays */
 
 /* ---- disk ---- */
-int sync_path(const char *path); /* a file's bytes, or a folder's names, to the disk; blocks: not for the loop */
+/* A file's bytes, or a folder's names, to the disk, where the file system can; blocks: not for the loop. */
+int sync_path(const char *path);
 
 /* ---- randomness and comparison ---- */
 /* From the kernel's generator, fit for secrets; aborts where the kernel has none. Thread-safe. */

@@ -112,10 +112,13 @@ int store_backup(store *s, const char *dir)
     if (r < 0)
         return r;
     r = make_whole(s, fd, part, whole);
-    if (r == 0)
-        r = store_sync_folder(dir);
-    else
+    if (r < 0) {
         unlink(part);
+    } else {
+        r = store_sync_folder(dir);
+        if (r < 0)
+            unlink(whole); /* what is said to have failed is not there */
+    }
     if (close(fd) < 0 && r == 0)
         r = -errno;
     return r;

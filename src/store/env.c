@@ -247,7 +247,7 @@ int store_sync_folder(const char *dir)
     if (r < 0)
         return r;
     r = sync_path(parent);
-    return r == -EACCES ? 0 : r; /* where we may not look, it was somebody else who made the folder */
+    return r == -EACCES || r == -EPERM ? 0 : r; /* where we may not look, it was somebody else who made the folder */
 }
 
 #define LOCK_FILE_BYTES 20480 /* LMDB's table of MAX_READERS, and some */
@@ -339,15 +339,30 @@ static int make_spaces(store *s, const store_options *o)
     return 0;
 }
 
+/* LMDB syncs what is in its file, not that there is one. Where that fails the file is removed, so that the next start
+ * doesn't take for safe what is not. */
+static int sync_new(store *s)
+{
+    char path[PATH_MAX];
+    const int n = snprintf(path, sizeof(path), "%s/data.mdb", s->dir);
+    const int r = store_sync_folder(s->dir);
+
+    if (r < 0 && n > 0 && (size_t)n < sizeof(path)) {
+        env_close(s);
+        (void)unlink(path);
+    }
+    return r;
+}
+
 static int open_all(store *s, const store_options *o, const char **ret_why)
 {
-    const bool is_new = data_file_size(s) < 0;
     int r = prepare_folder(s, o, ret_why);
     if (r < 0)
         return r;
+    const bool is_new = data_file_size(s) < 0; /* asked under the server's lock: nobody makes one meanwhile */
     r = env_open(s);
-    if (r == 0 && is_new) /* LMDB syncs what is in its file, not that there is one */
-        r = store_sync_folder(s->dir);
+    if (r == 0 && is_new)
+        r = sync_new(s);
     if (r < 0)
         *ret_why = r == -EPROTO ? "its data file is no store, or damaged, or cut short" : "its file can't be opened";
     if (r == 0)
