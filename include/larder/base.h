@@ -170,7 +170,7 @@ str arena_join_parts(arena *a, const str *parts, size_t n);
 str arena_utf8(arena *a, str text);
 /* fn(arg) runs when the arena is reset or done; the arena's memory is still there then. -ENOMEM. */
 int arena_defer(arena *a, void (*fn)(void *), void *arg);
-/* Runs the defers and zeros all that was handed out, for secrets: then only arena_done is of use. */
+/* Runs the defers and zeros all that was handed out, for secrets: then only arena_reset and arena_done are of use. */
 void arena_wipe(arena *a);
 
 /* ---- buf ---- */

@@ -66,7 +66,7 @@ struct github_op {
     github_result result;
     str why;          /* for people, without secrets: "GitHub API: repository not found"; null when OK */
     int status;       /* HTTP status, 0 when none */
-    bool passes;      /* FAILED: may go well by itself in a while: no answer, half of one, or a 5xx */
+    bool passes;      /* FAILED: may go well by itself in a while: no answer, half of one, a 5xx, no memory here */
     bool cut_off;     /* archive: the connection was lost after some pieces; it may be asked for anew */
     bool not_asked;   /* FAILED: the client's breaker is open; this says nothing new about GitHub */
     int64_t retry_at; /* RATE_LIMITED: wall ms from when it is worth asking again */

@@ -260,6 +260,8 @@ static void a_wiped_arena_holds_nothing_but_zeros(void **state)
     assert_memory_equal(p, none, 20);
     assert_memory_equal(large, none, sizeof(none));
     assert_memory_equal(q, none, 5000);
+    arena_reset(&a);
+    memset(arena_alloc(&a, 20), 's', 20); /* it serves anew */
     arena_done(&a);
     assert_string_equal(t.order, "x");
 }

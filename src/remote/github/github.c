@@ -207,7 +207,7 @@ static void on_parsed(job *j, int status)
     const int r = status < 0 ? status : x->parsed;
 
     x->parses = false;
-    x->op->passes = r < 0;
+    x->op->passes = r == -ENOMEM; /* what GitHub did say stays so */
     if (r == -EPROTO)
         fail(x, GITHUB_FAILED, "GitHub's answer for the %s is not what was expected", x->kind->what);
     else if (r < 0)
