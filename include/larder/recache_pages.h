@@ -12,7 +12,7 @@
 #include "larder/store.h"
 
 extern keyspace recache_pages_ks;
-enum { RECACHE_PAGES_BY_GONE, RECACHE_PAGES_BY_ACCESS };
+enum { RECACHE_PAGES_BY_GONE, RECACHE_PAGES_BY_ACCESS }; /* access: or, when that is later, when this copy was made */
 
 /* stored as it is: append fields, never move them */
 #define RECACHE_PAGE_FIELDS(X, S) \

@@ -91,6 +91,31 @@ static void test_pages_read_or_stored_a_moment_ago_are_not_the_first_to_go(void 
     world_end(&w);
 }
 
+/* Its last read is as old as before; it is worth more than one that was neither read nor rendered since. */
+static void test_a_page_just_rendered_anew_is_not_the_first_to_go(void **state)
+{
+    recache_page p;
+    arena a;
+
+    (void)state;
+    arena_init(&a, 0);
+    world_begin(&w, 1);
+    store_page("https://www.1.example/0");
+    fake_clk_advance(&w.clock, MINUTES(20));
+    store_page("https://www.1.example/1");
+    fake_clk_advance(&w.clock, MINUTES(20));
+    store_page("https://www.1.example/0");
+    w.options.max_bytes = 4096;
+    assert_int_equal(recache_configure(w.recache, &w.options), 0);
+    for (int i = 0; i < 20000 && recache_figures_of(w.recache).evicted < 1; i++)
+        wait_a_little();
+    assert_int_equal(world_page(&w, 1, "https://www.1.example/0", 1, &a, &p), 0);
+    assert_true(p.last_access < p.created_at);
+    assert_int_equal(world_page(&w, 1, "https://www.1.example/1", 1, &a, &p), -ENOENT);
+    arena_done(&a);
+    world_end(&w);
+}
+
 static void test_a_page_larger_than_all_may_be_is_refused_and_makes_nobody_go(void **state)
 {
     static char large[40000];
@@ -128,6 +153,7 @@ int main(void)
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(test_the_pages_asked_for_least_recently_make_room),
         cmocka_unit_test(test_pages_read_or_stored_a_moment_ago_are_not_the_first_to_go),
+        cmocka_unit_test(test_a_page_just_rendered_anew_is_not_the_first_to_go),
         cmocka_unit_test(test_a_page_larger_than_all_may_be_is_refused_and_makes_nobody_go),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);

@@ -41,8 +41,8 @@ static int pages_emit(str key, str value, store_emit *out)
     int r = record_decode(&recache_page_schema, &a, value, &p);
     if (r == 0)
         r = time_entry(out, RECACHE_PAGES_BY_GONE, p.gone_at, key);
-    if (r == 0)
-        r = time_entry(out, RECACHE_PAGES_BY_ACCESS, p.last_access, key);
+    if (r == 0) /* a new copy counts as a read: it is not made to go at once */
+        r = time_entry(out, RECACHE_PAGES_BY_ACCESS, p.last_access > p.created_at ? p.last_access : p.created_at, key);
     for (int64_t at = 0; r == 0 && at < p.disk_size; at += PAGE_BLOCK)
         store_emit_bucket(out, BLOCKS);
     arena_done(&a);
@@ -51,7 +51,7 @@ static int pages_emit(str key, str value, store_emit *out)
 
 static const char *const INDEXES[] = {"gone", "access"};
 keyspace recache_pages_ks = {
-    .name = "recache_pages", .indexes = INDEXES, .n_indexes = COUNT_OF(INDEXES), .emit = pages_emit, .emit_version = 1};
+    .name = "recache_pages", .indexes = INDEXES, .n_indexes = COUNT_OF(INDEXES), .emit = pages_emit, .emit_version = 2};
 
 uint64_t page_bytes(store_view *v)
 {
