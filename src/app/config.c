@@ -192,17 +192,38 @@ void config_warn(config *c, str text)
         c->warnings[c->n_warnings++] = text;
 }
 
+/* Variables that are no options: all in one warning, for whoever runs containers may have dozens (LARDER_PORT and the
+ * like of a service of that name), and these must not push out what else there is to warn of. */
+typedef struct strangers {
+    buf names;
+    size_t n;
+} strangers;
+#define STRANGERS_SHOWN 8
+
 /* LOGLEVEL may have been meant for log.level. */
-static void warn_of_variable(config *c, str variable)
+static void add_stranger(config *c, strangers *all, str variable)
 {
     char name[NAME_MAX_BYTES];
     const str shown = str_head(variable, sizeof(name));
 
+    if (all->n++ >= STRANGERS_SHOWN)
+        return;
     for (size_t i = 0; i < shown.n; i++)
         name[i] = (char)(shown.p[i] >= 'A' && shown.p[i] <= 'Z' ? shown.p[i] - 'A' + 'a' : shown.p[i]);
     const str meant = config_suggestion(&c->arena, str_of(name, shown.n));
-    config_warn(c, arena_printf(&c->arena, "environment: LARDER_" STR_FMT ": there is no such option" STR_FMT,
-                                STR_ARG(shown), STR_ARG(meant)));
+    buf_printf(&all->names, "%sLARDER_" STR_FMT, all->n > 1 ? ", " : "", STR_ARG(shown));
+    if (meant.n > 2) /* without its "; " */
+        buf_printf(&all->names, " (" STR_FMT ")", STR_ARG(str_from(meant, 2)));
+}
+
+static void warn_of_strangers(config *c, strangers *all)
+{
+    if (all->n > STRANGERS_SHOWN)
+        buf_printf(&all->names, " and %zu more", all->n - STRANGERS_SHOWN);
+    if (all->n > 0 && all->names.err == 0)
+        config_warn(c, arena_printf(&c->arena, "environment: no such option%s: " STR_FMT, all->n > 1 ? "s" : "",
+                                    STR_ARG(buf_view(&all->names))));
+    buf_done(&all->names);
 }
 
 typedef enum variable_is { NOT_OURS, OF_A_SECTION, AN_OPTION } variable_is;
@@ -226,6 +247,7 @@ static variable_is what_is(str variable, config_id *ret_option)
 
 static int load_environment(config *c, char *const *environment, str *why)
 {
+    strangers all = {.names = BUF_INIT};
     config_id option;
     int r = 0;
 
@@ -240,11 +262,12 @@ static int load_environment(config *c, char *const *environment, str *why)
             *why = STR("there is no such option");
             r = -EINVAL;
         } else {
-            warn_of_variable(c, str_from(name, 7));
+            add_stranger(c, &all, str_from(name, 7));
         }
         if (r == -EINVAL)
             *why = arena_printf(&c->arena, "environment: " STR_FMT ": " STR_FMT, STR_ARG(name), STR_ARG(*why));
     }
+    warn_of_strangers(c, &all);
     return r;
 }
 
