@@ -320,6 +320,12 @@ static int read_hosts(config *c, const config_node *node, recache_host *hosts, s
 }
 
 /* ---- included files ---- */
+static void complain_of_included(config *c, const char *path, const char *what, str *why)
+{
+    *why = arena_printf(&c->arena, STR_FMT "recache.hosts_include: %s: %s",
+                        STR_ARG(config_place(c, OPTION_recache_hosts_include, &c->arena)), path, what);
+}
+
 /* A map with the one key `hosts`. */
 static int include_file(config *c, const char *path, recache_host *hosts, size_t *n, str *why)
 {
@@ -337,7 +343,7 @@ static int include_file(config *c, const char *path, recache_host *hosts, size_t
         r = config_read_tree(c, path, buf_view(&text), &root, why);
     buf_done(&text);
     if (r == 0 && root->shape != CONFIG_MAP) { /* of an empty file no place is known */
-        *why = arena_printf(&c->arena, "recache.hosts_include: %s: a map with the key hosts was expected", path);
+        complain_of_included(c, path, "a map with the key hosts was expected", why);
         r = -EINVAL;
     }
     if (r == 0)
@@ -359,7 +365,7 @@ static int include_folder(config *c, const char *path, recache_host *hosts, size
     size_t found = 0;
 
     if (r < 0)
-        *why = arena_printf(&c->arena, "recache.hosts_include: %s: %s", path, err_text(r));
+        complain_of_included(c, path, err_text(r), why);
     for (struct dirent *e; r == 0 && (e = readdir(folder)) && found < INCLUDED_MAX;) {
         if (e->d_name[0] == '.' || !str_ends(str_c(e->d_name), STR(".yaml")))
             continue;
@@ -391,7 +397,7 @@ static int include(config *c, const char *config_file, recache_host *hosts, size
         return -ENOMEM;
     if (stat(path.p, &st) < 0) {
         const int r = -errno;
-        *why = arena_printf(&c->arena, "recache.hosts_include: %s: %s", path.p, err_text(r));
+        complain_of_included(c, path.p, err_text(r), why);
         return r;
     }
     return S_ISDIR(st.st_mode) ? include_folder(c, path.p, hosts, n, why) : include_file(c, path.p, hosts, n, why);
@@ -485,8 +491,9 @@ static int check_accel_prefix(config *c, str *why)
         good = good && s.p[i] > ' ' && s.p[i] <= '~' && !memchr("\"#%?\\", s.p[i], 5) &&
                (i == 0 || s.p[i] != '/' || s.p[i - 1] != '/');
     if (!good)
-        *why = arena_printf(&c->arena, "recache.accel_prefix: '" STR_FMT "' is no path of a URL, such as /pages",
-                            STR_ARG(str_head(s, 200)));
+        *why = arena_printf(
+            &c->arena, STR_FMT "recache.accel_prefix: '" STR_FMT "' is no path of a URL, such as /pages",
+            STR_ARG(config_place(c, OPTION_recache_accel_prefix, &c->arena)), STR_ARG(str_head(s, 200)));
     return good ? 0 : -EINVAL;
 }
 

@@ -180,7 +180,7 @@ static void a_prefix_for_nginx_is_a_path(void **state)
     for (size_t i = 0; i < COUNT_OF(bad); i++) {
         snprintf(text, sizeof(text), "recache:\n  accel_prefix: '%s'\n", bad[i]);
         assert_int_equal(load(f, text), -EINVAL);
-        assert_true(str_starts(f->why, STR("recache.accel_prefix: ")));
+        assert_true(str_find(f->why, STR(".yaml:2: recache.accel_prefix: ")) > 0);
     }
     assert_int_equal(load(f, "recache:\n  accel_prefix: /larder-pages/\n"), 0);
 }
@@ -261,6 +261,8 @@ static void hosts_of_an_included_folder_are_added(void **state)
 
     assert_int_equal(load(f, A_HOST "  hosts_include: nowhere\n"), -ENOENT);
     assert_true(str_ends(f->why, STR("/nowhere: not found")));
+    assert_true(str_starts(f->why, str_c(f->path)));
+    assert_true(str_find(f->why, STR(".yaml:5: recache.hosts_include: ")) > 0);
 }
 
 static void hosts_can_be_set_on_the_command_line(void **state)
