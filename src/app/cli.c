@@ -181,6 +181,8 @@ static int take_label(cli *c, const char *value)
                                (unsigned)(unsigned char)label.p[i], label.p[i] == '\n' ? ", a line end" : "");
     if (!utf8_valid(label))
         return wrong_usage("--label takes UTF-8 only");
+    if (str_has_control(label))
+        return wrong_usage("--label takes no control characters, U+0080 to U+009F neither");
     if (label.n == 0 || utf8_length(label) > CLI_LABEL_MAX)
         return wrong_usage("--label takes 1 to %d characters, not %zu", CLI_LABEL_MAX, utf8_length(label));
     c->label = value;

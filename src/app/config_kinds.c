@@ -366,6 +366,14 @@ static const str *keep(const config_value *v)
     return kept;
 }
 
+/* Port 0 is another one each time. */
+static bool is_same_address(const net_listen *a, const net_listen *b)
+{
+    if (a->addr.is_unix || b->addr.is_unix)
+        return a->addr.is_unix && b->addr.is_unix && str_eq(a->path, b->path);
+    return a->addr.port != 0 && a->addr.port == b->addr.port && memcmp(a->addr.ip, b->addr.ip, sizeof(a->addr.ip)) == 0;
+}
+
 static int read_addresses(config_value *v, void *member)
 {
     net_listen *parsed = arena_array(&v->c->arena, net_listen, v->n);
@@ -378,6 +386,9 @@ static int read_addresses(config_value *v, void *member)
         r = str_has_control(text) || !utf8_valid(text) ? -EINVAL : net_listen_parse(&v->c->arena, text, &parsed[i]);
         if (r == -EINVAL)
             return is_no(v, text, "no address to listen on: host:port, [v6]:port or unix:PATH");
+        for (size_t k = 0; r == 0 && k < i; k++)
+            if (is_same_address(&parsed[k], &parsed[i]))
+                return is_no(v, text, "given twice");
     }
     if (r == 0)
         *(config_addresses *)member = m;

@@ -159,6 +159,7 @@ static void wrong_usage_is_2_and_one_line_that_names_the_word(void **state)
                  {"key new --label a\nb", "no control characters: byte 2 is 0x0a, a line end"},
                  {"key new --label \x7f", "byte 1 is 0x7f"},
                  {"key new --label \xff", "UTF-8"},
+                 {"key new --label a\xc2\x85", "U+0080"},
                  {"key new --label x --scope nonsense", "nonsense"},
                  {"key new --label x --rate sometimes", "sometimes"},
                  {"key new --label x --rate 0", "0"},

@@ -179,6 +179,8 @@ static void complaints_say_what_was_expected(void **state)
         {OPTION_github_api_url, "http://x:99999", "github.api_url: bad port in the URL"},
         {OPTION_github_api_url, "http://x:abc/y", "github.api_url: bad port in the URL"},
         {OPTION_listen, "nonsense", "listen: 'nonsense' is no address to listen on: host:port, [v6]:port or unix:PATH"},
+        {OPTION_listen, "[127.0.0.1:1, '[::1]:1', localhost:1]", "listen: 'localhost:1' is given twice"},
+        {OPTION_listen, "[unix:/a, unix:/a]", "listen: 'unix:/a' is given twice"},
         {OPTION_listen, "", "listen: has 0 addresses, allowed are 1 to 64"},
         {OPTION_listen, "[a:1] b", "listen: '[a:1] b' is no address to listen on: host:port, [v6]:port or unix:PATH"},
         {OPTION_listen, "[127.0.0.1:1] b",
@@ -201,8 +203,8 @@ static void addresses_and_urls_are_kept_ready_to_use(void **state)
 {
     config_fixture *f = *state;
     assert_int_equal(config_fixture_load(f), 0);
-    assert_int_equal(set(f, OPTION_listen, "[127.0.0.1:1, '[::1]:2', \"unix:/a b\", localhost:0]"), 0);
-    assert_int_equal(f->c.listen.n, 4);
+    assert_int_equal(set(f, OPTION_listen, "[127.0.0.1:1, '[::1]:2', \"unix:/a b\", localhost:0, localhost:0]"), 0);
+    assert_int_equal(f->c.listen.n, 5);
     assert_int_equal(f->c.listen.v[1].addr.port, 2);
     assert_str(f->c.listen.v[2].path, "/a b");
     assert_int_equal(set(f, OPTION_listen, "unix:s"), 0);

@@ -154,6 +154,22 @@ static void version_6_is_listened_on_beside_version_4(void **state)
     site_close(&w);
 }
 
+static void a_look_before_sees_that_a_folder_is_missing(void **state)
+{
+    (void)state;
+    site w;
+    site_init(&w);
+    site_open(&w);
+    net_listen where = {.addr.is_unix = true, .path = path_of(&w, "none/socket")};
+    assert_int_equal(net_listen_check(&where), -ENOENT);
+    where.path = path_of(&w, "socket");
+    assert_int_equal(net_listen_check(&where), 0);
+    assert_false(exists(where.path));
+    where.path = STR("in-the-working-folder");
+    assert_int_equal(net_listen_check(&where), 0);
+    site_close(&w);
+}
+
 static void no_memory_opens_nothing(void **state)
 {
     (void)state;
@@ -174,6 +190,7 @@ int main(void)
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(a_unix_socket_serves_and_its_file_goes_with_it),
         cmocka_unit_test(a_dead_servers_socket_is_replaced),
+        cmocka_unit_test(a_look_before_sees_that_a_folder_is_missing),
         cmocka_unit_test(a_live_servers_place_is_not_taken),
         cmocka_unit_test(other_files_are_left_alone),
         cmocka_unit_test(a_file_that_has_become_another_servers_is_not_removed),

@@ -202,14 +202,27 @@ static void on_poll(uv_poll_t *p, int status, int events)
 
 /* ---- the face ---- */
 
+/* Where the socket's file will be made. */
+static int check_folder(const char *path)
+{
+    char folder[NET_UNIX_PATH_MAX + 2];
+    snprintf(folder, sizeof(folder), "%s", path);
+    char *slash = strrchr(folder, '/');
+    if (slash)
+        slash[slash == folder] = '\0'; /* "/" stays */
+    return access(slash ? folder : ".", W_OK | X_OK) < 0 ? -errno : 0;
+}
+
 int net_listen_check(const net_listen *where)
 {
     any_addr sa;
     if (where->addr.is_unix && where->path.n > NET_UNIX_PATH_MAX)
         return -EINVAL;
     socklen_t len = to_sockaddr(where, &sa);
-    if (where->addr.is_unix)
-        return remove_dead_socket(&sa, len);
+    if (where->addr.is_unix) {
+        const int r = remove_dead_socket(&sa, len);
+        return r < 0 ? r : check_folder(sa.un.sun_path);
+    }
     int fd = socket(sa.any.sa_family, SOCK_STREAM | SOCK_CLOEXEC, 0);
     if (fd < 0)
         return -errno;
