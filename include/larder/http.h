@@ -93,6 +93,7 @@ struct http_request {
     void *user;                         /* the handler's */
     bool has_secret;                    /* the handler's: what is left of body and arena at the end is zeros */
     str refusal;                        /* on_head's: header lines of its refusal, "Name: value\r\n" each */
+    const char *refusal_text;           /* the same, for people; NULL: the status's own */
 };
 static inline str http_header_of(const http_request *req, http_known h)
 {

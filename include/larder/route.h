@@ -1,7 +1,8 @@
 /* route: from a request to a handler and back. Endpoints are rows; the dispatcher does what is the same for
  * all.
  *
- * Order: body cap -> match path -> method allowed (405 with Allow; HEAD is served by GET's row; OPTIONS
+ * Order: body cap (a row's own is for who may come in; others learn with the head that they may not: counted, 401, 403
+ * or 429) -> match path -> method allowed (405 with Allow; HEAD is served by GET's row; OPTIONS
  * answers Allow) -> key -> limits (429) -> no key or scope (401, 403) -> without a key, what a page of another site
  * could ask for (403: a name of its own as Host where access is open because all is local; a change whose Origin is
  * not the Host) -> If-None-Match against what the row's answer depends on (304) -> decode path, query and body into
@@ -73,7 +74,9 @@ enum { /* beside schema.h's ALLOW_EXTRA, which is 1 */
     BODY_BY_HAND = 8, /* the schema is for the document: the handler reads body_json, in an order of its own */
     HAS_ETAG = 16,   /* its handler tags the reply itself */
     MAY_WAIT = 32,   /* the client may ask it to wait: call_wait_ms */
-    HAS_SECRET = 64, /* its body may: nothing of it is left in memory when the call has ended */
+    /* Its body may: what the call has of it is zeros when it has ended. What came in pieces was gathered first: copies
+     * of them stay in memory until others write there. */
+    HAS_SECRET = 64,
 };
 
 #define ROUTE_BODY_ON_LOOP 16384

@@ -55,10 +55,9 @@ def test_a_strangers_large_body_is_refused_before_it_comes(running, path):
             wire.send(('POST %s HTTP/1.1\r\nHost: x\r\n%sContent-Length: %d\r\n\r\n'
                        % (path, key, 31 << 20)).encode())
             refused(wire.reply(), 401, 'unauthorized')
-        with running.wire() as wire:  # of no announced length: no more than anywhere else
-            wire.send(('POST %s HTTP/1.1\r\nHost: x\r\n%sTransfer-Encoding: chunked\r\n\r\n%x\r\n'
-                       % (path, key, (1 << 20) + 1)).encode() + b' ' * ((1 << 20) + 1))
-            refused(wire.reply(), 413, 'the body is larger than allowed')
+        with running.wire() as wire:  # of no announced length: it could be large
+            wire.send(('POST %s HTTP/1.1\r\nHost: x\r\n%sTransfer-Encoding: chunked\r\n\r\n' % (path, key)).encode())
+            refused(wire.reply(), 401, 'unauthorized')
 
 
 def test_an_empty_key_is_none(api):

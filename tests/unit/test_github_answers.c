@@ -313,6 +313,7 @@ static void no_answer_is_a_failure_in_words(void **state)
     assert_int_equal(a.op.result, GITHUB_FAILED);
     assert_int_equal(a.op.status, 0);
     assert_str(a.op.why, "GitHub could not be asked for the commit: 127.0.0.1: connection refused");
+    assert_true(a.op.passes);
     asking_done(&a);
     hub_close(&h);
 }

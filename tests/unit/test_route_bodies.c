@@ -4,10 +4,13 @@
 #include "store_fixture.h"
 
 #include <stdio.h>
+#include <sys/socket.h>
 #include <unistd.h>
 
 #define THINGS "/api/v1/things"
 #define SECRETS "/api/v1/secrets"
+#define REPORTS "/api/v1/reports"
+#define CAP (1 << 20) /* of bodies, where a row says nothing else */
 
 typedef struct world {
     site site;
@@ -41,7 +44,7 @@ static int then_done(call *c)
 static int post_secrets(call *c)
 {
     const names_in *in = c->body;
-    body_at = c->req->body.p;
+    body_at = c->req->body.p; /* that of a deferred call has moved */
     return str_eq(in->names.v[0], STR("later")) ? call_job(c, work_nothing, then_done) : then_done(c);
 }
 
@@ -77,6 +80,8 @@ static const route rows_of_test[] = {
      .summary = "Things"},
     {HTTP_M_POST, SECRETS, &family_of_test, SCOPE_PUBLIC, LIMIT_NONE, .body = &names_in_schema, .flags = HAS_SECRET,
      .handle = post_secrets, .summary = "Secrets"},
+    {HTTP_M_POST, REPORTS, &family_of_test, SCOPE_CACHE_WRITE, LIMIT_CLIENT, .body = &names_in_schema,
+     .max_body = 8 * CAP, .handle = post_things, .summary = "Reports"},
 };
 
 /* The site's own paths lie elsewhere. */
@@ -84,7 +89,14 @@ static world *the_world;
 static void pass_on(site *s, http_request *req)
 {
     (void)s;
+    body_at = req->body.p;
     the_world->hooks.on_request(the_world->hooks.arg, req);
+}
+
+static int pass_head_on(site *s, http_request *req, size_t *ret_max_body)
+{
+    (void)s;
+    return the_world->hooks.on_head(the_world->hooks.arg, req, ret_max_body);
 }
 
 static int set_up(void **state)
@@ -208,21 +220,54 @@ static void json_that_is_not_finished_is_not_sent(void **state)
     assert_int_equal(router_unanswered(w->router), 0);
 }
 
+/* A key is tried with each; none sends the body that it announces. */
+static void a_head_that_is_refused_counts_as_a_request(void **state)
+{
+    world *w = *state;
+    static const char *const bodies[] = {"Content-Length: 2000000", "Transfer-Encoding: chunked",
+                                         "Content-Length: 2000000\r\nExpect: 100-continue"};
+    static const char *const left[] = {"X-RateLimit-Remaining: 2\r\n", "X-RateLimit-Remaining: 1\r\n",
+                                       "X-RateLimit-Remaining: 0\r\n"};
+    const access_options few = {.per_minute = 3, .per_hour = 1000, .concurrent = 1};
+    w->site.on_head = pass_head_on;
+    w->site.options.max_body_bytes = CAP;
+    http_server_set_options(w->site.server, &w->site.options);
+    access_set_options(w->access, &few);
+    for (size_t i = 0; i < 2 * COUNT_OF(bodies); i++) {
+        const bool is_one_too_many = i >= COUNT_OF(left);
+        const int fd = site_connect(&w->site);
+        buf text = BUF_INIT;
+        buf_printf(&text, "POST " REPORTS " HTTP/1.1\r\nHost: a\r\nX-API-Key: lk_guess%zu\r\n%s\r\n\r\n", i,
+                   bodies[i % COUNT_OF(bodies)]);
+        site_send(&w->site, fd, buf_view(&text));
+        buf_reset(&text);
+        shutdown(fd, SHUT_WR);
+        site_read_until(&w->site, fd, &text, NULL);
+        assert_has(text.p, is_one_too_many ? " 429 " : " 401 ");
+        assert_has(text.p, is_one_too_many ? "Retry-After: " : "WWW-Authenticate: Bearer\r\n");
+        assert_has(text.p, is_one_too_many ? "Maximum 3 requests per minute per user" : left[i]);
+        buf_done(&text);
+        close(fd);
+    }
+}
+
 /* The server's read buffer is there as long as the server, so a test may look at what is left in it. */
 static void a_secret_does_not_stay_in_the_read_buffer(void **state)
 {
     world *w = *state;
     static const char zeros[100];
-    static const char *const firsts[] = {"now", "later"};
-    for (size_t i = 0; i < COUNT_OF(firsts); i++) {
+    static const struct {
+        const char *first, *header, *status;
+    } cases[] = {{"now", "", " 204 "}, {"later", "", " 204 "}, {"refused", "Origin: http://b\r\n", " 403 "}};
+    for (size_t i = 0; i < COUNT_OF(cases); i++) {
         char body[100];
-        const int n = snprintf(body, sizeof(body), "{\"names\":[\"%s\",\"a secret\"]}", firsts[i]);
+        const int n = snprintf(body, sizeof(body), "{\"names\":[\"%s\",\"a secret\"]}", cases[i].first);
         const int fd = site_connect(&w->site);
         buf text = BUF_INIT;
         buf_str(&text, STR("POST " SECRETS " HTTP/1.1\r\nHost: a\r\nConnection: close\r\n"));
-        buf_printf(&text, "Content-Length: %d\r\n\r\n%s", n, body);
+        buf_printf(&text, "%sContent-Length: %d\r\n\r\n%s", cases[i].header, n, body);
         site_send(&w->site, fd, buf_view(&text));
-        assert_answer(w, fd, " 204 ", "");
+        assert_answer(w, fd, cases[i].status, "");
         assert_memory_equal(body_at, zeros, (size_t)n);
         buf_done(&text);
     }
@@ -258,6 +303,7 @@ int main(void)
                                         tear_down),
         cmocka_unit_test_setup_teardown(a_handler_that_forgets_to_answer_is_found_out, set_up, tear_down),
         cmocka_unit_test_setup_teardown(json_that_is_not_finished_is_not_sent, set_up, tear_down),
+        cmocka_unit_test_setup_teardown(a_head_that_is_refused_counts_as_a_request, set_up, tear_down),
         cmocka_unit_test_setup_teardown(a_secret_does_not_stay_in_the_read_buffer, set_up, tear_down),
         cmocka_unit_test_setup_teardown(workers_give_back_a_long_bodys_tree_and_a_very_long_body, set_up,
                                         tear_down),

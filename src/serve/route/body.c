@@ -101,7 +101,6 @@ int route_read_body(call *c)
     body_read *b = &state_of(c)->body;
 
     *b = (body_read){0};
-    c->req->has_secret = c->route->flags & HAS_SECRET;
     if (c->route->body && c->req->body.n > ROUTE_BODY_ON_LOOP) {
         const int r = make_tree(c, &b->tree);
         return r < 0 ? r : call_job(c, work_decode, then_handle);

@@ -129,16 +129,48 @@ static int decode_params(call *c, const match *m, schema_error *err)
     return schema_decode_params(s, c->arena, path, m->n_values, query, c->params, err);
 }
 
-/* Counts the request; one too many is answered. */
-static int enter(call *c)
+/* Counts the request, if its row says so. What access_admit found, or -EDQUOT where it is one too many. */
+static int count(call *c, int allowed)
 {
-    access_grant *g = &c->grant;
-    const int r = access_enter(c->router->o.access, g);
+    const limit_class limits = c->route->limits;
+    const bool is_counted = limits == LIMIT_CLIENT || (limits == LIMIT_KEY && c->grant.has_key);
 
-    if (r != -EDQUOT)
-        return r;
-    route_header_number(c, STR("Retry-After"), g->retry_after_s);
-    return reply_error(c, 429, "Rate limit exceeded. Maximum %lld %s per user", (long long)g->maximum, g->why);
+    if (!is_counted || (allowed != 0 && allowed != -EACCES && allowed != -EPERM))
+        return allowed;
+    const int r = access_enter(c->router->o.access, &c->grant);
+    return r < 0 ? r : allowed;
+}
+
+/* What who may not come in is told: the status, and a text in the arena; headers go with the call. An error that is no
+ * refusal comes back as it is. */
+static int refusal_of(call *c, int allowed, str *ret_text)
+{
+    const access_grant *g = &c->grant;
+
+    switch (allowed) {
+    case -EDQUOT:
+        route_header_number(c, STR("Retry-After"), g->retry_after_s);
+        *ret_text = arena_printf(c->arena, "Rate limit exceeded. Maximum %lld %s per user", (long long)g->maximum,
+                                 g->why);
+        return 429;
+    case -EACCES:
+        reply_header(c, STR("WWW-Authenticate"), STR("Bearer"));
+        *ret_text = str_c(c->route->family->not_authorised);
+        return 401;
+    case -EPERM:
+        *ret_text = arena_printf(c->arena, "This key lacks the scope %s", access_scope_name(c->route->scope));
+        return 403;
+    default:
+        return allowed;
+    }
+}
+
+static int refuse(call *c, int allowed)
+{
+    str text;
+    const int r = refusal_of(c, allowed, &text);
+
+    return r > 0 ? reply_error(c, r, STR_FMT, STR_ARG(text)) : r;
 }
 
 /* A browser sends what any page asks of it, also to a server of its own machine that wants no key, and names the page's
@@ -173,25 +205,16 @@ static int admit(call *c, store_view *v)
 {
     access_control *a = c->router->o.access;
     const route *row = c->route;
-    int r = 0;
 
     if (row->family->admits && is_cross_site(c))
         return reply_error(c, 403, "A page of another site may change nothing here");
     if (row->scope == SCOPE_PUBLIC && row->limits == LIMIT_NONE)
         return is_cross_site(c) ? refuse_cross_site(c) : 0;
     const int allowed = access_admit(a, c->req, v, row->scope, access_is_open(a, row->scope), &c->grant);
-    const bool is_counted = row->limits == LIMIT_CLIENT || (row->limits == LIMIT_KEY && c->grant.has_key);
-    if (is_counted && (allowed == 0 || allowed == -EACCES || allowed == -EPERM))
-        r = enter(c);
-    if (r < 0 || c->replied)
-        return r;
-    if (allowed == -EACCES) {
-        reply_header(c, STR("WWW-Authenticate"), STR("Bearer"));
-        return reply_error(c, 401, "%s", state_of(c)->family->not_authorised);
-    }
-    if (allowed == -EPERM)
-        return reply_error(c, 403, "This key lacks the scope %s", access_scope_name(row->scope));
-    return allowed == 0 && !c->grant.has_key ? admit_stranger(c) : allowed;
+    const int r = count(c, allowed);
+    if (r < 0)
+        return refuse(c, r);
+    return c->grant.has_key ? 0 : admit_stranger(c);
 }
 
 static bool asks_for_any(const call *c)
@@ -252,9 +275,9 @@ static int no_row(call *c, const match *m, store_view *v)
     }
     if (state_of(c)->family->limits == LIMIT_CLIENT) {
         const int allowed = access_admit(a, c->req, v, SCOPE_PUBLIC, true, &c->grant);
-        const int r = allowed < 0 && allowed != -EACCES ? allowed : enter(c);
-        if (r < 0 || c->replied)
-            return r;
+        const int r = allowed < 0 && allowed != -EACCES ? allowed : access_enter(a, &c->grant);
+        if (r < 0)
+            return refuse(c, r);
     }
     const family *f = state_of(c)->family;
     if (!m->node || f->hides_methods)
@@ -313,6 +336,7 @@ static void on_request(void *arg, http_request *req)
     route_match(r, req->path, &m);
     call *c = &st->call;
     c->route = m.node && method < HTTP_METHODS ? m.node->rows[method] : NULL;
+    req->has_secret = c->route && (c->route->flags & HAS_SECRET); /* also of one that is refused */
     st->stats = c->route ? m.node->stats[method] : 0;
     st->family = c->route ? c->route->family : route_family_of(r, req->path);
     store_view *v = store_read_begin(r->o.store);
@@ -325,33 +349,42 @@ static void on_request(void *arg, http_request *req)
     store_read_end(v);
 }
 
-static bool is_longer(str content_length, size_t max)
+/* Of a body in chunks nobody knows. */
+static bool may_be_longer(str content_length, size_t max)
 {
     int64_t n;
 
-    return content_length.p && (str_to_i64(content_length, &n) < 0 || n < 0 || (uint64_t)n > max);
+    return !content_length.p || str_to_i64(content_length, &n) < 0 || n < 0 || (uint64_t)n > max;
 }
 
-/* Before the body: 0, or what a request that may not come in is refused with. */
-static int judge_head(const call *c, const family *f)
+static int admit_head(call *c)
 {
     access_control *a = c->router->o.access;
-    const route *row = c->route;
-    access_grant g;
+    const access_scope scope = c->route->scope;
 
-    if (f->admits)
-        return f->admits(c) ? 0 : 401;
-    if (!row || !row->max_body)
-        return 0;
+    if (c->route->family->admits)
+        return 0; /* it was asked */
     store_view *v = store_read_begin(c->router->o.store);
-    const int r = access_admit(a, c->req, v, row->scope, access_is_open(a, row->scope), &g);
+    const int r = access_admit(a, c->req, v, scope, access_is_open(a, scope), &c->grant);
     store_read_end(v);
-    if (r == -EACCES)
-        c->req->refusal = STR("WWW-Authenticate: Bearer\r\n");
-    return r == -EACCES ? 401 : r == -EPERM ? 403 : r < 0 ? 503 : 0;
+    return r;
 }
 
-/* A row's own cap is for those who may come in: of a stranger no more is taken than anywhere else. */
+/* The request ends here, so it is counted here: otherwise keys could be tried without a limit. */
+static int refuse_head(call *c, int allowed)
+{
+    str text = STR_NULL;
+    const int status = refusal_of(c, count(c, allowed), &text);
+
+    access_leave(c->router->o.access, &c->grant);
+    route_put_limits(c);
+    c->req->refusal = arena_dup(c->arena, str_of(c->headers, c->headers_n));
+    c->req->refusal_text = text.p;
+    return status < 0 ? 503 : status;
+}
+
+/* Before the body. A row's own cap is for those who may come in: of a stranger no more is taken than anywhere else.
+ * Where no more is coming, on_request says so, and counts it. */
 static int on_head(void *arg, http_request *req, size_t *ret_max_body)
 {
     router *r = arg;
@@ -363,14 +396,18 @@ static int on_head(void *arg, http_request *req, size_t *ret_max_body)
     route_match(r, req->path, &m);
     const route *row = m.node ? m.node->rows[req->method] : NULL;
     const family *f = row ? row->family : route_family_of(r, req->path);
-    const call c = {.req = req, .route = row, .arena = req->arena, .app = r->o.app, .router = r};
-    const int status = judge_head(&c, f);
-    if (status) /* with a body as anybody may send, on_request says so */
-        return is_longer(http_header_of(req, HTTP_H_CONTENT_LENGTH), *ret_max_body) ? status : 0;
-    if (asks && !m.node)
+    const bool is_long = may_be_longer(http_header_of(req, HTTP_H_CONTENT_LENGTH), *ret_max_body);
+    call c = {.req = req, .route = row, .arena = req->arena, .app = r->o.app, .router = r};
+    if (f->admits && !f->admits(&c))
+        return is_long ? 401 : 0;
+    if (asks && !m.node && f->limits == LIMIT_NONE)
         return 404;
-    if (row && row->max_body)
-        *ret_max_body = row->max_body;
+    if (!row || !row->max_body)
+        return 0;
+    const int allowed = admit_head(&c);
+    if (allowed < 0)
+        return is_long ? refuse_head(&c, allowed) : 0;
+    *ret_max_body = row->max_body;
     return 0;
 }
 

@@ -67,7 +67,7 @@ void route_header_number(call *c, str name, int64_t value)
     put(c, STR("\r\n"));
 }
 
-static void put_limits(call *c)
+void route_put_limits(call *c)
 {
     const access_grant *g = &c->grant;
 
@@ -84,7 +84,7 @@ void route_open(call *c, http_reply *rep)
     c->replied = true;
     if (c->router->in_then == c)
         c->router->in_then = NULL;
-    put_limits(c);
+    route_put_limits(c);
     rep->headers = str_of(c->headers, c->headers_n);
     if (c->long_headers.n) {
         const str all = arena_join(c->arena, rep->headers, c->long_headers);

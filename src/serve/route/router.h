@@ -80,6 +80,7 @@ void route_open(call *c, http_reply *rep);
 void route_send_tagged(call *c, str body); /* a body for c->etag: 200, or 304 to who has it */
 
 void route_header_number(call *c, str name, int64_t value);
+void route_put_limits(call *c); /* X-RateLimit-* */
 /* The OpenAPI document of all rows. -EINVAL when two schemas go by one name, -ENOMEM. */
 int route_describe(const router *r, arena *a, str *ret_document);
 

@@ -262,7 +262,7 @@ static int admit_body(http_conn *c, bool is_here, size_t *ret_max, const char **
     size_t max = s->options.max_body_bytes;
     int status = s->hooks.on_head ? s->hooks.on_head(s->hooks.arg, req, &max) : 0;
     if (status) {
-        *ret_why = http_status_text(status);
+        *ret_why = req->refusal_text ? req->refusal_text : http_status_text(status);
         return status;
     }
     const str coding = req->known[HTTP_H_CONTENT_ENCODING];
