@@ -400,6 +400,37 @@ static void what_upstream_no_longer_has_is_not_outdated(void **state)
     depot_close(&d);
 }
 
+/* Until when all wait is told, however much else there is to tell. */
+static void used_up_quota_is_told_among_many_causes(void **state)
+{
+    (void)state;
+    depot d;
+    depot_open(&d);
+    all_run *run = &d.projects->all[true];
+    wish w = {0};
+    arena_init(&w.arena, 0);
+    w.task = (refresh_task){.arena = &w.arena, .owner = d.projects, .on_done = wish_on_done, .user = &w};
+    *run = (all_run){.is_on = true, .limited = 7, .retry_at = DEPOT_NOW + HOURS(1)};
+    arena_init(&run->arena, 0);
+    list_init(&run->tasks);
+    list_push(&run->tasks, &w.task.link);
+    for (unsigned i = 0; i < 300; i++) {
+        char why[200];
+        const size_t kept = run->arena.total;
+        snprintf(why, sizeof(why), "%0*u is no cause", 150, i);
+        run_add_error(run, STR("p"), str_c(why));
+        if (i >= RUN_ERRORS_MAX)
+            assert_int_equal(run->arena.total, kept);
+    }
+    run_end(d.projects, run, 0);
+    assert_int_equal(w.done, 1);
+    assert_int_equal(w.task.errors.n, RUN_ERRORS_MAX);
+    assert_true(str_find(w.task.errors.v[RUN_ERRORS_MAX - 2], STR("7 projects keep")) > 0);
+    assert_str(w.task.errors.v[RUN_ERRORS_MAX - 1], "and 202 more"); /* 98 are told */
+    wish_end(&w);
+    depot_close(&d);
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
@@ -418,6 +449,7 @@ int main(void)
         cmocka_unit_test(content_decides_where_a_version_says_nothing),
         cmocka_unit_test(content_is_hashed_by_lines_not_by_paths),
         cmocka_unit_test(what_upstream_no_longer_has_is_not_outdated),
+        cmocka_unit_test(used_up_quota_is_told_among_many_causes),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }

@@ -298,12 +298,15 @@ static int put_project(store_txn *t, project_write *w)
     if (r < 0 && r != -ENOENT)
         return r;
     w->created = r == -ENOENT;
-    w->status_changed = str_eq(p.status, STR("error"));
+    const bool failed = str_eq(p.status, STR("error"));
+    w->status_changed = failed && !w->only_news;
     const bool is_news = w->created || w->work.rows || !str_eq(p.name, w->name) || !str_eq(p.path, w->path);
     if (!is_news && w->only_news) {
         w->version = p.version;
-        w->status_changed = false;
-        return 0;
+        if (!failed || p.next_refresh_at <= w->next_refresh_at)
+            return 0;
+        p.next_refresh_at = w->next_refresh_at;
+        return project_put(t, &p);
     }
     if (is_news) {
         /* No two contents have the same number, even when a project is forgotten and comes back. */
@@ -315,11 +318,13 @@ static int put_project(store_txn *t, project_write *w)
     p.name = w->name;
     p.path = w->path;
     p.origin = w->origin;
-    p.status = STR("active");
-    p.error_message = STR_NULL;
+    if (w->created || !w->only_news) {
+        p.status = STR("active");
+        p.error_message = STR_NULL;
+        p.failures = 0;
+    }
     p.marked = false;
     p.doubted_at = 0;
-    p.failures = 0;
     p.last_fetched = w->now;
     p.next_refresh_at = w->changed_refresh_at && (w->created || w->work.added || w->work.changed)
                             ? w->changed_refresh_at

@@ -36,7 +36,8 @@ struct project_write {
     /* In: borrowed until the op is done. */
     void (*on_done)(project_write *w, int status); /* of projects_write; never -EAGAIN */
     str id, name, path, origin;
-    bool only_news; /* where the content is as it was nothing is written, of the project neither */
+    bool only_news; /* where the content is as it was nothing is written, of the project neither; but one that failed is
+                     * due at next_refresh_at: only a whole refresh tells whether it fails still */
     bool forgets; /* the project goes, with all artifacts: of the above only the id is needed */
     artifact_content *content; /* sorted */
     size_t n;

@@ -162,7 +162,7 @@ static void on_wrote(project_write *w, int status)
     if (status == 0) {
         /* Where it is not, nobody was told that it had failed. */
         r->changed = w->forgets || w->added || w->removed || w->changed ||
-                     str_eq(r->is.status, STR("error")) != (r->why.p != NULL);
+                     (!w->only_news && str_eq(r->is.status, STR("error")) != (r->why.p != NULL));
         w->log->project_name = arena_dup(&w->log->arena, w->name); /* null without memory: no harm */
         projects_deliver(p, w->log);
         w->log = NULL;
@@ -223,8 +223,7 @@ static void write_content(refresh *r, bool forgets)
                                        : r->is.version,
         .now = now,
         .only_news = rereads,
-        .next_refresh_at = rereads ? r->was.next_refresh_at : next_time(r, now),
-        .changed_refresh_at = rereads ? now : 0, /* to ask upstream too */
+        .next_refresh_at = rereads ? now : next_time(r, now), /* to ask upstream too */
     };
     if (artifact_log_new(&r->write.log) < 0) {
         fail(r, STR("out of memory"));
@@ -353,10 +352,12 @@ static void on_read(job *j, int status)
     }
 }
 
-bool refresh_is_whole(refresh *r)
+bool refresh_join(refresh *r, int64_t since)
 {
-    if (r->state == REFRESH_READ)
-        r->only_reads = false;
+    if (r->state == REFRESH_READ) {
+        r->only_reads = r->patient = false;
+        r->since = since > r->since ? since : r->since;
+    }
     return !r->only_reads;
 }
 
@@ -371,7 +372,7 @@ static int64_t since_of(const projects *p, int64_t doubted, bool patient)
     return doubted > lately ? doubted : lately;
 }
 
-static int64_t doubted_of(const projects *p, const project *of)
+int64_t refresh_doubted(const projects *p, const project *of)
 {
     return of->doubted_at ? loop_now_mono_ms(p->o.loop) - (loop_now_wall_ms(p->o.loop) - of->doubted_at) : INT64_MIN;
 }
@@ -386,7 +387,7 @@ int refresh_begin(projects *p, const project *of, bool patient, refresh **ret_re
     arena_init(&r->arena, 0);
     list_init(&r->tasks);
     r->patient = patient;
-    r->doubted = doubted_of(p, of);
+    r->doubted = refresh_doubted(p, of);
     r->since = since_of(p, r->doubted, patient);
     r->id = arena_dup(&r->arena, of->id);
     r->name = arena_dup(&r->arena, of->name);

@@ -74,10 +74,18 @@ void refresh_make_work(job *j); /* with what upstream has by now -> content */
 
 /* On the loop. */
 refresh *refresh_find(projects *p, str id);
-/* False: it only reads, and it is too late for more: wait until it has ended. Else it asks upstream too. */
-bool refresh_is_whole(refresh *r);
+/* Somebody wants it whole, and of upstream what is as new as `since` (mono ms), as far as it has not asked yet. False:
+ * it only reads, and it is too late for more: wait until it has ended. */
+bool refresh_join(refresh *r, int64_t since);
+int64_t refresh_doubted(const projects *p, const project *of); /* as refresh.doubted */
 int refresh_begin(projects *p, const project *of, bool patient, refresh **ret_refresh); /* -ENOMEM */
 void refresh_cancel_all(projects *p);
-void refresh_over(refresh *r); /* schedule.c: it has ended, and is freed after this */
+
+/* ---- refresh_ends.c: who waits hears how it went ---- */
+void refresh_over(refresh *r); /* it has ended, and is freed after this */
+void refresh_task_end(refresh_task *t, int status);
+void run_add_error(all_run *run, str name, str what); /* name: of the project, or null */
+void run_tell(projects *p, const all_run *run, projects_event_kind kind, const refresh *r); /* r: null, or of whom */
+void run_end(projects *p, all_run *run, int status);
 
 #endif

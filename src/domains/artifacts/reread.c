@@ -1,6 +1,6 @@
 /* Once after the start, what is known of this machine is read from the disk again: nobody watched it while the server
  * was down. It begins when its folders are watched, so that no change falls between; upstream is not asked, nothing is
- * told of projects that are as they were, and nothing written. */
+ * told of projects that are as they were, and nothing written. What has news, or had failed, is due then. */
 #include "refresh.h"
 
 #define LOOKED_AT_ONCE 256 /* projects in one turn */

@@ -14,149 +14,12 @@
 
 static void post_pump(projects *p);
 
-/* ---- the ends of tasks ---- */
-static void task_end(refresh_task *t, int status)
+static int64_t later(int64_t a, int64_t b)
 {
-    t->status = status;
-    t->duration_ms = loop_now_mono_ms(t->owner->o.loop) - t->begun;
-    list_remove(&t->link);
-    t->on_done(t);
-}
-
-static void task_add_error(refresh_task *t, str text, size_t most)
-{
-    str *v = t->errors.n ? (str *)(uintptr_t)t->errors.v : arena_array(t->arena, str, most);
-    const str copy = v ? arena_dup(t->arena, text) : STR_NULL;
-
-    if (!copy.p) {
-        t->status = -ENOMEM;
-        return;
-    }
-    v[t->errors.n] = copy;
-    t->errors.v = v;
-    t->errors.n++;
-}
-
-static str quota_text(arena *a, int64_t n, int64_t until)
-{
-    char when[RFC3339_LEN + 1];
-
-    rfc3339_format(until, when);
-    return arena_printf(a,
-                        "GitHub's quota is used up until %s: %lld project%s keep%s the versions known so far, and %s "
-                        "refreshed then",
-                        when, (long long)n, n == 1 ? "" : "s", n == 1 ? "s" : "", n == 1 ? "is" : "are");
-}
-
-static str error_text(arena *a, const refresh *r, str what)
-{
-    return arena_printf(a, STR_FMT ": " STR_FMT, STR_ARG(r->name), STR_ARG(what));
-}
-
-static void task_over(refresh_task *t, refresh *r)
-{
-    t->status = r->cancelled ? -ECANCELED : 0;
-    t->projects_refreshed = !r->why.p && !r->is_limited && !r->cancelled;
-    t->changes_detected = r->changed;
-    if (r->why.p)
-        task_add_error(t, error_text(&r->arena, r, r->why), REFRESH_REMARKS + 2);
-    if (r->is_limited)
-        task_add_error(t, quota_text(&r->arena, 1, r->retry_at), REFRESH_REMARKS + 2);
-    for (size_t i = 0; i < r->n_remarks; i++)
-        task_add_error(t, error_text(&r->arena, r, r->remarks[i]), REFRESH_REMARKS + 2);
-    task_end(t, t->status);
+    return a > b ? a : b;
 }
 
 /* ---- runs over all ---- */
-static void run_add_error(all_run *run, str name, str what)
-{
-    for (size_t i = 0; i < run->n_errors; i++) {
-        run_error *e = &run->errors[i];
-        if (!str_eq(e->what, what))
-            continue;
-        e->n++;
-        return;
-    }
-    run_error e = {.what = arena_dup(&run->arena, what), .name = arena_dup(&run->arena, name), .n = 1};
-    if (run->n_errors < RUN_ERRORS_MAX - 1 && e.what.p)
-        run->errors[run->n_errors++] = e;
-    else
-        run->n_others++;
-}
-
-static size_t run_count_errors(const all_run *run)
-{
-    size_t n = run->n_others;
-
-    for (size_t i = 0; i < run->n_errors; i++)
-        n += run->errors[i].n;
-    return n;
-}
-
-static str run_error_text(arena *a, const run_error *e)
-{
-    if (!e->name.p)
-        return e->what;
-    if (e->n == 1)
-        return arena_printf(a, STR_FMT ": " STR_FMT, STR_ARG(e->name), STR_ARG(e->what));
-    return arena_printf(a, STR_FMT " and %zu other project%s: " STR_FMT, STR_ARG(e->name), e->n - 1,
-                        e->n == 2 ? "" : "s", STR_ARG(e->what));
-}
-
-static void tell_run(projects *p, const all_run *run, projects_event_kind kind, const refresh *r)
-{
-    projects_tell(p, &(projects_event){.kind = kind,
-                                       .project_id = r ? r->id : STR_NULL,
-                                       .project_name = r ? r->name : STR_NULL,
-                                       .done = run->done,
-                                       .total = run->total,
-                                       .refreshed = run->refreshed,
-                                       .errors = (int64_t)run_count_errors(run),
-                                       .changes_detected = run->changed});
-}
-
-static void run_over_one(projects *p, all_run *run, const refresh *r)
-{
-    run->under_way--;
-    run->done++;
-    run->refreshed += !r->why.p && !r->is_limited && !r->cancelled;
-    run->changed |= r->changed;
-    if (r->why.p)
-        run_add_error(run, r->name, r->why);
-    for (size_t i = 0; i < r->n_remarks; i++)
-        run_add_error(run, r->name, r->remarks[i]);
-    if (r->is_limited) {
-        run->limited++;
-        run->retry_at = r->retry_at > run->retry_at ? r->retry_at : run->retry_at;
-    }
-    tell_run(p, run, REFRESH_PROGRESS, r);
-}
-
-static void run_task_over(const all_run *run, refresh_task *t, int status)
-{
-    t->status = status;
-    t->projects_refreshed = run->refreshed;
-    t->changes_detected = run->changed;
-    for (size_t i = 0; i < run->n_errors && t->status == 0; i++)
-        task_add_error(t, run_error_text(t->arena, &run->errors[i]), RUN_ERRORS_MAX);
-    if (run->n_others && t->status == 0)
-        task_add_error(t, arena_printf(t->arena, "and %zu more", run->n_others), RUN_ERRORS_MAX);
-    task_end(t, t->status);
-}
-
-static void run_end(projects *p, all_run *run, int status)
-{
-    list *l;
-
-    run->is_on = false;
-    if (run->limited)
-        run_add_error(run, STR_NULL, quota_text(&run->arena, run->limited, run->retry_at));
-    tell_run(p, run, REFRESH_FINISHED, NULL);
-    while ((l = list_pop(&run->tasks)))
-        run_task_over(run, CONTAINER_OF(l, refresh_task, link), status);
-    arena_done(&run->arena);
-}
-
 static void run_join(projects *p, refresh_task *t)
 {
     /* A run with force is good for those without it too. */
@@ -170,40 +33,10 @@ static void run_join(projects *p, refresh_task *t)
         store_read_end(v);
         arena_init(&run->arena, 0);
         list_init(&run->tasks);
-        tell_run(p, run, REFRESH_STARTED, NULL);
+        run_tell(p, run, REFRESH_STARTED, NULL);
         p->has_run = true;
     }
     list_push(&run->tasks, &t->link);
-}
-
-/* ---- one has ended ---- */
-void refresh_over(refresh *r)
-{
-    projects *p = r->owner;
-    list *l;
-
-    if (r->why.p)
-        p->stats.failed++;
-    else if (r->is_limited)
-        p->stats.limited++;
-    else if (!r->cancelled)
-        p->stats.refreshed++;
-    p->stats.changed += r->changed;
-    if (!r->is_quiet)
-        projects_tell(p, &(projects_event){.kind = REFRESH_FINISHED,
-                                           .project_id = r->id,
-                                           .project_name = r->name,
-                                           .done = 1,
-                                           .total = 1,
-                                           .refreshed = !r->why.p && !r->is_limited && !r->cancelled,
-                                           .errors = r->why.p || r->is_limited,
-                                           .changes_detected = r->changed,
-                                           .why = r->why});
-    for (unsigned force = 0; force < 2; force++)
-        if (r->for_all[force])
-            run_over_one(p, &p->all[force], r);
-    while ((l = list_pop(&r->tasks)))
-        task_over(CONTAINER_OF(l, refresh_task, link), r);
 }
 
 /* ---- beginning one ---- */
@@ -212,6 +45,18 @@ static bool is_fresh(const projects *p, const project *of)
     const int64_t now = loop_now_wall_ms(p->o.loop);
 
     return project_standing_of(of) == STANDS_BY_TIME && now - of->last_fetched < p->o.ttl_ms;
+}
+
+/* For who does not insist; a whole one that is under way is shared. */
+static bool need_not_be(const projects *p, const project *of, const refresh *r)
+{
+    return (!r || r->only_reads) && is_fresh(p, of);
+}
+
+static void tell_started(projects *p, const refresh *r)
+{
+    projects_tell(
+        p, &(projects_event){.kind = REFRESH_STARTED, .project_id = r->id, .project_name = r->name, .total = 1});
 }
 
 /* -ENOMEM. Who waited for it for want of room shares it. */
@@ -224,8 +69,7 @@ static int begin(projects *p, const project *of, bool patient, bool by_all, refr
         return err;
     r->is_quiet = by_all;
     if (!by_all)
-        projects_tell(
-            p, &(projects_event){.kind = REFRESH_STARTED, .project_id = r->id, .project_name = r->name, .total = 1});
+        tell_started(p, r);
     for (list *l = p->waiting.next, *next; l != &p->waiting; l = next) {
         next = l->next;
         if (!str_eq(CONTAINER_OF(l, refresh_task, link)->id, r->id))
@@ -238,6 +82,15 @@ static int begin(projects *p, const project *of, bool patient, bool by_all, refr
 }
 
 /* ---- clients that wait for one project ---- */
+static void share(projects *p, refresh *r, refresh_task *t)
+{
+    list_push(&r->tasks, &t->link);
+    if (r->is_quiet && !r->for_all[false] && !r->for_all[true]) { /* reread.c's, so far */
+        r->is_quiet = false;
+        tell_started(p, r);
+    }
+}
+
 /* What can be said at once is said at once: that it isn't there, is fresh, or under way already. */
 static void look_at(projects *p, refresh_task *t)
 {
@@ -247,14 +100,16 @@ static void look_at(projects *p, refresh_task *t)
     project of = {0};
 
     arena_init(&a, 0);
-    const int err = project_load(v, &a, t->id, &of);
-    const bool fresh = err == 0 && !t->force && is_fresh(p, &of);
-    store_read_end(v);
     refresh *r = refresh_find(p, t->id);
-    if (err < 0 || (fresh && !r))
-        task_end(t, err);
+    const int err = project_load(v, &a, t->id, &of);
+    const bool is_done = err < 0 || (!t->force && need_not_be(p, &of, r));
+    store_read_end(v);
+    if (is_done)
+        refresh_task_end(t, err);
+    else if (r && refresh_join(r, loop_now_mono_ms(p->o.loop)))
+        share(p, r, t);
     else
-        list_push(r && refresh_is_whole(r) ? &r->tasks : &p->waiting, &t->link);
+        list_push(&p->waiting, &t->link);
 }
 
 /* All projects are those that are there now: the roots are walked first, from now on. */
@@ -272,7 +127,7 @@ static void look_at_asked(projects *p)
     while ((l = list_pop(&p->asked))) {
         refresh_task *t = CONTAINER_OF(l, refresh_task, link);
         if (t->is_cancelled || p->stopping)
-            task_end(t, -ECANCELED);
+            refresh_task_end(t, -ECANCELED);
         else if (t->id.p)
             look_at(p, t);
         else if (p->o.n_roots > 0 && t->seeks == 0)
@@ -320,18 +175,26 @@ static bool begin_waiting(projects *p)
         err = begin(p, &of, false, false, &r); /* takes all that wait for it */
     store_read_end(v);
     if (err < 0)
-        task_end(t, err);
+        refresh_task_end(t, err);
     return true;
 }
 
 /* ---- runs over all take one after the other ---- */
+/* One answer of upstream's is good for all of the run, but not from before somebody said that it is wrong. */
+static int64_t run_since(const projects *p, const all_run *run, const project *of)
+{
+    const int64_t mono = loop_now_mono_ms(p->o.loop), doubted = refresh_doubted(p, of);
+
+    return later(run->begun, doubted < mono ? doubted : mono);
+}
+
 /* True: one has begun. */
 static bool run_take(projects *p, all_run *run, const project *of)
 {
     const bool force = run == &p->all[true];
     refresh *r = refresh_find(p, of->id);
 
-    if (!r && !force && is_fresh(p, of)) {
+    if (!force && need_not_be(p, of, r)) {
         run->done++;
         return false;
     }
@@ -342,7 +205,7 @@ static bool run_take(projects *p, all_run *run, const project *of)
         return false;
     }
     if (is_new)
-        r->since = run->begun; /* one answer of upstream's is good for all of the run */
+        r->since = run_since(p, run, of);
     r->for_all[force] = true;
     run->under_way++;
     return is_new;
@@ -367,7 +230,8 @@ static bool run_walk(projects *p, all_run *run)
         arena_reset(&a);
         err = record_decode(&project_schema, &a, item.value, &of);
         refresh *r = refresh_find(p, item.key);
-        waits = err == 0 && r && !refresh_is_whole(r); /* its end is heard of */
+        const bool is_taken = err == 0 && (run == &p->all[true] || !need_not_be(p, &of, r));
+        waits = is_taken && r && !refresh_join(r, run_since(p, run, &of)); /* its end is heard of */
         if (waits)
             break;
         memcpy(run->behind, item.key.p, item.key.n);
@@ -499,11 +363,6 @@ static void on_look(timer *t)
     post_pump(CONTAINER_OF(t, projects, look));
 }
 
-static int64_t later(int64_t a, int64_t b)
-{
-    return a > b ? a : b;
-}
-
 /* When something is due that could begin; without room the end of a refresh comes by. */
 static void look_later(projects *p)
 {
@@ -612,7 +471,7 @@ static void cancel_tasks(list *tasks)
     list *l;
 
     while ((l = list_pop(tasks)))
-        task_end(CONTAINER_OF(l, refresh_task, link), -ECANCELED);
+        refresh_task_end(CONTAINER_OF(l, refresh_task, link), -ECANCELED);
 }
 
 void schedule_stop(projects *p)

@@ -2,7 +2,7 @@
  *
  *     service.c    its life, and telling others what changed
  *     tasks.c      report, forget, invalidate: what clients ask for
- *     schedule.c   which projects are refreshed next, and when
+ *     schedule.c   which projects are refreshed next, and when; who waits hears how it went from refresh_ends.c
  *     refresh.c    one project's refresh, on the loop; its worker's part in refresh_read.c, its writer's
  *                  in project_txn.c
  *     upstream.c   what GitHub is asked, once for all who want to know; its worker's part in upstream_read.c, what
