@@ -1,12 +1,13 @@
 /* route: from a request to a handler and back. Endpoints are rows; the dispatcher does what is the same for
  * all.
  *
- * Order: body cap (a row's own is for who may come in; others learn with the head that they may not: counted, 401, 403
- * or 429) -> match path -> method allowed (405 with Allow; HEAD is served by GET's row; OPTIONS
- * answers Allow) -> key -> limits (429) -> no key or scope (401, 403) -> without a key, what a page of another site
- * could ask for (403: a name of its own as Host where access is open because all is local; a change whose Origin is
- * not the Host) -> If-None-Match against what the row's answer depends on (304) -> decode path, query and body into
- * structs, naming the first bad field -> handler -> a negative result becomes the family's error body -> metrics, log.
+ * Order: body cap (a row's own is for who may come in; of others, a body that may be longer than anywhere else is
+ * refused with its head, in the order key -> limits -> scope) -> match path -> method allowed (405 with Allow; HEAD
+ * is served by GET's row; OPTIONS answers Allow) -> key -> limits (429) -> no key or scope (401, 403) -> without a key,
+ * what a page of another site could ask for (403: a name of its own as Host where access is open because all is local;
+ * a change whose Origin is not the Host) -> If-None-Match against what the row's answer depends on (304) -> decode
+ * path, query and body into structs, naming the first bad field -> handler -> a negative result becomes the family's
+ * error body -> metrics, log.
  * Requests that match no row of a family with limits count as well.
  *
  * To add an endpoint: a row in its resource's table (src/serve/api/<resource>.c) and a handler:
