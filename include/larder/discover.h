@@ -62,8 +62,9 @@ int discover_projects(arena *a, str root, strs *ret_paths, strs *ret_folders, st
  * and the like: what the system says of the folder; -ENOMEM. */
 int discover_read(arena *a, str root, str path, found_project *ret_project);
 
-/* Where changes of a project show: its folder, of which only profiles count, and its profiles with the folders in them,
- * two deep; absolute, at most DISCOVER_WATCHED_MAX, and only those that are there. -ENOMEM */
+/* Where changes of a project show: first its folder (as given, read or not), of which only profiles count; then its
+ * profiles with the folders in them, two deep, only those that are there. Absolute, sorted, at most
+ * DISCOVER_WATCHED_MAX. -ENOMEM */
 int discover_folders_of(arena *a, str path, strs *ret_folders);
 bool discover_is_profile(str name);
 /* Whether a change of that entry in one of a profile's folders may change what discover_read says: not what editors and

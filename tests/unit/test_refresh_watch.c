@@ -2,6 +2,8 @@
 #define DEPOT_REAL_DISK
 #include "depot.h"
 
+#include "domains/artifacts/watch.h"
+
 #include <ftw.h>
 #include <sys/stat.h>
 #include <unistd.h>
@@ -348,6 +350,112 @@ static void folders_that_go_are_watched_no_more(void **state)
     yard_close(&y);
 }
 
+/* ---- what changes while a folder is not watched ---- */
+/* The path of the folder that is tried last of those that wait for it, once `n` do. */
+static str last_of_opening(yard *y, size_t n)
+{
+    const projects *p = y->depot.projects;
+    size_t waiting = 0;
+    for (unsigned tries = 0; waiting < n && tries < 3000; tries++) {
+        peer_turn(y->depot.loop);
+        fake_clk_advance(&y->depot.clock, 20);
+        waiting = 0;
+        for (const list *l = p->opening.next; l != &p->opening; l = l->next)
+            waiting++;
+    }
+    assert_true(waiting >= n);
+    return CONTAINER_OF(p->opening.prev, watched_folder, link)->path;
+}
+
+static void put_skills(yard *y)
+{
+    char path[80];
+    for (unsigned i = 0; i < 100; i++) { /* more than are looked up in one turn */
+        snprintf(path, sizeof(path), ".claude/skills/s%02u/SKILL.md", i);
+        put(y, path, "---\nversion: 1.0.0\n---\n");
+    }
+}
+
+static void what_changes_before_its_folder_is_watched_anew_is_noticed(void **state)
+{
+    (void)state;
+    yard y = {0};
+    char path[300], wanted[80];
+    arena a;
+    yard_open(&y);
+    arena_init(&a, 0);
+    put_skills(&y);
+    const str last = last_of_opening(&y, 20);
+    const str name = str_behind_last(last, '/');
+    snprintf(path, sizeof(path), ".claude/skills/" STR_FMT "/SKILL.md", STR_ARG(name));
+    snprintf(wanted, sizeof(wanted), STR_FMT " 2.0.0 -;", STR_ARG(name));
+    put(&y, path, "---\nversion: 2.0.0\n---\n");
+    depot_live(&y.depot, SECONDS(20));
+    assert_true(str_find(depot_artifacts(&y.depot, &a, y.id), str_c(wanted)) >= 0);
+    assert_int_equal(y.depot.projects->n_watches, 1);
+    const uint64_t settled = projects_stats_of(y.depot.projects)->refreshed;
+    depot_live(&y.depot, MINUTES(5));
+    assert_int_equal(projects_stats_of(y.depot.projects)->refreshed, settled); /* and that is all */
+    arena_done(&a);
+    yard_close(&y);
+}
+
+static void a_folder_that_could_not_be_watched_is_tried_again(void **state)
+{
+    (void)state;
+    yard y = {0};
+    char path[300], hidden[310];
+    arena a;
+    yard_open(&y);
+    arena_init(&a, 0);
+    put_skills(&y);
+    const str last = last_of_opening(&y, 20);
+    snprintf(path, sizeof(path), STR_FMT, STR_ARG(last));
+    snprintf(hidden, sizeof(hidden), "%s/hidden", y.root);
+    const str name = str_behind_last(str_c(path), '/');
+    assert_int_equal(rename(path, hidden), 0);
+    depot_settle(&y.depot); /* the others are watched */
+    assert_int_equal(rename(hidden, path), 0);
+    notice(&y);
+    snprintf(hidden, sizeof(hidden), ".claude/skills/" STR_FMT "/SKILL.md", STR_ARG(name));
+    put(&y, hidden, "---\nversion: 3.0.0\n---\n");
+    notice(&y);
+    snprintf(hidden, sizeof(hidden), STR_FMT " 3.0.0 -;", STR_ARG(name));
+    assert_true(str_find(depot_artifacts(&y.depot, &a, y.id), str_c(hidden)) >= 0);
+    arena_done(&a);
+    yard_close(&y);
+}
+
+static void a_folder_below_a_root_that_could_not_be_watched_is_watched_by_a_later_discovery(void **state)
+{
+    (void)state;
+    yard y = {0};
+    char path[300], name[30], file[80];
+    yard_open(&y);
+    const size_t before = y.depot.projects->n_root_folders;
+    at(&y, "more");
+    for (unsigned i = 0; i < 60; i++) {
+        snprintf(file, sizeof(file), "f%02u/x", i);
+        put(&y, file, "x");
+    }
+    const str last = last_of_opening(&y, 20);
+    snprintf(path, sizeof(path), STR_FMT, STR_ARG(last));
+    snprintf(name, sizeof(name), STR_FMT, STR_ARG(str_behind_last(last, '/')));
+    remove_tree(path);
+    depot_settle(&y.depot);
+    snprintf(file, sizeof(file), "%s/x", name); /* there again before anybody looked */
+    put(&y, file, "x");
+    const uint64_t walks = discoveries(&y);
+    for (unsigned i = 0; i < 3000 && discoveries(&y) < walks + 2; i++)
+        pass_tenth(&y);
+    wait_for_folders(&y, before + 61);
+    snprintf(file, sizeof(file), "more/%s", name);
+    at(&y, file);
+    put(&y, ".claude/commands/go.md", "# Go\n");
+    assert_true(appears(&y, 60));
+    yard_close(&y);
+}
+
 static void missing_memory_only_delays_what_is_noticed(void **state)
 {
     (void)state;
@@ -379,6 +487,9 @@ int main(void)
         cmocka_unit_test(another_profile_of_a_known_project_is_noticed),
         cmocka_unit_test(busy_folders_are_not_walked_all_the_time),
         cmocka_unit_test(folders_that_go_are_watched_no_more),
+        cmocka_unit_test(what_changes_before_its_folder_is_watched_anew_is_noticed),
+        cmocka_unit_test(a_folder_that_could_not_be_watched_is_tried_again),
+        cmocka_unit_test(a_folder_below_a_root_that_could_not_be_watched_is_watched_by_a_later_discovery),
         cmocka_unit_test(missing_memory_only_delays_what_is_noticed),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);

@@ -93,7 +93,18 @@ int root_open(arena *a, str root, str *ret_path, int *ret_fd)
     return 0;
 }
 
+static int compare_texts(const void *x, const void *y)
+{
+    return str_cmp(*(const str *)x, *(const str *)y);
+}
+
 /* ---- folders to watch ---- */
+strs folders_in_order(str *v, size_t n)
+{
+    qsort(v, n, sizeof(*v), compare_texts);
+    return (strs){v, n};
+}
+
 #define PROFILE_DEPTH 2 /* below a profile: layout, artifact */
 
 /* Without links, and what cannot be read is left out. */
@@ -125,14 +136,16 @@ int discover_folders_of(arena *a, str path, strs *ret_folders)
 {
     str *v = arena_array(a, str, DISCOVER_WATCHED_MAX);
     size_t n = 0;
-    int r = v ? add_folders(a, path, PROFILE_DEPTH, v, &n) : -ENOMEM;
+    int r = v ? 0 : -ENOMEM;
 
+    if (r == 0)
+        v[n++] = path; /* the first, even where it cannot be read: who watches tells it from the others by that */
     for (size_t i = 0; r == 0 && i < PROFILE_COUNT; i++) {
         const str profile = below_join(a, path, profile_names[i]);
         r = profile.p ? add_folders(a, profile, 0, v, &n) : -ENOMEM;
     }
     if (r == 0)
-        *ret_folders = (strs){v, n};
+        *ret_folders = folders_in_order(v, n);
     return r;
 }
 
@@ -339,11 +352,6 @@ static int look_at(walk *w, int fd, str folder, unsigned depth)
     arena_done(&names);
     close(fd);
     return r;
-}
-
-static int compare_texts(const void *x, const void *y)
-{
-    return str_cmp(*(const str *)x, *(const str *)y);
 }
 
 static int all_noticed(walk *w, strs *ret_folders)

@@ -339,7 +339,8 @@ static int read_project(reading *d, found_project *p)
     }
     if (r == 0)
         r = put_in_order(d, p);
-    p->folders = (strs){d->folders, d->n_folders};
+    if (r == 0)
+        p->folders = folders_in_order(d->folders, d->n_folders);
     p->misses_folders = d->misses_folders;
     p->misses_lineage = d->misses_lineage;
     return r < 0 ? r : faults_text(&d->faults, &p->why);

@@ -21,6 +21,8 @@ extern const layout layouts[LAYOUT_COUNT];
 
 /* The name of the artifact that this entry may be; null when it can be none. What a link leads to decides later. */
 str layout_name(const layout *l, const folder_entry *e);
+/* Sorts them: the one that the others lie below is the first. */
+strs folders_in_order(str *v, size_t n);
 /* What the file is called that speaks for artifacts of that type which are folders. */
 str layout_manifest(str type);
 

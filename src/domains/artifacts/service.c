@@ -153,6 +153,7 @@ int projects_new(const projects_options *o, projects **ret_projects)
     list_init(&p->waiting);
     list_init(&p->dues);
     list_init(&p->watches);
+    list_init(&p->unread);
     list_init(&p->opening);
     list_init(&p->root_folders);
     list_init(&p->root_closing);

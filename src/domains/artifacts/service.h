@@ -98,6 +98,7 @@ struct projects {
     uint64_t told_whys;       /* hash of what could not be looked at, as the log says */
 
     list watches; /* watch.c */
+    list unread;  /* project_watch.unread: has folders that were not watched for a while */
     size_t n_watches;
     list opening; /* watched_folder.link */
     timer open_next;

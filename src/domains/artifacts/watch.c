@@ -12,6 +12,7 @@ typedef struct project_folder {
 
 typedef struct project_watch {
     list link; /* in projects.watches */
+    list unread; /* in projects.unread */
     projects *owner;
     arena arena;
     str id;
@@ -20,6 +21,8 @@ typedef struct project_watch {
     size_t open, untried; /* of them */
     bool closes, marks, marks_again;
     bool is_old; /* a folder may have come anew under the same name */
+    bool is_later; /* than its first folders' or another watch's: what changed before was noticed by nobody */
+    bool has_opened; /* some since then */
     project_invalidation mark;
 } project_watch;
 
@@ -39,6 +42,7 @@ static void free_when_closed(project_watch *w)
 static void close_watch(project_watch *w)
 {
     w->closes = true;
+    list_remove(&w->unread);
     for (size_t i = 0; i < w->paths.n; i++) {
         list_remove(&w->folders[i].folder.link);
         loop_watch_close(&w->folders[i].folder.watch);
@@ -117,8 +121,19 @@ static void on_tried(watched_folder *f, int status)
 
     x->has_failed = status < 0;
     w->open += status == 0;
-    if (--w->untried == 0 && w->open == 0)
+    w->has_opened |= status == 0;
+    if (--w->untried > 0)
+        return;
+    if (w->open == 0) {
         close_watch(w);
+        return;
+    }
+    if (w->is_later && w->has_opened && list_empty(&w->unread)) {
+        list_push(&w->owner->unread, &w->unread);
+        projects_wake(w->owner);
+    }
+    w->is_later = true;
+    w->has_opened = false;
 }
 
 /* ---- which are watched ---- */
@@ -139,6 +154,7 @@ static project_watch *watch_new(projects *p, str id, strs paths)
     if (!w)
         return NULL;
     w->owner = p;
+    list_init(&w->unread);
     arena_init(&w->arena, 0);
     str *copies = arena_array(&w->arena, str, paths.n);
     w->id = arena_dup(&w->arena, id);
@@ -169,28 +185,49 @@ static bool is_same(const project_watch *w, strs paths)
     bool same = w->paths.n == paths.n;
 
     for (size_t i = 0; same && i < paths.n; i++)
-        same = str_eq(w->paths.v[i], paths.v[i]) && !w->folders[i].has_failed;
+        same = str_eq(w->paths.v[i], paths.v[i]);
     return same;
+}
+
+static void open_folder(project_watch *w, project_folder *x)
+{
+    x->has_failed = false;
+    w->untried++;
+    watch_open(w->owner, &x->folder);
 }
 
 void watch_project(projects *p, str id, strs paths)
 {
     project_watch *old = find(p, id);
 
-    if (old && !old->is_old && is_same(old, paths))
+    if (old && !old->is_old && is_same(old, paths)) {
+        for (size_t i = 0; i < paths.n; i++)
+            if (old->folders[i].has_failed)
+                open_folder(old, &old->folders[i]);
         return;
-    if (old)
+    }
+    if (old) /* first: both may be more than can be watched */
         close_watch(old);
-    if (p->stopping || p->n_watches >= WATCHED_PROJECTS_MAX || paths.n == 0)
+    if (p->stopping || (!old && p->n_watches >= WATCHED_PROJECTS_MAX) || paths.n == 0)
         return;
     project_watch *w = watch_new(p, id, paths);
     if (!w)
         return;
+    w->is_later = old != NULL;
     p->n_watches++;
     list_push(&p->watches, &w->link);
-    w->untried = paths.n;
     for (size_t i = 0; i < paths.n; i++)
-        watch_open(p, &w->folders[i].folder);
+        open_folder(w, &w->folders[i]);
+}
+
+str watch_first_unread(projects *p)
+{
+    return list_empty(&p->unread) ? STR_NULL : CONTAINER_OF(p->unread.next, project_watch, unread)->id;
+}
+
+void watch_is_read(projects *p)
+{
+    (void)list_pop(&p->unread);
 }
 
 bool watch_has(projects *p, str id)

@@ -10,8 +10,12 @@
 #define WATCH_LOOK_UPS 16 /* a turn: each asks the disk */
 
 /* From now on these folders are watched for the project, and no others; none: it isn't watched any more. The first is
- * its own. */
+ * its own. What could not be watched is tried again in each call. */
 void watch_project(projects *p, str id, strs paths);
+/* Projects that are known to have folders which were not watched for a while, and are now: reread.c reads them. The
+ * first of them, until watch_is_read; null: none. */
+str watch_first_unread(projects *p);
+void watch_is_read(projects *p);
 bool watch_has(projects *p, str id);
 /* The same for the roots' folders: sorted, each once; a part in each call. True: call it again in another turn. */
 bool watch_roots(projects *p, strs paths, size_t *at);

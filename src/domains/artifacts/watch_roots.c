@@ -100,10 +100,11 @@ static void merge_one(projects *p, strs paths, size_t *at)
         add(p, paths.v[(*at)++], l);
         return;
     }
+    const bool is_renewed = c == 0 && (f->is_old || f->has_failed);
     p->root_at = l->next;
-    if (c < 0 || f->is_old || f->has_failed)
-        close_one(f);
-    if (c == 0 && (f->is_old || f->has_failed))
+    if (c < 0 || is_renewed)
+        close_one(f); /* which may free it */
+    if (is_renewed)
         add(p, paths.v[*at], p->root_at);
     *at += c == 0;
 }
