@@ -90,6 +90,27 @@ static void a_root_may_be_a_link_and_paths_are_canonical(void **state)
     assert_str(artifacts_of(&p), "command:x");
 }
 
+static void of_the_folders_to_watch_the_projects_own_is_the_first_even_if_it_cannot_be_opened(void **state)
+{
+    (void)state;
+    strs opened, other;
+    tree_put("p/.claude/commands/x.md", "");
+    tree_put("p/.claude/agents/y.md", "");
+    const str path = arena_printf(&tree_arena, STR_FMT "/p", STR_ARG(tree_root));
+    const str link = arena_printf(&tree_arena, "%s/unopened", tree_top); /* links are not followed */
+    assert_int_equal(symlink(path.p, link.p), 0);
+    assert_int_equal(discover_folders_of(&tree_arena, path, &opened), 0);
+    assert_int_equal(discover_folders_of(&tree_arena, link, &other), 0);
+    assert_int_equal(opened.n, 4); /* itself, .claude, agents, commands */
+    assert_int_equal(other.n, 4);
+    assert_true(str_eq(opened.v[0], path));
+    assert_true(str_eq(other.v[0], link));
+    found_project found;
+    assert_int_equal(discover_read(&tree_arena, tree_root, path, &found), 0);
+    for (size_t i = 0; i < found.folders.n; i++) /* in the same order: else all would be watched anew */
+        assert_true(str_eq(found.folders.v[i], opened.v[i]));
+}
+
 /* ---- what is deployed ---- */
 
 static void artifacts_are_found_where_the_layouts_say_in_order_and_once(void **state)
@@ -251,6 +272,7 @@ int main(void)
         TEST(folders_of_other_tools_are_not_looked_into),
         TEST(a_root_that_is_not_there_is_said),
         TEST(a_root_may_be_a_link_and_paths_are_canonical),
+        TEST(of_the_folders_to_watch_the_projects_own_is_the_first_even_if_it_cannot_be_opened),
         TEST(artifacts_are_found_where_the_layouts_say_in_order_and_once),
         TEST(frontmatter_gives_version_description_and_tags),
         TEST(the_deployment_file_gives_source_hash_and_version),
