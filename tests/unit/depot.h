@@ -4,6 +4,9 @@
 #ifndef LARDER_TESTS_DEPOT_H
 #define LARDER_TESTS_DEPOT_H
 
+#include <sched.h>
+#include <stdatomic.h>
+
 #include "domains/artifacts/refresh.h"
 #include "fake_github.h"
 #include "larder/log.h"
@@ -68,8 +71,12 @@ int discover_projects(arena *a, str root, strs *ret_paths, strs *ret_folders, st
     return 0;
 }
 
+static atomic_bool fake_disk_is_slow; /* until it is set back, on the loop, no folder has been read */
+
 int discover_read(arena *a, str root, str path, found_project *ret_project)
 {
+    while (atomic_load(&fake_disk_is_slow))
+        (void)sched_yield();
     for (size_t i = 0; i < fake_disk_n; i++) {
         fake_folder *f = &fake_disk[i];
         if (!str_eq(str_c(f->path), path))
