@@ -191,35 +191,6 @@ static void what_is_invalidated_while_github_answers_asks_it_again(void **state)
     depot_close(&d);
 }
 
-/* One answer is good for all of a run, but not for a project that was invalidated since. */
-static void what_is_invalidated_before_its_turn_in_a_run_asks_github_again(void **state)
-{
-    (void)state;
-    depot d;
-    wish w;
-    depot_open(&d);
-    fake_repo *r = stock(&d, "tools", "1.2.0");
-    d.options.concurrency = 1;
-    projects_configure(d.projects, &d.options);
-    report_many(&d, 3);
-    depot_live(&d, MINUTES(5));
-    d.github.hold = ASK_COMMIT;
-    wish_begin(&w, &d, NULL, true);
-    peer_run_until(d.loop, fake_holds(&d.github));
-    const unsigned before = r->asked[ASK_COMMIT];
-    fake_release(&d.github);
-    const unsigned told = d.events[REFRESH_PROGRESS];
-    peer_run_until(d.loop, d.events[REFRESH_PROGRESS] > told); /* p00 is done */
-    fake_clk_advance(&d.clock, 10);
-    assert_int_equal(depot_invalidate(&d, "p02"), 1);
-    assert_int_equal(w.done, 0);
-    assert_int_equal(wish_wait(&w, &d), 0);
-    assert_int_equal(w.task.projects_refreshed, 3);
-    wish_end(&w);
-    assert_int_equal(r->asked[ASK_COMMIT], before + 1);
-    depot_close(&d);
-}
-
 static void who_reports_a_discovered_project_has_it_until_it_is_forgotten(void **state)
 {
     static const deployed other[] = {{"other", NULL, "7.0.0", NULL, NULL}};
@@ -357,7 +328,6 @@ int main(void)
         cmocka_unit_test(a_client_that_comes_while_it_is_only_read_gets_a_whole_refresh),
         cmocka_unit_test(what_was_invalidated_asks_github_anew_once_for_a_repository),
         cmocka_unit_test(what_is_invalidated_while_github_answers_asks_it_again),
-        cmocka_unit_test(what_is_invalidated_before_its_turn_in_a_run_asks_github_again),
         cmocka_unit_test(who_reports_a_discovered_project_has_it_until_it_is_forgotten),
         cmocka_unit_test(what_no_artifact_refers_to_any_longer_is_forgotten),
         cmocka_unit_test(a_sweep_goes_through_many_records_in_steps),
