@@ -1,6 +1,6 @@
 /* /internal: what is done to the queues and pages of the configured hosts. The texts and the order of the checks are
  * what clients of the family rely on, so bodies are read by hand. */
-#include "recache_shared.h"
+#include "recache_asked.h"
 
 #include "larder/hash.h"
 
@@ -80,135 +80,27 @@ int recache_host_missing(call *c, int status, int64_t id)
     return reply_error(c, status, "host_id %lld not found", (long long)id);
 }
 
-/* Reading and checking: 0, a negative errno, or ANSWERED: then the call may be gone, as one that was deferred is (its
- * body was long) once it has its reply. */
-enum { ANSWERED = 1 };
-#define refuse(c, ...) ((void)reply_error(c, 400, __VA_ARGS__), (int)ANSWERED)
-
 static int end(int r)
 {
-    return r == ANSWERED ? 0 : r;
-}
-
-/* ---- bodies ---- */
-/* What bodies of the family may say: all of it, wherever it counts. */
-typedef struct asked {
-    int64_t host_id, dimension_id;
-    strs urls;
-    str url, priority;
-    const int64_t *dimension_ids;
-    size_t n_dimension_ids;
-} asked;
-
-static int is_no(call *c, const char *name, const char *expected)
-{
-    return refuse(c, "invalid json: %s: %s was expected", name, expected);
-}
-
-static int take_integer(call *c, const char *name, const json_value *v, int64_t *ret)
-{
-    if (!json_is(v, JSON_INT))
-        return is_no(c, name, "an integer");
-    *ret = json_int(v);
-    return 0;
-}
-
-static int take_text(call *c, const char *name, const json_value *v, str *ret)
-{
-    if (!json_is(v, JSON_STRING))
-        return is_no(c, name, "a string");
-    *ret = json_string(v);
-    return 0;
-}
-
-static int take_texts(call *c, const char *name, const json_value *v, strs *ret)
-{
-    const size_t n = json_count(v);
-    str *texts = json_is(v, JSON_ARRAY) ? arena_array(c->arena, str, n + 1) : NULL;
-
-    if (!texts)
-        return json_is(v, JSON_ARRAY) ? -ENOMEM : is_no(c, name, "an array of strings");
-    for (size_t i = 0; i < n; i++) {
-        const json_value *one = json_at(v, i);
-        texts[i] = STR("");
-        const int r = json_is(one, JSON_NULL) ? 0 : take_text(c, name, one, &texts[i]);
-        if (r != 0)
-            return r;
-    }
-    *ret = (strs){texts, n};
-    return 0;
-}
-
-static int take_integers(call *c, const char *name, const json_value *v, const int64_t **ret, size_t *ret_n)
-{
-    const size_t n = json_count(v);
-    int64_t *numbers = json_is(v, JSON_ARRAY) ? arena_array(c->arena, int64_t, n + 1) : NULL;
-
-    if (!numbers)
-        return json_is(v, JSON_ARRAY) ? -ENOMEM : is_no(c, name, "an array of integers");
-    for (size_t i = 0; i < n; i++) {
-        const json_value *one = json_at(v, i);
-        numbers[i] = 0;
-        const int r = json_is(one, JSON_NULL) ? 0 : take_integer(c, name, one, &numbers[i]);
-        if (r != 0)
-            return r;
-    }
-    *ret = numbers;
-    *ret_n = n;
-    return 0;
-}
-
-/* One member, known by its name in letters of any case. */
-static int take_member(call *c, str key, const json_value *v, asked *ret)
-{
-    if (str_eq_nocase(key, STR("host_id")))
-        return take_integer(c, "host_id", v, &ret->host_id);
-    if (str_eq_nocase(key, STR("urls")))
-        return take_texts(c, "urls", v, &ret->urls);
-    if (str_eq_nocase(key, STR("url")))
-        return take_text(c, "url", v, &ret->url);
-    if (str_eq_nocase(key, STR("priority")))
-        return take_text(c, "priority", v, &ret->priority);
-    if (str_eq_nocase(key, STR("dimension_id")))
-        return take_integer(c, "dimension_id", v, &ret->dimension_id);
-    if (str_eq_nocase(key, STR("dimension_ids")))
-        return take_integers(c, "dimension_ids", v, &ret->dimension_ids, &ret->n_dimension_ids);
-    return 0; /* others are none of ours */
-}
-
-/* As clients of the family know it: a name's letters are of any case, what is unknown is passed over, null says nothing
- * (and within a list: '' or 0). But a name given twice, and what is no UTF-8, are refused as no JSON. */
-static int read_asked(call *c, asked *ret)
-{
-    const json_value *v;
-    void *it = NULL;
-    str key;
-    int r = 0;
-
-    *ret = (asked){0};
-    if (!json_is(c->body_json, JSON_OBJECT) && !json_is(c->body_json, JSON_NULL))
-        return refuse(c, "invalid json: an object was expected");
-    while (r == 0 && (it = json_next(c->body_json, it, &key, &v)))
-        r = json_is(v, JSON_NULL) ? 0 : take_member(c, key, v, ret);
-    return r;
+    return r == RECACHE_ANSWERED ? 0 : r;
 }
 
 /* ---- checks that several endpoints share ---- */
-static int check_urls(call *c, const asked *in, size_t most)
+static int check_urls(call *c, const recache_asked *in, size_t most)
 {
     if (in->host_id == 0)
-        return refuse(c, "host_id is required");
+        return recache_refuse(c, "host_id is required");
     if (in->urls.n == 0)
-        return refuse(c, "urls array cannot be empty");
+        return recache_refuse(c, "urls array cannot be empty");
     if (in->urls.n > most)
-        return refuse(c, "urls array cannot exceed %zu entries", most);
+        return recache_refuse(c, "urls array cannot exceed %zu entries", most);
     return 0;
 }
 
 static int check_priority(call *c, str text, recache_priority *ret)
 {
     if (recache_priority_parse(text, ret) < 0 || *ret == RECACHE_AUTO)
-        return refuse(c, "priority must be 'high' or 'normal'");
+        return recache_refuse(c, "priority must be 'high' or 'normal'");
     return 0;
 }
 
@@ -220,18 +112,18 @@ static bool is_kept(const recache_host *h, int64_t dimension)
 }
 
 /* Host, then dimensions, into the task. */
-static int check_host(call *c, const asked *in, recache_task *t)
+static int check_host(call *c, const recache_asked *in, recache_task *t)
 {
     const recache_host *h = recache_host_by_id(recache_of(c), in->host_id);
     uint16_t *dimensions = arena_array(c->arena, uint16_t, in->n_dimension_ids + 1);
 
     if (!h)
-        return refuse(c, "host_id %lld not found", (long long)in->host_id);
+        return recache_refuse(c, "host_id %lld not found", (long long)in->host_id);
     if (!dimensions)
         return -ENOMEM;
     for (size_t i = 0; i < in->n_dimension_ids; i++) {
         if (!is_kept(h, in->dimension_ids[i]))
-            return refuse(c, "dimension_id %lld not configured for host '" STR_FMT "'",
+            return recache_refuse(c, "dimension_id %lld not configured for host '" STR_FMT "'",
                                (long long)in->dimension_ids[i], STR_ARG(h->domains.v[0]));
         dimensions[i] = (uint16_t)in->dimension_ids[i];
     }
@@ -333,8 +225,8 @@ static int reply_enqueued(call *c, const recache_task *t)
 static int post_recache(call *c)
 {
     work *w = work_new(c, reply_enqueued);
-    asked in;
-    int r = w ? read_asked(c, &in) : -ENOMEM;
+    recache_asked in;
+    int r = w ? recache_read_asked(c, &in) : -ENOMEM;
 
     if (r == 0)
         r = check_urls(c, &in, RECACHE_URLS_MAX);
@@ -362,8 +254,8 @@ static int reply_invalidated(call *c, const recache_task *t)
 static int post_invalidate(call *c)
 {
     work *w = work_new(c, reply_invalidated);
-    asked in;
-    int r = w ? read_asked(c, &in) : -ENOMEM;
+    recache_asked in;
+    int r = w ? recache_read_asked(c, &in) : -ENOMEM;
 
     if (r == 0)
         r = check_urls(c, &in, SIZE_MAX);
@@ -387,11 +279,11 @@ static int reply_all_invalidated(call *c, const recache_task *t)
 static int post_invalidate_all(call *c)
 {
     work *w = work_new(c, reply_all_invalidated);
-    asked in;
-    int r = w ? read_asked(c, &in) : -ENOMEM;
+    recache_asked in;
+    int r = w ? recache_read_asked(c, &in) : -ENOMEM;
 
     if (r == 0 && in.host_id == 0)
-        r = refuse(c, "host_id is required");
+        r = recache_refuse(c, "host_id is required");
     if (r == 0)
         r = check_host(c, &in, &w->task);
     return r != 0 ? end(r) : begin(w, recache_invalidate_all);
@@ -399,14 +291,14 @@ static int post_invalidate_all(call *c)
 
 /* ---- one address ---- */
 /* The task's one URL. */
-static int check_url(call *c, const asked *in, recache_task *t)
+static int check_url(call *c, const recache_asked *in, recache_task *t)
 {
     str *url = arena_new(c->arena, str);
 
     if (in->host_id == 0)
-        return refuse(c, "host_id is required");
+        return recache_refuse(c, "host_id is required");
     if (in->url.n == 0)
-        return refuse(c, "url is required");
+        return recache_refuse(c, "url is required");
     if (!url)
         return -ENOMEM;
     *url = in->url;
@@ -424,22 +316,22 @@ static int reply_hit(call *c, const recache_task *t)
 }
 
 /* Of a dimension that blocks there can't have been a page to serve. */
-static int check_blocks(call *c, const asked *in)
+static int check_blocks(call *c, const recache_asked *in)
 {
     const recache_host *h = recache_host_by_id(recache_of(c), in->host_id);
     const recache_dimension *d = h ? recache_dimension_by_id(h, in->dimension_id) : NULL;
 
     if (!d || d->action != RECACHE_BLOCK)
         return 0;
-    return refuse(c, "dimension_id %lld blocks on host '" STR_FMT "': no pages are kept for it",
+    return recache_refuse(c, "dimension_id %lld blocks on host '" STR_FMT "': no pages are kept for it",
                   (long long)in->dimension_id, STR_ARG(h->domains.v[0]));
 }
 
 static int post_hit(call *c)
 {
     work *w = work_new(c, reply_hit);
-    asked in;
-    int r = w ? read_asked(c, &in) : -ENOMEM;
+    recache_asked in;
+    int r = w ? recache_read_asked(c, &in) : -ENOMEM;
 
     if (r == 0)
         r = check_url(c, &in, &w->task);
@@ -478,15 +370,15 @@ static int check_sitemap_url(call *c, const recache_task *t)
     if (r == -ENOMEM)
         return r;
     if (r < 0)
-        return refuse(c, "url: " STR_FMT, STR_ARG(why));
-    return recache_host_has_domain(h, u.host) ? 0 : refuse(c, "url: its host is not the host's domain");
+        return recache_refuse(c, "url: " STR_FMT, STR_ARG(why));
+    return recache_host_has_domain(h, u.host) ? 0 : recache_refuse(c, "url: its host is not the host's domain");
 }
 
 static int post_sitemap(call *c)
 {
     work *w = work_new(c, reply_enqueued);
-    asked in;
-    int r = w ? read_asked(c, &in) : -ENOMEM;
+    recache_asked in;
+    int r = w ? recache_read_asked(c, &in) : -ENOMEM;
 
     if (r == 0)
         r = check_url(c, &in, &w->task);
@@ -517,13 +409,13 @@ static int reply_retried(call *c, const recache_task *t)
 static int post_dead_retry(call *c)
 {
     work *w = work_new(c, reply_retried);
-    asked in;
-    int r = w ? read_asked(c, &in) : -ENOMEM;
+    recache_asked in;
+    int r = w ? recache_read_asked(c, &in) : -ENOMEM;
 
     if (r == 0 && in.host_id == 0)
-        r = refuse(c, "host_id is required");
+        r = recache_refuse(c, "host_id is required");
     if (r == 0 && in.urls.v && in.urls.n == 0) /* all of the host are meant by giving no list */
-        r = refuse(c, "urls array cannot be empty");
+        r = recache_refuse(c, "urls array cannot be empty");
     if (r == 0)
         r = check_priority(c, in.priority.n ? in.priority : STR("normal"), &w->task.priority);
     if (r == 0)
