@@ -64,17 +64,20 @@ def folders_of_projects(rig, count):
     return folders
 
 
-def upstream(github):
-    """The repositories that make_projects.py names, each with one skill. How many."""
+def upstream(github, folders):
+    """The repositories that make_projects.py names, each with all that is deployed from it. How many."""
     import make_projects       # pylint: disable=import-outside-toplevel
     import repos               # pylint: disable=import-outside-toplevel
-    names = [(owner, subject) for owner in make_projects.OWNERS for subject in make_projects.SUBJECTS]
-    for owner, subject in names:
-        skill = '%s-%s' % (subject, make_projects.DOINGS[0])
-        repo = github.add(repos.Repo(owner, subject + '-tools', {
-            'skills/%s/SKILL.md' % skill: '---\nname: %s\nversion: 1.4.0\n---\n' % skill}))
+    files = {(owner, subject + '-tools'): {'README.md': 'Tools'} for owner in make_projects.OWNERS
+             for subject in make_projects.SUBJECTS}
+    for file in Path(folders).glob('*/*/.*/.skillmeat-deployed.toml'):
+        for owner, name, path in re.findall(r'source = "github:([^/]+)/([^/]+)/([^"]+)"', file.read_text()):
+            path += {'skills': '/SKILL.md', 'mcp': '/server.json'}.get(path.split('/')[0], '')
+            files[owner, name][path] = '---\nversion: 1.4.0\n---\n'
+    for (owner, name), held in files.items():
+        repo = github.add(repos.Repo(owner, name, held))
         repo.refs['HEAD'] = repo.head
-    return len(names)
+    return len(files)
 
 
 def refresh(stage):
@@ -84,7 +87,7 @@ def refresh(stage):
     count = FOLDERS if stage.is_full else FOLDERS // 5
     folders = folders_of_projects(stage.rig, count)
     with StandIn(stage.rig.path('upstream')) as github:
-        repositories = upstream(github)
+        repositories = upstream(github, folders)
         github.limit(1000000, 86400, 'standin-token')
         server = stage.rig.larder(stage.rig.path('refreshed'), 'refreshed', **{
             'projects.roots': '[%s]' % folders, 'github.api_url': github.url, 'github.ca_file': github.ca_file,
@@ -100,6 +103,8 @@ def refresh(stage):
             return told
         until(lambda: status()['total_projects'] == count, 120, 0.1)
         ask(False)
+        stage.report.fact('first refresh of {:,} projects from {} repositories: requests to GitHub'.format(
+            count, repositories), str(len(github.seen())))
         github.forget()
         before, spent, began = histogram(server, LAG), server.cpu(), time.monotonic()
         assert ask(True)['projects_refreshed'] == count

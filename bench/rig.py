@@ -232,7 +232,10 @@ class Rig:
         before = sum(one.cpu() for one in watched)
         done = subprocess.run([*command, 'http://127.0.0.1:%d/' % server.port, '--', case.file, str(depth)],
                               capture_output=True, text=True, check=True)
-        return read_wrk(done.stdout, sum(one.cpu() for one in watched) - before)
+        run = read_wrk(done.stdout, sum(one.cpu() for one in watched) - before)
+        if 'Non-2xx' in done.stdout:
+            raise RuntimeError('%s answered something else than was to be measured:\n%s' % (case.name, done.stdout))
+        return run
 
     def compare(self, cases, **how):
         """Rounds in which each case has its turn; {name: medians}."""

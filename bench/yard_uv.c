@@ -130,6 +130,9 @@ static const struct {
     {HTTP_GET, "/api/v1/cache/status"},
     {HTTP_GET, "/api/v1/cache/search"},
     {HTTP_GET, "/api/v1/cache/marketplace"},
+    {HTTP_GET, "/api/v1/cache/artifacts"},
+    {HTTP_GET, "/api/v1/cache/stale-artifacts"},
+    {HTTP_GET, "/internal/cache/page"},
     {HTTP_GET, "/api/v1/marketplace/sources/"},
     {HTTP_GET, "/api/v1/marketplace/sources"},
 };

@@ -73,6 +73,26 @@ static void projects_that_are_new_are_read_at_once_and_only_github_is_asked_at_a
     depot_close(&d);
 }
 
+/* Whoever asks for all does not get less because what is new was read a moment ago. */
+static void what_was_only_read_is_not_fresh(void **state)
+{
+    static const char *const one[] = {"github:acme/tools/skills/pdf"};
+    (void)state;
+    depot d;
+    wish all;
+    depot_open(&d);
+    stock(&d, "tools", "1.2.0");
+    settle_folders(&d, one, 1);
+    peer_run_until(d.loop, fetched(&d) == MANY); /* no time passes: none but the first is due to ask GitHub */
+    wish_begin(&all, &d, NULL, false);
+    assert_int_equal(wish_wait(&all, &d), 0);
+    wish_end(&all);
+    for (size_t i = 0; i < d.n_seen; i++)
+        assert_artifacts(&d, d.seen[i].id, "pdf 1.0.0 1.2.0 outdated;");
+    assert_int_equal(d.n_seen, MANY);
+    depot_close(&d);
+}
+
 /* Once more soon: it may be on its way still. */
 static void what_is_new_and_has_nothing_to_ask_is_read_twice(void **state)
 {
@@ -188,6 +208,37 @@ static void what_is_invalidated_while_github_answers_asks_it_again(void **state)
     wish_end(&w);
     depot_live(&d, SECONDS(10));
     assert_int_equal(r->asked[ASK_COMMIT], before + 1);
+    depot_close(&d);
+}
+
+/* A run shares what it has heard among its projects; those that are doubted meanwhile, and have not begun, ask anew.
+ * The first of them begins as one that is due, the other one can only be the run's: no time passes. */
+static void what_is_invalidated_before_a_run_comes_to_it_asks_github_anew(void **state)
+{
+    static const deployed other = {"pdf", "github:acme/other/skills/pdf", "1.0.0", NULL, NULL};
+    (void)state;
+    depot d;
+    wish all;
+    depot_open(&d);
+    fake_repo *const repos[] = {stock(&d, "tools", "1.2.0"), stock(&d, "other", "1.2.0")};
+    report_many(&d, 8);
+    assert_int_equal(depot_report(&d, "p00", &other, 1), 0);
+    assert_int_equal(depot_report(&d, "p07", &other, 1), 0);
+    depot_live(&d, MINUTES(5));
+    const unsigned before[] = {repos[0]->asked[ASK_COMMIT], repos[1]->asked[ASK_COMMIT]};
+    fake_clk_advance(&d.clock, 10);
+    d.github.hold = ASK_COMMIT;
+    wish_begin(&all, &d, NULL, true);
+    peer_run_until(d.loop, d.projects->all[true].under_way == 3 && fake_holds(&d.github));
+    fake_clk_advance(&d.clock, 10);
+    assert_int_equal(depot_invalidate(&d, "p06"), 1);
+    assert_int_equal(depot_invalidate(&d, "p07"), 1);
+    fake_release(&d.github);
+    assert_int_equal(wish_wait(&all, &d), 0);
+    assert_int_equal(all.task.projects_refreshed, 8);
+    assert_int_equal(repos[0]->asked[ASK_COMMIT], before[0] + 2);
+    assert_int_equal(repos[1]->asked[ASK_COMMIT], before[1] + 2);
+    wish_end(&all);
     depot_close(&d);
 }
 
@@ -324,10 +375,12 @@ int main(void)
 {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(projects_that_are_new_are_read_at_once_and_only_github_is_asked_at_a_pace),
+        cmocka_unit_test(what_was_only_read_is_not_fresh),
         cmocka_unit_test(what_is_new_and_has_nothing_to_ask_is_read_twice),
         cmocka_unit_test(a_client_that_comes_while_it_is_only_read_gets_a_whole_refresh),
         cmocka_unit_test(what_was_invalidated_asks_github_anew_once_for_a_repository),
         cmocka_unit_test(what_is_invalidated_while_github_answers_asks_it_again),
+        cmocka_unit_test(what_is_invalidated_before_a_run_comes_to_it_asks_github_anew),
         cmocka_unit_test(who_reports_a_discovered_project_has_it_until_it_is_forgotten),
         cmocka_unit_test(what_no_artifact_refers_to_any_longer_is_forgotten),
         cmocka_unit_test(a_sweep_goes_through_many_records_in_steps),

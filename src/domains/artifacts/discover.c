@@ -8,69 +8,16 @@
 #include <sys/stat.h>
 #include <unistd.h>
 
-#include "larder/artifact_type.h"
 #include "layout.h"
 
 /* clang-format off */
-const str profile_names[PROFILE_COUNT] = {
-    STR_INIT(".claude"), STR_INIT(".codex"), STR_INIT(".gemini"), STR_INIT(".cursor"),
-};
-
-const layout layouts[LAYOUT_COUNT] = {
-    {STR_INIT("agents"),   STR_INIT("agent"),   .extension = STR_INIT(".md")},
-    {STR_INIT("commands"), STR_INIT("command"), .extension = STR_INIT(".md")},
-    {STR_INIT("hooks"),    STR_INIT("hook"),    .extension = STR_INIT(""), .may_be_folders = true},
-    {STR_INIT("mcp"),      STR_INIT("mcp"),     .extension = STR_INIT(""), .may_be_folders = true},
-    {STR_INIT("skills"),   STR_INIT("skill"),   .may_be_folders = true, .needs_manifest = true},
-};
-
 static const str never_descended[] = { /* beside the profiles themselves */
     STR_INIT("node_modules"), STR_INIT(".git"),    STR_INIT("venv"),   STR_INIT(".venv"),  STR_INIT("__pycache__"),
     STR_INIT(".npm"),         STR_INIT(".cargo"),  STR_INIT(".rustup"), STR_INIT(".cache"), STR_INIT(".local"),
     STR_INIT("vendor"),       STR_INIT("dist"),    STR_INIT("build"),  STR_INIT(".next"),  STR_INIT(".nuxt"),
     STR_INIT("target"),       STR_INIT("Pods"),    STR_INIT(".gradle"),
 };
-
-/* Texts about a folder, not artifacts. */
-static const str no_artifacts[] = {
-    STR_INIT("readme.md"), STR_INIT("changelog.md"), STR_INIT("license.md"), STR_INIT("contributing.md"),
-};
 /* clang-format on */
-
-/* ---- layouts ---- */
-
-str layout_name(const layout *l, const folder_entry *e)
-{
-    str name = e->name;
-    if (name.p[0] == '.' || (e->kind == ENTRY_FOLDER && !l->may_be_folders) ||
-        (e->kind == ENTRY_FILE && !l->extension.p))
-        return STR_NULL;
-    for (size_t i = 0; i < COUNT_OF(no_artifacts); i++)
-        if (str_eq_nocase(name, no_artifacts[i]))
-            return STR_NULL;
-    if (e->kind == ENTRY_FOLDER || !l->extension.p)
-        return name;
-    if (l->extension.n == 0) {
-        ptrdiff_t dot = str_rchr(name, '.');
-        return dot > 0 ? str_head(name, (size_t)dot) : name;
-    }
-    return name.n > l->extension.n && str_ends(name, l->extension) ? str_head(name, name.n - l->extension.n) : STR_NULL;
-}
-
-str layout_manifest(str type)
-{
-    static const struct {
-        str type, manifest;
-    } manifests[] = {
-        {STR_INIT("agent"), STR_INIT("AGENT.md")}, {STR_INIT("command"), STR_INIT("COMMAND.md")},
-        {STR_INIT("hook"), STR_INIT("HOOK.md")},   {STR_INIT("mcp"), STR_INIT("MCP.md")},
-        {STR_INIT("skill"), STR_INIT("SKILL.md")},
-    };
-    for (size_t i = 0; i < COUNT_OF(manifests); i++)
-        if (str_eq(type, manifests[i].type))
-            return manifests[i].manifest;
-    return STR("README.md");
-}
 
 int root_open(arena *a, str root, str *ret_path, int *ret_fd)
 {

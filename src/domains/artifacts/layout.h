@@ -1,8 +1,9 @@
-/* layout: where in a project's folder deployed artifacts lie. To add a profile or a place, add a row in discover.c. */
+/* layout: where in a project's folder deployed artifacts lie. To add a profile or a place, add a row in layout.c. */
 #ifndef LARDER_ARTIFACTS_LAYOUT_H
 #define LARDER_ARTIFACTS_LAYOUT_H
 
 #include "below.h"
+#include "larder/schema.h"
 
 #define PROFILE_COUNT 4
 extern const str profile_names[PROFILE_COUNT];

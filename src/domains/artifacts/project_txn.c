@@ -514,7 +514,7 @@ static int mark_all_step(store_txn *t, project_invalidation *i)
 {
     SCOPED(arena_done) arena a;
     struct project_invalidation_place *w = &i->work;
-    char from[PROJECT_ID_MAX];
+    char from[PROJECT_ID_MAX] = {0};
     const str behind = str_of(from, w->n);
     store_cursor *c = NULL;
     store_item item;

@@ -1,5 +1,5 @@
-/* A question to GitHub about one place, from its beginning to its end: upstream.c asks, upstream_read.c is the worker's
- * part, upstream_archive.c reads the archive. */
+/* A question to GitHub about one place, from its beginning to its end: upstream.c asks, upstream_read.c and
+ * upstream_tree.c are the worker's part, upstream_archive.c reads the archive. */
 #ifndef LARDER_ARTIFACTS_QUESTION_H
 #define LARDER_ARTIFACTS_QUESTION_H
 
@@ -7,12 +7,13 @@
 #include "upstream.h"
 
 #define QUESTION_COMPLETE (-EALREADY) /* question_read_piece: all manifests have passed */
-#define QUESTION_PATHS_MAX 20000 /* known ones that are looked at besides those asked for */
+#define QUESTION_PATHS_MAX 20000 /* that are looked at besides those asked for */
 
 enum {
     QUESTION_LOOK,
     QUESTION_COMMIT,
     QUESTION_REPOSITORY,
+    QUESTION_GATHER,
     QUESTION_TREE,
     QUESTION_COMPARE,
     QUESTION_ARCHIVE,
@@ -72,11 +73,17 @@ void question_fail(question *q, str why);           /* gone */
 void question_write(question *q);
 void question_read_archive(question *q); /* upstream_archive.c */
 
-/* ---- on a worker (upstream_read.c) ---- */
-void question_look_work(job *j);
-void question_compare_work(job *j);
+/* ---- on a worker: upstream_read.c ---- */
+void question_look_work(job *j);   /* what is known of the place, and of the paths asked for */
+void question_gather_work(job *j); /* and of all its other paths; they are in q->paths then */
+int question_gather(question *q);
+asked_path *question_find_path(question *q, size_t n, str path); /* among the first n; or NULL */
 int question_read_piece(github_reading *r, str bytes); /* of the archive */
 int question_reader_open(question *q); /* on the loop */
 void question_fall_back(question *q);  /* versions for what no manifest gave one */
+
+
+/* ---- on a worker: upstream_tree.c ---- */
+void question_compare_work(job *j);
 
 #endif

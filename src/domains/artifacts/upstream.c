@@ -3,8 +3,9 @@
  *     LOOK -> COMMIT -> TREE -> COMPARE -> ARCHIVE -> WRITE -> ENDED
  *
  * LOOK reads what is known. COMMIT asks conditionally; when nothing changed and all paths are known at that commit, the
- * question ends there. COMPARE finds which paths have other content: without any the archive isn't asked for. What is
- * learnt is written, then all who wait are told. One that fails leaves what is known as it was, and is not asked again
+ * question ends there. COMPARE finds which paths have other content: without any the archive isn't asked for. Where
+ * COMMIT hears that there is nothing, GATHER finds what was known of it. What is learnt is written, then all who wait
+ * are told. One that fails leaves what is known as it was, and is not asked again
  * by the patient for 5 s * 2^n. */
 #include "question.h"
 
@@ -16,9 +17,10 @@
 
 static const flow_state FLOW[] = {
     [QUESTION_LOOK] = {"look", TO(QUESTION_COMMIT) | TO(QUESTION_TREE) | TO(QUESTION_WRITE) | TO(QUESTION_ENDED)},
-    [QUESTION_REPOSITORY] = {"repository", TO(QUESTION_COMMIT) | TO(QUESTION_WRITE) | TO(QUESTION_ENDED)},
-    [QUESTION_COMMIT] = {"commit",
-                         TO(QUESTION_REPOSITORY) | TO(QUESTION_TREE) | TO(QUESTION_WRITE) | TO(QUESTION_ENDED)},
+    [QUESTION_REPOSITORY] = {"repository", TO(QUESTION_COMMIT) | TO(QUESTION_GATHER) | TO(QUESTION_ENDED)},
+    [QUESTION_COMMIT] = {"commit", TO(QUESTION_REPOSITORY) | TO(QUESTION_TREE) | TO(QUESTION_GATHER) |
+                                       TO(QUESTION_WRITE) | TO(QUESTION_ENDED)},
+    [QUESTION_GATHER] = {"gather", TO(QUESTION_WRITE) | TO(QUESTION_ENDED)},
     [QUESTION_TREE] = {"tree", TO(QUESTION_COMPARE) | TO(QUESTION_ENDED)},
     [QUESTION_COMPARE] = {"compare", TO(QUESTION_ARCHIVE) | TO(QUESTION_WRITE) | TO(QUESTION_ENDED)},
     [QUESTION_ARCHIVE] = {"archive", TO(QUESTION_WRITE) | TO(QUESTION_ENDED)},
@@ -39,13 +41,22 @@ int64_t upstream_backoff(unsigned failures, int64_t cap)
     return most - (int64_t)random_below((uint64_t)most / 4 + 1);
 }
 
+/* Its own, or the one it may have instead: the oldest of its set. */
 static upstream_memo *memo_of(upstream *u, str name, bool *ret_is_its)
 {
     const uint64_t hash = hash64(name.p, name.n);
-    upstream_memo *m = &u->memos[hash % UPSTREAM_MEMOS];
+    upstream_memo *set = u->memos[hash % UPSTREAM_MEMO_SETS], *oldest = set;
 
-    *ret_is_its = m->answered && m->hash == hash;
-    return m;
+    *ret_is_its = true;
+    for (size_t i = 0; i < UPSTREAM_MEMO_WAYS; i++) {
+        upstream_memo *m = &set[i];
+        if (m->answered && m->hash == hash)
+            return m;
+        if (oldest->answered && (!m->answered || m->answered < oldest->answered))
+            oldest = m;
+    }
+    *ret_is_its = false;
+    return oldest;
 }
 
 static int64_t retry_at(upstream *u, const upstream_memo *m)
@@ -254,6 +265,7 @@ static int write_apply(store_txn *t, store_op *op)
         }
         known k = q->paths[i].now;
         k.asked_at = q->paths[i].is_wanted || !q->paths[i].was.asked_at ? q->asked_at : q->paths[i].was.asked_at;
+        k.asked_for = q->paths[i].is_wanted || q->paths[i].was.asked_for;
         r = known_put(t, q->name, &k);
     }
     if (r == 0 && q->place_changed)
@@ -313,25 +325,28 @@ static void on_tree(github_op *op)
         question_fail(q, STR("out of memory"));
 }
 
+/* Somebody asks for it still, or for the first time. */
+static bool is_to_be_noted(const question *q, const asked_path *p)
+{
+    return p->is_wanted && (!p->was.asked_for || is_of_another_day(q, p->was.asked_at));
+}
+
 /* At this commit: is all known that somebody waits for? Then nothing more is asked. */
 static void go_on_from_commit(question *q)
 {
-    bool wanted = false;
+    bool has_news = false;
 
-    for (size_t i = 0; i < q->n_paths; i++) {
-        asked_path *p = &q->paths[i];
-        p->is_news = !p->was.path.p || !str_eq(p->was.sha, q->place.sha);
-        wanted |= p->is_news && p->is_wanted;
-    }
-    if (wanted) {
+    for (size_t i = 0; i < q->n_paths; i++)
+        has_news |= !q->paths[i].was.path.p || !str_eq(q->paths[i].was.sha, q->place.sha);
+    if (has_news) {
         q->tree = (github_op){.ref = q->place.tree_sha};
         question_ask(q, QUESTION_TREE, &q->tree, github_get_tree, on_tree);
         return;
     }
-    bool has_news = q->place_changed;
-    for (size_t i = 0; i < q->n_paths; i++) { /* only that they are asked for still */
+    has_news = q->place_changed;
+    for (size_t i = 0; i < q->n_paths; i++) {
         asked_path *p = &q->paths[i];
-        p->is_news = p->is_wanted && is_of_another_day(q, p->was.asked_at);
+        p->is_news = is_to_be_noted(q, p);
         p->now = p->was;
         has_news |= p->is_news;
     }
@@ -361,19 +376,35 @@ static bool keep_commit(question *q, const github_op *op)
     return true;
 }
 
-/* There is nothing: that is known then, for all paths. */
-static void no_place(question *q)
+static void on_gathered(job *j, int status)
 {
+    question *q = CONTAINER_OF(j, question, job);
+    const int r = status < 0 ? status : q->work_status;
+
+    if (question_ended_by_cancel(q))
+        return;
+    if (r < 0) {
+        question_fail(q, str_c(err_text(r)));
+        return;
+    }
     q->outcome = UPSTREAM_MISSING;
     q->why = arena_printf(&q->arena, "GitHub: " STR_FMT " is not there, or may not be read without another token",
                           STR_ARG(q->name));
     for (size_t i = 0; i < q->n_paths; i++) {
         asked_path *p = &q->paths[i];
-        p->is_news = !p->was.path.p || p->was.is_there || (p->is_wanted && is_of_another_day(q, p->was.asked_at));
+        p->is_news = !p->was.path.p || p->was.is_there || is_to_be_noted(q, p);
         p->now = (known){.path = p->path, .sha = STR("")};
     }
     q->place_changed = false;
     question_write(q);
+}
+
+/* There is nothing: that is known then, for all paths. */
+static void no_place(question *q)
+{
+    move(q, QUESTION_GATHER);
+    if (loop_job(q->owner->loop, &q->job, question_gather_work, on_gathered) < 0)
+        question_fail(q, STR("out of memory"));
 }
 
 static void ask_commit(question *q);
@@ -568,7 +599,10 @@ int upstream_ask(upstream *u, upstream_wait *w)
 
 void upstream_forget(upstream *u)
 {
-    memset(u->memos, 0, UPSTREAM_MEMOS * sizeof(*u->memos));
+    for (size_t i = 0; i < UPSTREAM_MEMO_SETS; i++)
+        for (size_t j = 0; j < UPSTREAM_MEMO_WAYS; j++)
+            if (u->memos[i][j].answered) /* writing to all would make them resident */
+                u->memos[i][j].answered = 0;
     u->quota_at = 0;
 }
 
@@ -589,7 +623,7 @@ void upstream_cancel_all(upstream *u)
 int upstream_init(upstream *u)
 {
     list_init(&u->questions);
-    u->memos = mem_zalloc(UPSTREAM_MEMOS * sizeof(*u->memos));
+    u->memos = mem_zalloc(UPSTREAM_MEMO_SETS * sizeof(*u->memos));
     return u->memos ? 0 : -ENOMEM;
 }
 

@@ -7,7 +7,8 @@
  *
  * What a question costs: one conditional request when nothing changed. When the commit is another one, the tree (one
  * more), which tells by git's names which paths have other content; and only when some have, the archive (one more),
- * which is left as soon as their manifests have passed. Paths that were known before are looked at on the occasion.
+ * which is left as soon as their manifests have passed. Paths that were known before are looked at on the occasion, and
+ * what else looks like an artifact there: the first who asks about a repository learns it for all who name other paths.
  *
  * What no artifact refers to any longer is not asked for any longer either: a sweep in each interval forgets what
  * nobody has asked for in UPSTREAM_KEPT_MS, or ten intervals where that is more. */
@@ -35,7 +36,8 @@ SCHEMA_STRUCT(place, PLACE_FIELDS);
     X(S, bool, is_there, REQUIRED, 0, 0, NONE, "false: no such path, or no place")                       \
     X(S, str, version, NULLABLE, 0, 0, NONE, "manifest's, else the tag, else the commit of its content") \
     X(S, str, content_hash, NULLABLE, 0, 0, NONE, "null: GitHub's listing was cut")                      \
-    X(S, time, asked_at, NULLABLE, 0, 0, NONE, "to the day: for forgetting")
+    X(S, time, asked_at, NULLABLE, 0, 0, NONE, "to the day: for forgetting")                             \
+    X(S, bool, asked_for, REQUIRED, 0, 0, NONE, "false: only seen beside what was asked for")
 SCHEMA_STRUCT(known, KNOWN_FIELDS);
 
 /* "owner/repo@ref" of a source, null without memory. */
@@ -101,8 +103,10 @@ struct upstream_wait {
 /* That there is no such place costs two requests, and no condition saves them: it is good for so long whoever asks. */
 #define UPSTREAM_MISSING_MS MINUTES(1)
 
-/* What is remembered of answers: a slot per hash of the name, so that it cannot grow. Who shares a slot asks again. */
-#define UPSTREAM_MEMOS 4096
+/* What is remembered of answers: a few slots per hash of the name, so that it cannot grow. Whose slot has gone to
+ * another one asks again. */
+#define UPSTREAM_MEMO_SETS 4096
+#define UPSTREAM_MEMO_WAYS 4
 #define UPSTREAM_WHY_MAX 480
 typedef struct upstream_memo {
     uint64_t hash;
@@ -118,7 +122,7 @@ typedef struct upstream {
     github *github;
     int64_t retry_max_ms, retry_refused_ms; /* between two tries: at most; where GitHub answers, but refuses */
     list questions; /* under way */
-    upstream_memo *memos;
+    upstream_memo (*memos)[UPSTREAM_MEMO_WAYS];
     int64_t quota_at; /* wall ms: GitHub need not be asked before */
     char quota_of[GITHUB_FINGERPRINT_LEN + 1];
     void (*on_idle)(void *arg); /* a question has ended */
