@@ -1,5 +1,6 @@
 /* Any bytes as a URL to be queued: the first byte chooses whether tracking parameters are taken out. What comes out is
- * a URL of printable ASCII whose hostname lies in it, and is taken again. */
+ * a URL of printable ASCII whose hostname lies in it, and is taken again; with an empty fragment behind it too, which
+ * takes the long way, and makes no difference. */
 #include "larder/recache_url.h"
 
 int LLVMFuzzerTestOneInput(const uint8_t *data, size_t n)
@@ -20,6 +21,11 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t n)
         const int r = recache_url_parse(&a, u.text, tracking, &again, &why);
         /* a second dot at the end of the host goes the second time */
         REQUIRE(r == 0 || str_ends(u.host, STR(".")));
+        const str longer = arena_join(&a, u.text, STR("#"));
+        if (r == 0 && longer.n <= RECACHE_URL_MAX) {
+            REQUIRE(recache_url_parse(&a, longer, tracking, &u, &why) == 0);
+            REQUIRE(str_eq(u.text, again.text) && str_eq(u.host, again.host) && u.hash == again.hash);
+        }
     } else {
         REQUIRE(why.p || text.n == 0);
     }

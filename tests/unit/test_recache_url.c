@@ -201,6 +201,54 @@ static void test_normalising_twice_changes_nothing(void **state)
     assert_true(taken > 5000);
 }
 
+static size_t append_any_of(char *text, size_t n, uint64_t times, const char *const *pieces, size_t n_pieces)
+{
+    for (; times > 0; times--) {
+        const char *piece = pieces[random_below(n_pieces)];
+        memcpy(text + n, piece, strlen(piece));
+        n += strlen(piece);
+    }
+    return n;
+}
+
+/* The same text with an empty fragment, which makes no difference, takes the long way. */
+static void test_what_is_normal_at_a_look_is_what_the_rules_make_of_it(void **state)
+{
+    static const char *const schemes[] = {"https://", "http://", "HTTP://", ""};
+    static const char *const hosts[] = {"a.b", "a", ".", "localhost", "B.c", ":80", ":443",
+                                        ":8080", ":", "@", "-", "_", "%41"};
+    static const char *const paths[] = {"/", "a", "B", ".", "..", "~", "%2F", "%",
+                                        "?", "&", "(", "[", " ", "\x7f", "\xc3\xa4"};
+    unsigned kept = 0;
+
+    (void)state;
+    random_seed_for_tests(9);
+    for (int round = 0; round < 40000; round++) {
+        recache_url near, far;
+        str why;
+        char text[128];
+        arena a;
+
+        size_t n = append_any_of(text, 0, 1, schemes, COUNT_OF(schemes));
+        n = append_any_of(text, n, 1 + random_below(3), hosts, COUNT_OF(hosts));
+        text[n++] = '/';
+        n = append_any_of(text, n, random_below(6), paths, COUNT_OF(paths));
+        text[n] = '#';
+        arena_init(&a, 0);
+        const int r = recache_url_parse(&a, str_of(text, n), nothing, &near, &why);
+        assert_int_equal(recache_url_parse(&a, str_of(text, n + 1), nothing, &far, &why), r);
+        if (r == 0) {
+            unit_assert_str(near.text, far.text, __FILE__, __LINE__);
+            unit_assert_str(near.host, far.host, __FILE__, __LINE__);
+            assert_true(near.hash == far.hash);
+            kept += str_eq(near.text, str_of(text, n));
+        }
+        arena_done(&a);
+    }
+    random_seed_for_tests(0);
+    assert_true(kept > 500);
+}
+
 static void test_order_of_parameters_and_spelling_of_host_make_no_difference(void **state)
 {
     (void)state;
@@ -242,6 +290,7 @@ int main(void)
         cmocka_unit_test(test_the_hostname_is_told_without_port_and_user),
         cmocka_unit_test(test_a_url_beyond_the_limit_is_refused),
         cmocka_unit_test(test_normalising_twice_changes_nothing),
+        cmocka_unit_test(test_what_is_normal_at_a_look_is_what_the_rules_make_of_it),
         cmocka_unit_test(test_order_of_parameters_and_spelling_of_host_make_no_difference),
         cmocka_unit_test(test_memory_that_runs_out_is_told),
         cmocka_unit_test(test_hashes_are_written_as_sixteen_hex_digits),

@@ -1,5 +1,6 @@
 /* Normalising a URL: cut into its parts, each part rewritten, put together again. The path and the query are looked
- * at decoded, and written anew only where that changes them. */
+ * at decoded, and written anew only where that changes them. Most URLs are spelled as they come out, which a look at
+ * them tells: no rule may change what is_normal says yes to. */
 #include "larder/recache_url.h"
 
 #include <stdlib.h>
@@ -15,16 +16,43 @@ const strs recache_tracking_default = {TRACKING, COUNT_OF(TRACKING)};
 
 typedef struct parts {
     str scheme, user, host, path, query; /* as written; host with its port */
-    bool has_user, has_query;            /* has_query: there is a '?' to keep, even with nothing behind it */
+    bool has_user, has_query;            /* has_query: there is a '?' to keep, with nothing behind it */
 } parts;
 
 /* ---- characters ---- */
-/* What may stand unescaped beside letters, digits and -_.~ */
-#define SAFE_IN_PATH "$&+,/:;=@"
-#define SAFE_IN_USER "$&+,;="
-#define SAFE_IN_HOST "!$&'()*+,;=<>\""
-#define SAFE_IN_RAW_PATH SAFE_IN_PATH "!'()*[]%" /* a spelling that is kept */
-#define SAFE_IN_RAW_USER SAFE_IN_USER "!'()*:%@"
+/* 'y': what may stand unescaped in a part, 32 bytes to a line; nothing outside ASCII may (zero here). That is letters,
+ * digits and -_.~ everywhere, and beside them in a path $&+,/:;=@ (of one whose spelling is kept also !'()*[]% ),
+ * in user information $&+,;= (as written also !'()*:%@ ), in a host !$&'()*+,;=<>" */
+static const char SAFE_IN_FORM[256] =
+    "................................"
+    ".............yy.yyyyyyyyyy......"
+    ".yyyyyyyyyyyyyyyyyyyyyyyyyy....y"
+    ".yyyyyyyyyyyyyyyyyyyyyyyyyy...y.";
+static const char SAFE_IN_PATH[256] =
+    "................................"
+    "....y.y....yyyyyyyyyyyyyyyyy.y.."
+    "yyyyyyyyyyyyyyyyyyyyyyyyyyy....y"
+    ".yyyyyyyyyyyyyyyyyyyyyyyyyy...y.";
+static const char SAFE_IN_RAW_PATH[256] = /* a spelling that is kept */
+    "................................"
+    ".y..yyyyyyyyyyyyyyyyyyyyyyyy.y.."
+    "yyyyyyyyyyyyyyyyyyyyyyyyyyyy.y.y"
+    ".yyyyyyyyyyyyyyyyyyyyyyyyyy...y.";
+static const char SAFE_IN_USER[256] =
+    "................................"
+    "....y.y....yyyy.yyyyyyyyyy.y.y.."
+    ".yyyyyyyyyyyyyyyyyyyyyyyyyy....y"
+    ".yyyyyyyyyyyyyyyyyyyyyyyyyy...y.";
+static const char SAFE_IN_RAW_USER[256] =
+    "................................"
+    ".y..yyyyyyyyyyy.yyyyyyyyyyyy.y.."
+    "yyyyyyyyyyyyyyyyyyyyyyyyyyy....y"
+    ".yyyyyyyyyyyyyyyyyyyyyyyyyy...y.";
+static const char SAFE_IN_HOST[256] =
+    "................................"
+    ".yy.y.yyyyyyyyy.yyyyyyyyyy.yyyy."
+    ".yyyyyyyyyyyyyyyyyyyyyyyyyy....y"
+    ".yyyyyyyyyyyyyyyyyyyyyyyyyy...y.";
 
 static bool is_letter(char c)
 {
@@ -36,32 +64,34 @@ static bool is_digit(char c)
     return c >= '0' && c <= '9';
 }
 
-static bool is_safe(char c, const char *also)
+static bool is_safe(char c, const char safe[256])
 {
-    return is_letter(c) || is_digit(c) || (c != '\0' && (strchr("-_.~", c) || strchr(also, c)));
+    return safe[(unsigned char)c] == 'y';
 }
 
-static bool is_made_of(str s, const char *also)
+static bool is_made_of(str s, const char safe[256])
 {
     for (size_t i = 0; i < s.n; i++)
-        if (!is_safe(s.p[i], also))
+        if (!is_safe(s.p[i], safe))
             return false;
     return true;
 }
 
-static void escape(buf *out, str s, const char *safe)
+static void escape(buf *out, str s, const char safe[256])
 {
     static const char HEX[] = "0123456789ABCDEF";
 
-    for (size_t i = 0; i < s.n; i++) {
-        const unsigned char c = (unsigned char)s.p[i];
-        if (is_safe(s.p[i], safe)) {
-            buf_char(out, s.p[i]);
-        } else {
-            buf_char(out, '%');
-            buf_char(out, HEX[c >> 4]);
-            buf_char(out, HEX[c & 15]);
+    while (s.n > 0) {
+        size_t n = 0;
+        while (n < s.n && is_safe(s.p[n], safe))
+            n++;
+        buf_put(out, s.p, n);
+        if (n < s.n) {
+            const unsigned char c = (unsigned char)s.p[n++];
+            const char escaped[3] = {'%', HEX[c >> 4], HEX[c & 15]};
+            buf_put(out, escaped, sizeof(escaped));
         }
+        s = str_from(s, n);
     }
 }
 
@@ -71,7 +101,7 @@ static void escape_form(buf *out, str s)
         if (s.p[i] == ' ')
             buf_char(out, '+');
         else
-            escape(out, str_of(s.p + i, 1), "");
+            escape(out, str_of(s.p + i, 1), SAFE_IN_FORM);
     }
 }
 
@@ -341,6 +371,11 @@ static void put_query(arena *a, buf *out, const parts *p, strs tracking)
     size_t n = 0, from = out->n;
     bool first = true;
 
+    if (p->query.n == 0) {
+        if (p->has_query)
+            buf_char(out, '?');
+        return;
+    }
     const int r = parse_query(a, p->query, &v, &n);
     if (r == -ENOMEM)
         out->err = r;
@@ -361,11 +396,49 @@ static void put_query(arena *a, buf *out, const parts *p, strs tracking)
             escape_form(out, v[i].value);
         }
     }
-    if (!out->err && out->n == from + 1 && !p->has_query)
+    if (!out->err && out->n == from + 1)
         out->n = from;
 }
 
 /* ---- all of it ---- */
+/* Whether this is a host as it comes out: of letters in lower case, digits, dots and '-', with no dot at the end. */
+static bool host_is_normal(str name)
+{
+    for (size_t i = 0; i < name.n; i++)
+        if (!((name.p[i] >= 'a' && name.p[i] <= 'z') || is_digit(name.p[i]) || name.p[i] == '.' || name.p[i] == '-'))
+            return false;
+    return (str_chr(name, '.') >= 0 && !str_ends(name, STR("."))) || str_eq(name, STR("localhost"));
+}
+
+static bool path_is_normal(str path)
+{
+    for (size_t i = 0; i < path.n; i++)
+        if (!is_safe(path.p[i], SAFE_IN_PATH) ||
+            (path.p[i] == '/' && i + 1 < path.n && (path.p[i + 1] == '/' || path.p[i + 1] == '.')))
+            return false;
+    return path.n > 0;
+}
+
+/* False says nothing: what holds a query, an escape or user information, say, isn't looked at. */
+static bool is_normal(str text, size_t *ret_host_at, size_t *ret_host_n)
+{
+    const size_t at = str_starts(text, STR("https://")) ? 8 : 7;
+    const str rest = str_from(text, at);
+    const ptrdiff_t slash = str_chr(rest, '/');
+
+    if (slash < 0 || (at == 7 && !str_starts(text, STR("http://"))))
+        return false;
+    const str host = str_head(rest, (size_t)slash);
+    const ptrdiff_t colon = str_chr(host, ':');
+    const str name = colon < 0 ? host : str_head(host, (size_t)colon);
+    const str port = str_from(host, name.n + 1);
+    if (colon >= 0 && (!port_is_valid(port) || str_eq(port, STR("80")) || str_eq(port, STR("443"))))
+        return false;
+    *ret_host_at = at;
+    *ret_host_n = name.n;
+    return host_is_normal(name) && path_is_normal(str_from(rest, (size_t)slash));
+}
+
 static const char *put_url(arena *a, buf *out, const parts *p, strs tracking, size_t *ret_host_at, size_t *ret_host_n)
 {
     const str scheme = p->scheme.n ? arena_lower(a, p->scheme) : STR("https");
@@ -385,6 +458,16 @@ static const char *put_url(arena *a, buf *out, const parts *p, strs tracking, si
     return why;
 }
 
+static int give(arena *a, str normal, size_t host_at, size_t host_n, recache_url *ret_url)
+{
+    const str whole = arena_dup(a, normal);
+
+    if (!whole.p)
+        return -ENOMEM;
+    *ret_url = (recache_url){whole, str_of(whole.p + host_at, host_n), hash64(whole.p, whole.n)};
+    return 0;
+}
+
 int recache_url_parse(arena *a, str text, strs tracking, recache_url *ret_url, str *ret_why)
 {
     SCOPED(buf_done) buf out = BUF_INIT;
@@ -395,6 +478,8 @@ int recache_url_parse(arena *a, str text, strs tracking, recache_url *ret_url, s
         *ret_why = STR("it is longer than 4096 bytes");
         return -ENAMETOOLONG;
     }
+    if (is_normal(text, &host_at, &host_n))
+        return give(a, text, host_at, host_n, ret_url);
     if (str_find(text, STR("://")) < 0 && !str_starts(text, STR("//")))
         text = arena_join(a, STR("https://"), text);
     if (!text.p)
@@ -410,11 +495,7 @@ int recache_url_parse(arena *a, str text, strs tracking, recache_url *ret_url, s
         *ret_why = str_c(why);
         return -EINVAL;
     }
-    const str whole = arena_dup(a, buf_view(&out));
-    if (!whole.p)
-        return -ENOMEM;
-    *ret_url = (recache_url){whole, str_of(whole.p + host_at, host_n), hash64(whole.p, whole.n)};
-    return 0;
+    return give(a, buf_view(&out), host_at, host_n, ret_url);
 }
 
 void recache_hash_text(uint64_t hash, char out[RECACHE_HASH_LEN])
