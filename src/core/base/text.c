@@ -35,13 +35,9 @@ void hex_encode(const void *p, size_t n, char *out)
 
 static int hex_value(char c)
 {
-    if (c >= '0' && c <= '9')
-        return c - '0';
-    if (c >= 'a' && c <= 'f')
-        return c - 'a' + 10;
-    if (c >= 'A' && c <= 'F')
-        return c - 'A' + 10;
-    return -1;
+    const unsigned digit = (unsigned)c - '0', letter = ((unsigned)c | 0x20) - 'a';
+
+    return digit < 10 ? (int)digit : letter < 6 ? (int)letter + 10 : -1;
 }
 
 /* The byte of two digits, or -1. */
@@ -146,15 +142,21 @@ int base64url_decode(arena *a, str text, str *ret_bytes)
 
 int percent_decode(arena *a, str text, bool plus_is_blank, str *ret_text)
 {
-    if (str_chr(text, '%') < 0 && !(plus_is_blank && str_chr(text, '+') >= 0)) {
+    const char plus = plus_is_blank ? '+' : '%';
+    size_t i = 0;
+
+    while (i < text.n && text.p[i] != '%' && text.p[i] != plus)
+        i++;
+    if (i == text.n) {
         *ret_text = text;
         return 0;
     }
     char *decoded = arena_alloc(a, text.n);
     if (!decoded)
         return -ENOMEM;
-    size_t n = 0;
-    for (size_t i = 0; i < text.n; i++) {
+    size_t n = i;
+    memcpy(decoded, text.p, n);
+    for (; i < text.n; i++) {
         char c = text.p[i];
         if (c == '%') {
             int byte = text.n - i > 2 ? hex_pair(text.p + i + 1) : -1;
@@ -162,7 +164,7 @@ int percent_decode(arena *a, str text, bool plus_is_blank, str *ret_text)
                 return -EINVAL;
             c = (char)byte;
             i += 2;
-        } else if (c == '+' && plus_is_blank) {
+        } else if (c == plus) {
             c = ' ';
         }
         decoded[n++] = c;

@@ -214,7 +214,9 @@ static int text_of(query *q, const field *f, str raw, bool in_path, str *ret_tex
 
 static bool length_fits(str text, int64_t min, int64_t max)
 {
-    size_t n = utf8_length(text);
+    if (min <= 0 && max <= 0)
+        return true;
+    const size_t n = utf8_length(text);
     return (min <= 0 || n >= (uint64_t)min) && (max <= 0 || n <= (uint64_t)max);
 }
 
