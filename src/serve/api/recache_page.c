@@ -28,12 +28,11 @@ typedef struct page_job {
 
 static int put_headers(call *c, const recache_page *p, recache_page_state state, int64_t now)
 {
-    char age[24];
-    const int n =
-        snprintf(age, sizeof(age), "%lld", (long long)(now > p->created_at ? (now - p->created_at) / 1000 : 0));
+    char age[DECIMAL_MAX];
+    const size_t n = decimal_write(now > p->created_at ? (uint64_t)(now - p->created_at) / 1000 : 0, age);
 
     reply_header(c, STR("X-Cache"), recache_page_state_name(state));
-    reply_header(c, STR("Age"), str_of(age, (size_t)n));
+    reply_header(c, STR("Age"), str_of(age, n));
     int r = p->location.p ? reply_long_header(c, STR("Location"), p->location) : 0;
     for (size_t i = 0; r == 0 && i < p->headers.n; i++)
         r = reply_long_header(c, p->headers.v[i].key, p->headers.v[i].value);

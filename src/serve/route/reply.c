@@ -41,9 +41,11 @@ void reply_header(call *c, str name, str value)
 
 int reply_long_header(call *c, str name, str value)
 {
-    for (size_t i = 0; i < value.n; i++)
-        if (((uint8_t)value.p[i] < ' ' && value.p[i] != '\t') || value.p[i] == 127)
+    for (size_t i = 0; i < value.n; i++) {
+        const uint8_t byte = (uint8_t)value.p[i];
+        if (byte < ' ' ? byte != '\t' : byte == 127)
             return 0;
+    }
     const str all = arena_join(c->arena, c->long_headers, name, STR(": "), value, STR("\r\n"));
     if (!all.p)
         return -ENOMEM;
