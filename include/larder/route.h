@@ -117,7 +117,7 @@ struct call {
     void *app;           /* what router_new was given: the rooms the handlers use */
     router *router;
     str etag;
-    str long_headers;    /* and more, by reply_long_header */
+    str long_headers;    /* and more, by reply_long_header and reply_own_header */
     char headers[512];   /* further reply headers, by reply_header */
     size_t headers_n;
     bool deferred, replied;
@@ -143,6 +143,8 @@ int reply_document(call *c); /* the OpenAPI 3.1 document of all rows, with an ET
 void reply_header(call *c, str name, str value);
 /* Where that is not so: as long as it likes. A value that is no header's is left out. -ENOMEM */
 int reply_long_header(call *c, str name, str value);
+/* As long as it likes, and ours: nobody looks at it again. -ENOMEM */
+int reply_own_header(call *c, str name, str value);
 void reply_forget_headers(call *c); /* those given so far: it is another reply that is due */
 /* -ENOENT 404, -EEXIST 409, -EBUSY 409, -EINVAL 422, -ENOSPC 507, -ENOMEM 503, -ECANCELED 503, else 500 */
 int reply_errno(call *c, int err);

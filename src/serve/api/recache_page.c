@@ -83,7 +83,8 @@ static int send_by_proxy(call *c, const recache_page *p)
     const str prefix = ((const api *)c->app)->recache->accel_prefix;
     const str path = recache_page_path(c->arena, prefix, p, false);
 
-    if (!path.p || reply_long_header(c, STR("X-Accel-Redirect"), path) < 0)
+    /* the configuration has seen to it that the prefix is a path */
+    if (!path.p || reply_own_header(c, STR("X-Accel-Redirect"), path) < 0)
         return -ENOMEM;
     return reply_bytes(c, (int)p->status_code, type_of(p), STR(""), p->etag, true);
 }

@@ -39,6 +39,15 @@ void reply_header(call *c, str name, str value)
     put(c, STR("\r\n"));
 }
 
+int reply_own_header(call *c, str name, str value)
+{
+    const str all = arena_join(c->arena, c->long_headers, name, STR(": "), value, STR("\r\n"));
+    if (!all.p)
+        return -ENOMEM;
+    c->long_headers = all;
+    return 0;
+}
+
 int reply_long_header(call *c, str name, str value)
 {
     for (size_t i = 0; i < value.n; i++) {
@@ -46,11 +55,7 @@ int reply_long_header(call *c, str name, str value)
         if (byte < ' ' ? byte != '\t' : byte == 127)
             return 0;
     }
-    const str all = arena_join(c->arena, c->long_headers, name, STR(": "), value, STR("\r\n"));
-    if (!all.p)
-        return -ENOMEM;
-    c->long_headers = all;
-    return 0;
+    return reply_own_header(c, name, value);
 }
 
 void reply_forget_headers(call *c)
