@@ -109,7 +109,7 @@ def queueing(stage):
     redis = rig.redis()
     links = Link(ours), Link(redis)
     requests = QUEUED // AT_ONCE // rig.rounds + 1
-    before, empty, at = histogram(ours, LAG), [one.resident()[1] for one in (ours, redis)], 0
+    empty, at = [one.resident()[1] for one in (ours, redis)], 0
     with on_client_cpu():
         while at < QUEUED:
             firsts = range(at, min(QUEUED, at + requests * AT_ONCE), AT_ONCE)
@@ -117,21 +117,25 @@ def queueing(stage):
                                ('redis', [enqueue_to_redis(links[1], first, rng) for first in firsts])):
                 rates[name].append(len(firsts) * AT_ONCE / sum(took))
             at = firsts[-1] + AT_ONCE
-    for link in links:
-        link.close()
     figures = {name: statistics.median(of) for name, of in rates.items()}
     for name, rate in figures.items():
         stage.report.fact('{:,} URLs queued in one request, durable: entries/s, {}'.format(AT_ONCE, name),
                           '{:,.0f} /s'.format(rate))
     stage.report.aim('{:,} URLs queued in one request: entries/s ÷ Redis, pipelined ZADDs'.format(AT_ONCE),
                      figures['larder'] / figures['redis'], 1, at_least=True)
-    stage.report.loop_held('the queueing', ours, before)
     own = [one.resident()[1] - least for one, least in zip((ours, redis), empty)]
     for name, server in (('larder', ours), ('redis', redis)):
         stage.report.memory('{} with {:,} entries queued'.format(name, QUEUED), server)
     stage.report.aim('memory for {:,} entries, without pages of files ÷ Redis'.format(QUEUED), own[0] / own[1], 1)
-    ours.stop()
     redis.stop()
+    ours.apart()
+    before = histogram(ours, LAG)
+    for first in range(0, QUEUED, 4 * AT_ONCE): # what is queued already
+        links[0].ask(our_request(first), is_whole_reply)
+    stage.report.loop_held('the queueing', ours, before)
+    for link in links:
+        link.close()
+    ours.stop()
 
 
 class Queueing:

@@ -113,6 +113,13 @@ class Server:
     def get(self, target):
         return self.ask('GET', target)
 
+    def apart(self):
+        """The loop alone on its processor, all other threads on the client's: how long the loop is held is its own
+        doing then, not a worker's that has its turn on the same processor."""
+        for thread in os.listdir('/proc/%d/task' % self.process.pid):
+            if int(thread) != self.process.pid:
+                os.sched_setaffinity(int(thread), {int(CLIENT_CPU)})
+
     def stop(self):
         if self.process.poll() is None:
             self.process.terminate()

@@ -5,6 +5,7 @@
  *   keyspace   a named table of records, key -> value bytes (see record.h for the usual value codec).
  *   index      a second order over a keyspace: each record emits entries (key, cover); the store keeps them in step.
  *   cover      bytes kept in the index entry itself, so that a filter need not fetch the record.
+ *   unique     bytes of the key that no two records share: the writer finds a record by them in memory.
  *   tally      an exact count kept per bucket: each record names the buckets it counts in. Totals cost one look-up.
  *   view       what reads go through: a read scope's snapshot, or a write transaction's own state.
  *   read scope store_read_begin .. store_read_end within one loop callback (or one job). Slices into
@@ -55,6 +56,16 @@ typedef struct store_txn store_txn;
 typedef struct store_emit store_emit;
 
 /* ---- declaring ---- */
+/* Of keys that all have key_n bytes, at most STORE_UNIQUE_KEY_MAX: two runs of bytes that no two records share. The
+ * writer keeps a table of them in memory, 1 + key_n bytes a slot, of which at most three quarters are in use. It is
+ * for what is looked for in no order while much is written: an index would have a page to write for each. */
+#define STORE_UNIQUE_KEY_MAX 64
+typedef struct keyspace_unique {
+    unsigned key_n; /* 0: there is none */
+    struct {
+        unsigned char at, n;
+    } parts[2];
+} keyspace_unique;
 typedef struct keyspace {
     const char *name;
     const char *const *indexes; /* their names, in the order of the numbers that emit and store_walk use */
@@ -64,6 +75,7 @@ typedef struct keyspace {
      * emit_version when it changes: the indexes and tallies are then rebuilt at open. */
     int (*emit)(str key, str value, store_emit *out);
     unsigned emit_version;
+    keyspace_unique unique;
     unsigned slot; /* the store's own, set by store_open */
 } keyspace;
 /* Entry keys must be unique in their index: they end with the record's key. Bytes are copied. */
@@ -209,6 +221,11 @@ store_view *store_txn_view(store_txn *t);
  * the step fails then, whatever apply returns. */
 int store_put(store_txn *t, const keyspace *ks, str key, str value);
 int store_del(store_txn *t, const keyspace *ks, str key); /* -ENOENT: it wasn't there, which fails nothing */
+/* The key of the record that has the unique parts of `key`, whose other bytes don't matter; good until the next put or
+ * del of the keyspace. The table is made by the first call of a process, which reads all keys then (0.2 us each), and
+ * again after another process has written to the keyspace. -ENOENT, -ENOMEM, -EIO, -EINVAL (length). Once it is there,
+ * a put of a second record with the same parts is -EPROTO. */
+int store_find_unique(store_txn *t, const keyspace *ks, str key, str *ret_key);
 bool store_txn_is_full(const store_txn *t); /* this step has written enough; fewer rows when there is little space */
 /* So many bytes more would leave the reserve alone. For ops that are the first to be refused, as what they write needs
  * room later: they return -ENOSPC before they have written anything, which concerns no other op. */

@@ -306,6 +306,11 @@ static bool options_are_good(const store_options *o)
         size_t n = strlen(ks->name);
         if (n == 0 || n > MAX_NAME || strchr(ks->name, ':') || (ks->n_indexes > 0 && !ks->emit))
             return false;
+        if (ks->unique.key_n > STORE_UNIQUE_KEY_MAX)
+            return false;
+        for (size_t x = 0; x < COUNT_OF(ks->unique.parts); x++)
+            if (ks->unique.parts[x].at + ks->unique.parts[x].n > ks->unique.key_n)
+                return false;
         for (size_t x = 0; x < ks->n_indexes; x++)
             if (strlen(ks->indexes[x]) == 0 || strlen(ks->indexes[x]) > MAX_NAME)
                 return false;
@@ -432,6 +437,8 @@ void store_free(store *s)
     env_close(s);
     store_unlock_server(s);
     store_txn_free(s->txn);
+    for (size_t i = 0; s->spaces && i < s->n_spaces; i++)
+        store_unique_done(&s->spaces[i].unique);
     pthread_mutex_destroy(&s->env_lock);
     mem_free(s->spaces);
     mem_free(s->index_tables);

@@ -4,6 +4,7 @@
  *   upgrade.c    schema version, store id, migrations, building of indexes and tallies
  *   keys.c       keys made of parts
  *   emit.c       what a record emits: index entries and buckets, in order
+ *   unique.c     what is unique in keys: a table in memory, kept in step with the write transaction
  *   tally.c      the deltas of a transaction, and the table of sums where tallies and generations are kept
  *   write_txn.c  a write transaction: put and del, which keep indexes and tallies in step; alone writes rows
  *   read.c       views: the loop's snapshot, those of jobs, point reads
@@ -86,11 +87,23 @@ int store_tally_flush(store_txn *t);                    /* writes deltas and gen
 int store_tally_drop(store_txn *t, const keyspace *ks); /* all tallies of the keyspace */
 int store_sum_get(store_view *v, const keyspace *ks, char kind, str bucket, uint64_t *ret_value);
 
+/* ---- unique.c: the writer's own ---- */
+typedef struct unique_table {
+    char *slots;    /* NULL: it is not made yet */
+    size_t n_slots; /* a power of two */
+    size_t n;
+    uint64_t generation; /* of the keyspace that it shows, but for what the transaction has changed */
+    uint64_t seen_by;    /* the number of the transaction that has looked whether it is so */
+    uint64_t unsure;     /* and of one that had written before it was made: it must come to stay, or the table goes */
+} unique_table;
+void store_unique_done(unique_table *u);
+
 /* ---- the parts of a store ---- */
 typedef struct space {
     const keyspace *ks;
     MDB_dbi records;
     MDB_dbi *indexes;
+    unique_table unique;
     uint64_t generation, generation_of; /* as the loop's view saw it in that snapshot; NO_SNAPSHOT: not yet */
 } space;
 #define NO_SNAPSHOT UINT64_MAX
@@ -112,6 +125,8 @@ struct store_txn {
     store_emit before, after;
     buf value; /* a copy of what is put: the original may lie in a page that the put moves */
     tally_table tallies;
+    uint64_t number; /* of the transactions of this store, in this process */
+    buf unique_log;  /* what it has changed in tables of unique parts */
     bool *touched;      /* by slot: the keyspace's generation goes on */
     uint64_t changes;   /* puts and dels that changed something */
     uint64_t writes;    /* to LMDB, index entries included */
@@ -167,6 +182,7 @@ struct store {
     /* The writer's own: */
     pthread_t thread;
     store_txn *txn;
+    uint64_t txn_number; /* of the last one */
     op_list taken;
     store_op *batch[BATCH_OPS]; /* in order of application */
     size_t batch_n, last_batch;
@@ -234,6 +250,14 @@ int store_txn_row_del(store_txn *t, MDB_dbi table, str key); /* missing is fine 
 int store_txn_drop(store_txn *t, MDB_dbi table);             /* all rows */
 /* Makes the entries and counts of a record that has none yet. */
 int store_txn_emit(store_txn *t, const space *sp, str key, str value);
+
+/* ---- unique.c ---- */
+/* Before a record that is not there is put, or one that is there deleted: what follows can't fail. */
+int store_unique_ready(store_txn *t, space *sp, str key, bool puts);
+void store_unique_put(store_txn *t, space *sp, str key);
+void store_unique_del(store_txn *t, space *sp, str key);
+void store_unique_undo(store_txn *t); /* the transaction is dropped */
+void store_unique_keep(store_txn *t); /* it is committed */
 
 /* ---- space.c ---- */
 void store_space_begin(store_txn *t);

@@ -1,6 +1,6 @@
 /* A write transaction. Every row that is written or deleted goes through this file: the record, then its
- * index entries and tallies, of which only those that differ between the old and the new record are
- * touched.
+ * index entries, unique parts and tallies, of which only those that differ between the old and the new record
+ * are touched.
  *
  * One LMDB cursor per table stays open for the length of the transaction: a put that follows one nearby
  * finds its page without going down from the root again. */
@@ -34,6 +34,7 @@ void store_txn_free(store_txn *t)
     store_emit_done(&t->after);
     store_tally_table_done(&t->tallies);
     buf_done(&t->value);
+    buf_done(&t->unique_log);
     mem_free(t->cursors);
     mem_free(t->touched);
     mem_free(t);
@@ -52,6 +53,7 @@ int store_txn_begin(store_txn *t)
         return store_is_fatal(rc) ? ENV_DEAD : store_errno(rc);
     }
     t->view.open = true;
+    t->number = ++s->txn_number;
     t->changes = t->writes = t->bytes = t->step_from = 0;
     t->err = 0;
     t->broken = false;
@@ -69,6 +71,8 @@ static void forget(store_txn *t)
     store_tally_table_clear(&t->tallies);
     if (t->value.cap > KEEP_MEMORY)
         buf_done(&t->value);
+    if (t->unique_log.cap > KEEP_MEMORY)
+        buf_done(&t->unique_log);
     if (t->before.bytes.cap > KEEP_MEMORY)
         store_emit_done(&t->before);
     if (t->after.bytes.cap > KEEP_MEMORY)
@@ -81,6 +85,7 @@ void store_txn_abort(store_txn *t)
         return;
     store_view_end_cursors(&t->view);
     mdb_txn_abort(t->view.txn);
+    store_unique_undo(t);
     forget(t);
 }
 
@@ -95,6 +100,10 @@ int store_txn_commit(store_txn *t)
     int64_t from = clk_mono_ns(clk_real());
     r = store_errno(mdb_txn_commit(t->view.txn));
     t->commit_us = (uint64_t)(clk_mono_ns(clk_real()) - from) / 1000;
+    if (r == 0)
+        store_unique_keep(t);
+    else
+        store_unique_undo(t);
     forget(t);
     return r;
 }
@@ -223,7 +232,7 @@ static int emit(const store_txn *t, store_emit *e, const keyspace *ks, str key, 
 
 static int put_record(store_txn *t, const keyspace *ks, str key, str value)
 {
-    const space *sp = store_space(t->owner, ks);
+    space *sp = store_space(t->owner, ks);
     str old;
     int r = find(t, sp->records, key, &old);
     if (r < 0 && r != -ENOENT)
@@ -236,16 +245,20 @@ static int put_record(store_txn *t, const keyspace *ks, str key, str value)
     r = found ? emit(t, &t->before, ks, key, old) : 0;
     if (r == 0)
         r = emit(t, &t->after, ks, key, value);
+    if (r == 0 && !found)
+        r = store_unique_ready(t, sp, key, true);
     if (r < 0)
         return r;
     change(t, ks);
     r = store_txn_row(t, sp->records, key, value, found ? MDB_CURRENT : 0);
+    if (r == 0 && !found)
+        store_unique_put(t, sp, key);
     return r < 0 ? r : keep_in_step(t, sp);
 }
 
 static int del_record(store_txn *t, const keyspace *ks, str key)
 {
-    const space *sp = store_space(t->owner, ks);
+    space *sp = store_space(t->owner, ks);
     str old;
     int r = find(t, sp->records, key, &old);
     if (r < 0)
@@ -253,10 +266,14 @@ static int del_record(store_txn *t, const keyspace *ks, str key)
     store_emit_clear(&t->before);
     store_emit_clear(&t->after);
     r = emit(t, &t->before, ks, key, old);
+    if (r == 0)
+        r = store_unique_ready(t, sp, key, false);
     if (r < 0)
         return r;
     change(t, ks);
     r = del_found(t, sp->records);
+    if (r == 0)
+        store_unique_del(t, sp, key);
     return r < 0 ? r : keep_in_step(t, sp);
 }
 

@@ -92,9 +92,18 @@ static void check_file(arena *a, const recache_page *p)
 
 static bool is_queued(store_view *v, uint64_t hash)
 {
+    store_cursor *c;
+    store_item item;
     recache_entry e;
+    bool found = false;
 
-    return queue_find(v, 1, hash, DESKTOP, &e) == 0;
+    assert_int_equal(store_walk(v, &recache_queue_ks, STORE_BY_KEY, STR_NULL, STR_NULL, false, &c), 0);
+    while (!found && store_next(c, &item)) {
+        assert_int_equal(queue_decode(item.key, item.value, &e), 0);
+        found = e.host == 1 && e.hash == hash && e.dimension == DESKTOP;
+    }
+    store_cursor_end(c);
+    return found;
 }
 
 static bool is_dead(store_view *v, uint64_t hash)

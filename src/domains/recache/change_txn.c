@@ -146,7 +146,7 @@ static int check_hit_room(store_txn *t, const recache_change *c)
 
     if (c->host->hit_interval_ms <= 0)
         return 0;
-    const int r = queue_find(store_txn_view(t), c->host->id, c->urls[0].url.hash, c->dimensions[0], &unused);
+    const int r = queue_find(t, c->host->id, c->urls[0].url.hash, c->dimensions[0], &unused);
     return r == -ENOENT ? queue_check_room(t) : r;
 }
 
@@ -182,7 +182,7 @@ int change_hit_apply(store_txn *t, store_op *op)
                              .url = c->urls[0].url.text};
     r = queue_want(t, &e, &was_there);
     if (r == 0)
-        r = queue_find(store_txn_view(t), e.host, e.hash, e.dimension, &stands);
+        r = queue_find(t, e.host, e.hash, e.dimension, &stands);
     c->due_at = r == 0 ? stands.due : 0;
     return r;
 }

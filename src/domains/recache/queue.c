@@ -53,7 +53,7 @@ void queue_key(const recache_entry *e, char out[QUEUE_KEY_LEN])
 {
     lane_prefix(e->host, LANE_OF(e->priority, e->dimension), out);
     be_put(out + QUEUE_DUE_AT, 8, (uint64_t)e->due);
-    be_put(out + 13, 8, e->hash);
+    be_put(out + QUEUE_HASH_AT, 8, e->hash);
     be_put(out + 21, 2, e->dimension);
 }
 
@@ -72,7 +72,7 @@ int queue_decode_key(str key, recache_entry *ret_entry)
         .host = (uint32_t)be_get(key.p, 4),
         .priority = LANE_PRIORITY(key.p[4]),
         .due = (int64_t)be_get(key.p + QUEUE_DUE_AT, 8),
-        .hash = be_get(key.p + 13, 8),
+        .hash = be_get(key.p + QUEUE_HASH_AT, 8),
         .dimension = (uint16_t)be_get(key.p + 21, 2),
     };
     return 0;
@@ -110,25 +110,17 @@ int queue_put(store_txn *t, const recache_entry *e)
 
 static int queue_emit(str key, str value, store_emit *out)
 {
-    char index_key[URL_KEY_LEN + QUEUE_KEY_LEN];
-    recache_entry e;
-
-    const int r = queue_decode(key, value, &e);
-    if (r < 0)
-        return r;
-    url_key(e.host, e.hash, e.dimension, index_key);
-    memcpy(index_key + URL_KEY_LEN, key.p, QUEUE_KEY_LEN);
-    store_emit_entry(out, RECACHE_QUEUE_BY_URL, str_of(index_key, sizeof(index_key)), STR_NULL);
+    (void)value;
+    if (key.n != QUEUE_KEY_LEN)
+        return -EPROTO;
     store_emit_bucket(out, str_head(key, QUEUE_DUE_AT));
     return 0;
 }
 
-static const char *const QUEUE_INDEXES[] = {"url"};
 keyspace recache_queue_ks = {.name = "recache_lanes",
-                             .indexes = QUEUE_INDEXES,
-                             .n_indexes = COUNT_OF(QUEUE_INDEXES),
                              .emit = queue_emit,
-                             .emit_version = 1};
+                             .emit_version = 2,
+                             .unique = {QUEUE_KEY_LEN, {{0, 4}, {QUEUE_HASH_AT, 10}}}}; /* host; hash, dimension */
 
 /* Newest first: the index holds the complement of the time. */
 static int dead_emit(str key, str value, store_emit *out)
@@ -160,16 +152,19 @@ keyspace recache_dead_ks = {.name = "recache_dead",
                             .emit_version = 1};
 
 /* ---- finding ---- */
-int queue_find(store_view *v, uint32_t host, uint64_t hash, uint16_t dimension, recache_entry *ret_entry)
+int queue_find(store_txn *t, uint32_t host, uint64_t hash, uint16_t dimension, recache_entry *ret_entry)
 {
-    char prefix[URL_KEY_LEN];
-    store_item item;
+    const recache_entry wanted = {.host = host, .hash = hash, .dimension = dimension};
+    char key[QUEUE_KEY_LEN];
+    str found, value;
 
-    url_key(host, hash, dimension, prefix);
-    int r = store_first(v, &recache_queue_ks, RECACHE_QUEUE_BY_URL, str_of(prefix, sizeof(prefix)), &item);
-    if (r == 0)
-        r = store_get(v, &recache_queue_ks, item.key, &item.value);
-    return r < 0 ? (r == -ENOENT ? -ENOENT : r) : queue_decode(item.key, item.value, ret_entry);
+    queue_key(&wanted, key);
+    int r = store_find_unique(t, &recache_queue_ks, str_of(key, sizeof(key)), &found);
+    if (r < 0)
+        return r;
+    memcpy(key, found.p, sizeof(key));
+    r = store_get(store_txn_view(t), &recache_queue_ks, str_of(key, sizeof(key)), &value);
+    return r < 0 ? (r == -ENOENT ? -EPROTO : r) : queue_decode(str_of(key, sizeof(key)), value, ret_entry);
 }
 
 /* ---- counting ---- */

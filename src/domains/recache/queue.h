@@ -8,6 +8,7 @@
 /* host 4, lane 1, due 8, hash 8, dimension 2 bytes; big-endian, so that keys sort as the numbers do */
 #define QUEUE_KEY_LEN 23
 #define QUEUE_DUE_AT 5  /* what is before: one lane's prefix */
+#define QUEUE_HASH_AT 13
 /* The bypass goes first: it is quick, and needs no tab. */
 #define QUEUE_LANES (2 * RECACHE_PRIORITIES)
 #define LANE_OF(priority, dimension) (2 * (unsigned)(priority) + ((dimension) != RECACHE_DIMENSION_BYPASS))
@@ -26,10 +27,10 @@ void url_key(uint32_t host, uint64_t hash, uint16_t dimension, char out[URL_KEY_
 int queue_decode(str key, str value, recache_entry *ret_entry);
 int queue_decode_key(str key, recache_entry *ret_entry); /* without what the value holds */
 
-/* Finds the entry of a URL and dimension; the text is good until the next write. -ENOENT. */
-int queue_find(store_view *v, uint32_t host, uint64_t hash, uint16_t dimension, recache_entry *ret_entry);
-
 /* ---- on the writer (queue_txn.c) ---- */
+/* Finds the entry of a URL and dimension; the text is good until the next write. -ENOENT. */
+int queue_find(store_txn *t, uint32_t host, uint64_t hash, uint16_t dimension, recache_entry *ret_entry);
+int queue_warm_up_apply(store_txn *t, store_op *op); /* what queue_find needs in memory: else its first call makes it */
 /* Queues e, unless it is queued already: then the higher priority and, in the same one, the earlier time wins, and its
  * attempts are counted anew where that changes it. */
 int queue_want(store_txn *t, const recache_entry *e, bool *ret_was_there);

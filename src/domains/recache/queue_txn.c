@@ -11,6 +11,15 @@ static int drop(store_txn *t, const recache_entry *e)
     return store_del(t, &recache_queue_ks, str_of(key, sizeof(key)));
 }
 
+int queue_warm_up_apply(store_txn *t, store_op *op)
+{
+    recache_entry unused;
+
+    (void)op;
+    const int r = queue_find(t, 0, 0, 0, &unused);
+    return r == -ENOENT ? 0 : r;
+}
+
 /* From one place in the order to another; the URL may lie in the old record. */
 static int move(store_txn *t, const recache_entry *old, recache_entry e)
 {
@@ -27,7 +36,7 @@ static int move(store_txn *t, const recache_entry *old, recache_entry e)
 /* A page's record and its index entries take more than an entry does, and a title or headers beside. What the queue
  * frees as it is worked off is not counted on: its leaves empty only slowly. */
 #define PAGE_PER_ENTRY 2
-#define PAGE_EXTRA 512
+#define PAGE_EXTRA 640
 #define ROOM_LEAST (256u << 10)
 
 int queue_check_room(store_txn *t)
@@ -43,7 +52,7 @@ int queue_want(store_txn *t, const recache_entry *e, bool *ret_was_there)
 {
     recache_entry old, wanted;
 
-    const int r = queue_find(store_txn_view(t), e->host, e->hash, e->dimension, &old);
+    const int r = queue_find(t, e->host, e->hash, e->dimension, &old);
     *ret_was_there = r == 0;
     if (r == -ENOENT)
         return queue_put(t, e);

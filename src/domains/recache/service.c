@@ -224,12 +224,30 @@ int recache_new(const recache_options *o, recache **ret_recache)
     return 0;
 }
 
+static void on_warm(store_op *op, int status)
+{
+    recache *r = CONTAINER_OF(op, recache, warm_up);
+
+    (void)status; /* then the first who needs it tries again */
+    r->warms_up = false;
+    recache_check_stopped(r);
+}
+
+static void warm_up(recache *r)
+{
+    r->warms_up = true;
+    r->warm_up = (store_op){.apply = queue_warm_up_apply, .done = on_warm};
+    store_submit(r->store, &r->warm_up);
+}
+
 int recache_start(recache *r)
 {
     loop *l = r->config->o.loop;
     store_view *v = store_read_begin(r->store);
 
     r->paused = facts_paused(v);
+    if (store_count(v, &recache_queue_ks) > 0)
+        warm_up(r);
     store_read_end(v);
     const int err = loop_timer_set(l, &r->tick, 0, on_tick);
     r->started = err == 0;
@@ -247,7 +265,7 @@ static void on_stopped(post *p)
 void recache_check_stopped(recache *r)
 {
     const bool idle =
-        r->in_flight == 0 && list_empty(&r->changes) && list_empty(&r->sitemaps) && keep_is_idle(r);
+        r->in_flight == 0 && !r->warms_up && list_empty(&r->changes) && list_empty(&r->sitemaps) && keep_is_idle(r);
 
     if (!r->stopping || r->told_stopped || !idle)
         return;

@@ -233,6 +233,8 @@ struct recache {
     recache_figures figures;
     recache_durations durations;
     int64_t drops_told_at; /* mono ms: when it was last logged that dead letters make room; 0: never */
+    store_op warm_up;
+    bool warms_up; /* the writer reads which URLs are queued */
     bool started, paused, stopping, told_stopped, pump_soon;
     post stop;
     void (*stopped)(void *arg);
