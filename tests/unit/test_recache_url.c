@@ -219,11 +219,13 @@ static void test_what_is_normal_at_a_look_is_what_the_rules_make_of_it(void **st
                                         ":8080", ":", "@", "-", "_", "%41"};
     static const char *const paths[] = {"/", "a", "B", ".", "..", "~", "%2F", "%",
                                         "?", "&", "(", "[", " ", "\x7f", "\xc3\xa4"};
-    unsigned kept = 0;
+    static const char *const queries[] = {"a", "b=1", "b=", "=", "&", "B", "c=2&",
+                                          "ref=3&", "+", "?", "%41", ";", "_", " "};
+    unsigned kept = 0, with_query = 0;
 
     (void)state;
     random_seed_for_tests(9);
-    for (int round = 0; round < 40000; round++) {
+    for (int round = 0; round < 100000; round++) {
         recache_url near, far;
         str why;
         char text[128];
@@ -233,20 +235,28 @@ static void test_what_is_normal_at_a_look_is_what_the_rules_make_of_it(void **st
         n = append_any_of(text, n, 1 + random_below(3), hosts, COUNT_OF(hosts));
         text[n++] = '/';
         n = append_any_of(text, n, random_below(6), paths, COUNT_OF(paths));
+        const bool has_query = random_below(2) == 0;
+        if (has_query) {
+            text[n++] = '?';
+            n = append_any_of(text, n, random_below(5), queries, COUNT_OF(queries));
+        }
+        const strs tracking = random_below(2) == 0 ? nothing : recache_tracking_default;
         text[n] = '#';
         arena_init(&a, 0);
-        const int r = recache_url_parse(&a, str_of(text, n), nothing, &near, &why);
-        assert_int_equal(recache_url_parse(&a, str_of(text, n + 1), nothing, &far, &why), r);
+        const int r = recache_url_parse(&a, str_of(text, n), tracking, &near, &why);
+        assert_int_equal(recache_url_parse(&a, str_of(text, n + 1), tracking, &far, &why), r);
         if (r == 0) {
             unit_assert_str(near.text, far.text, __FILE__, __LINE__);
             unit_assert_str(near.host, far.host, __FILE__, __LINE__);
             assert_true(near.hash == far.hash);
-            kept += str_eq(near.text, str_of(text, n));
+            const bool is_kept = str_eq(near.text, str_of(text, n));
+            kept += is_kept;
+            with_query += is_kept && has_query;
         }
         arena_done(&a);
     }
     random_seed_for_tests(0);
-    assert_true(kept > 500);
+    assert_true(kept > 500 && with_query > 100);
 }
 
 static void test_order_of_parameters_and_spelling_of_host_make_no_difference(void **state)

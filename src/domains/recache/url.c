@@ -97,12 +97,11 @@ static void escape(buf *out, str s, const char safe[256])
 
 static void escape_form(buf *out, str s)
 {
-    for (size_t i = 0; i < s.n; i++) {
-        if (s.p[i] == ' ')
-            buf_char(out, '+');
-        else
-            escape(out, str_of(s.p + i, 1), SAFE_IN_FORM);
+    for (ptrdiff_t blank; (blank = str_chr(s, ' ')) >= 0; s = str_from(s, (size_t)blank + 1)) {
+        escape(out, str_head(s, (size_t)blank), SAFE_IN_FORM);
+        buf_char(out, '+');
     }
+    escape(out, s, SAFE_IN_FORM);
 }
 
 /* No memory is noted in `out`, which counts more than that the text was not decoded. */
@@ -298,8 +297,9 @@ static const char *put_path(arena *a, buf *out, str raw)
 /* ---- query ---- */
 static bool glob_nocase(str pattern, str text)
 {
+    if (pattern.n > 0 && pattern.p[0] != '*' && (text.n == 0 || (pattern.p[0] | 0x20) != (text.p[0] | 0x20)))
+        return false; /* most end here: letters of any case are alike, and little else is */
     const ptrdiff_t star = str_chr(pattern, '*');
-
     if (star < 0)
         return str_eq_nocase(pattern, text);
     if (!str_starts_nocase(text, str_head(pattern, (size_t)star)))
@@ -419,11 +419,30 @@ static bool path_is_normal(str path)
     return path.n > 0;
 }
 
-/* False says nothing: what holds a query, an escape or user information, say, isn't looked at. */
-static bool is_normal(str text, size_t *ret_host_at, size_t *ret_host_n)
+/* Of names in order, each with a value or without '='; or of nothing. */
+static bool query_is_normal(str query, strs tracking)
+{
+    str part, last = STR("");
+
+    if (str_ends(query, STR("&")))
+        return false;
+    while (str_cut(&query, '&', &part)) {
+        const ptrdiff_t equals = str_chr(part, '=');
+        const str name = equals < 0 ? part : str_head(part, (size_t)equals), value = str_from(part, name.n + 1);
+        if (name.n == 0 || (equals >= 0 && value.n == 0) || !is_made_of(name, SAFE_IN_FORM) ||
+            !is_made_of(value, SAFE_IN_FORM) || str_cmp(last, name) > 0 || is_tracking(tracking, name))
+            return false;
+        last = name;
+    }
+    return true;
+}
+
+/* False says nothing: what holds an escape or user information, say, isn't looked at. */
+static bool is_normal(str text, strs tracking, size_t *ret_host_at, size_t *ret_host_n)
 {
     const size_t at = str_starts(text, STR("https://")) ? 8 : 7;
-    const str rest = str_from(text, at);
+    const ptrdiff_t mark = str_chr(text, '?');
+    const str rest = str_from(mark < 0 ? text : str_head(text, (size_t)mark), at);
     const ptrdiff_t slash = str_chr(rest, '/');
 
     if (slash < 0 || (at == 7 && !str_starts(text, STR("http://"))))
@@ -436,7 +455,8 @@ static bool is_normal(str text, size_t *ret_host_at, size_t *ret_host_n)
         return false;
     *ret_host_at = at;
     *ret_host_n = name.n;
-    return host_is_normal(name) && path_is_normal(str_from(rest, (size_t)slash));
+    return host_is_normal(name) && path_is_normal(str_from(rest, (size_t)slash)) &&
+           (mark < 0 || query_is_normal(str_from(text, (size_t)mark + 1), tracking));
 }
 
 static const char *put_url(arena *a, buf *out, const parts *p, strs tracking, size_t *ret_host_at, size_t *ret_host_n)
@@ -478,7 +498,7 @@ int recache_url_parse(arena *a, str text, strs tracking, recache_url *ret_url, s
         *ret_why = STR("it is longer than 4096 bytes");
         return -ENAMETOOLONG;
     }
-    if (is_normal(text, &host_at, &host_n))
+    if (is_normal(text, tracking, &host_at, &host_n))
         return give(a, text, host_at, host_n, ret_url);
     if (str_find(text, STR("://")) < 0 && !str_starts(text, STR("//")))
         text = arena_join(a, STR("https://"), text);
