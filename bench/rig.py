@@ -186,7 +186,8 @@ class Rig:
         os.makedirs(folder)
         with open(file, 'wb') as f:
             for target, etag, body in records:
-                f.write(b'%d %d %s%s' % (len(target), len(body), etag.encode(), target.encode()) + body)
+                tag = etag.encode()[:16].ljust(16, b'-')  # of whatever length ours is, it has room for so much
+                f.write(b'%d %d %s%s' % (len(target), len(body), tag, target.encode()) + body)
         with open(file, 'rb') as f:
             server = self.start(name, [os.path.join(PROGRAMS, 'yard_uv'), str(port), folder, key], port, key,
                                 stdin=f)
