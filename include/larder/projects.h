@@ -53,7 +53,8 @@
     X(S, time,   next_refresh_at, HIDDEN, 0, 0, NONE, "when the scheduler takes it up") \
     X(S, i64,    failures,       HIDDEN, 0, 0, NONE, "refreshes that failed in a row") \
     X(S, i64,    version,        HIDDEN, 0, 0, NONE, "raised by each change of its content: its ETag") \
-    X(S, time,   doubted_at,     HIDDEN, 0, 0, NONE, "when a client invalidated it: upstream is asked anew")
+    X(S, time,   doubted_at,     HIDDEN, 0, 0, NONE, "when a client invalidated it: upstream is asked anew") \
+    X(S, bool,   awaits_upstream, HIDDEN, 0, 0, NONE, "upstream has not been asked about all that it holds")
 SCHEMA_STRUCT(project, PROJECT_FIELDS);
 
 #define ARTIFACT_SHOWN_FIELDS 8 /* up to project_name: what lists show */

@@ -205,13 +205,15 @@ static void without_quota_versions_stay_and_the_refresh_goes_on_when_it_is_back(
     fake_commit(r);
     d.github.quota = 0;
     d.github.quota_reset = d.clock.wall_ms + MINUTES(40);
-    wish_begin(&w, &d, NULL, true);
-    assert_int_equal(wish_wait(&w, &d), 0);
-    assert_int_equal(w.task.projects_refreshed, 0);
-    assert_int_equal(w.task.errors.n, 1);
-    assert_true(str_starts(w.task.errors.v[0], STR("GitHub's quota is used up until 2026-01-15T11:01:")));
-    assert_true(str_find(w.task.errors.v[0], STR("5 projects keep")) > 0);
-    wish_end(&w);
+    for (unsigned i = 0; i < 3; i++) { /* who does not insist hears it too */
+        wish_begin(&w, &d, NULL, i == 0);
+        assert_int_equal(wish_wait(&w, &d), 0);
+        assert_int_equal(w.task.projects_refreshed, 0);
+        assert_int_equal(w.task.errors.n, 1);
+        assert_true(str_starts(w.task.errors.v[0], STR("GitHub's quota is used up until 2026-01-15T11:01:")));
+        assert_true(str_find(w.task.errors.v[0], STR("5 projects keep")) > 0);
+        wish_end(&w);
+    }
     depot_settle(&d);
     assert_artifacts(&d, "p00", "pdf 1.0.0 1.2.0 outdated;");
     assert_str(stored(&d, "p00").status, "active");
@@ -329,35 +331,58 @@ static void who_refreshes_all_refreshes_what_is_there_now(void **state)
     depot_close(&d);
 }
 
+/* A root that is there, and after it `more`; one project lies in the first, and has been read. */
+static fake_folder *begin_with_a_root(depot *d, char root[64], const char *more)
+{
+    static str roots[2];
+    static char real[PATH_MAX];
+    char path[160];
+    depot_open(d);
+    scratch_folder(root);
+    assert_non_null(realpath(root, real));
+    roots[0] = str_c(real);
+    roots[1] = str_c(more);
+    d->options.roots = roots;
+    d->options.n_roots = more ? 2 : 1;
+    snprintf(path, sizeof(path), "%.150s/one", real);
+    fake_folder *one = disk_add(path);
+    disk_put(one, "own", NULL, "0.1.0", NULL);
+    projects_configure(d->projects, &d->options);
+    depot_live(d, SECONDS(10));
+    assert_int_equal(standing(d, STANDS_BY_TIME), 1);
+    return one;
+}
+
 static void a_root_that_is_gone_forgets_nothing(void **state)
 {
     (void)state;
     depot d;
     char root[64];
-    depot_open(&d);
-    scratch_folder(root);
-    char *real = realpath(root, NULL);
-    assert_non_null(real);
-    depot_roots[0] = str_c(real);
-    char path[160];
-    snprintf(path, sizeof(path), "%s/one", real);
-    fake_folder *one = disk_add(path);
-    disk_put(one, "own", NULL, "0.1.0", NULL);
-    projects_configure(d.projects, &d.options);
-    depot_live(&d, SECONDS(10));
-    store_view *v = store_read_begin(d.store);
-    assert_int_equal(store_count(v, &projects_ks), 1);
-    store_read_end(v);
+    fake_folder *one = begin_with_a_root(&d, root, NULL);
     remove_folder(root);
     fake_root_is_there = false;
     one->is_gone = true;
     depot_live(&d, DEPOT_INTERVAL * 2);
-    v = store_read_begin(d.store);
+    store_view *v = store_read_begin(d.store);
     assert_int_equal(store_count(v, &projects_ks), 1);
     assert_int_equal(store_count(v, &artifacts_ks), 1);
     store_read_end(v);
     assert_int_equal(standing(&d, STANDS_ERROR), 1);
-    free(real);
+    depot_close(&d);
+}
+
+static void a_root_that_is_not_there_keeps_nothing_of_the_others(void **state)
+{
+    (void)state;
+    depot d;
+    char root[64];
+    fake_folder *one = begin_with_a_root(&d, root, "/no/such/root");
+    one->is_gone = true;
+    depot_live(&d, DEPOT_INTERVAL * 2);
+    store_view *v = store_read_begin(d.store);
+    assert_int_equal(store_count(v, &projects_ks), 0);
+    store_read_end(v);
+    remove_folder(root);
     depot_close(&d);
 }
 
@@ -609,6 +634,7 @@ int main(void)
         cmocka_unit_test(projects_are_discovered_and_forgotten_with_their_folders),
         cmocka_unit_test(who_refreshes_all_refreshes_what_is_there_now),
         cmocka_unit_test(a_root_that_is_gone_forgets_nothing),
+        cmocka_unit_test(a_root_that_is_not_there_keeps_nothing_of_the_others),
         cmocka_unit_test(a_project_that_cannot_be_read_is_tried_less_and_less_often),
         cmocka_unit_test(a_deployment_file_that_breaks_takes_no_source_away),
         cmocka_unit_test(what_was_missed_is_refreshed_once_and_spread_out),

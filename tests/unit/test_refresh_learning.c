@@ -98,6 +98,33 @@ static void what_nobody_has_asked_for_costs_nothing_when_it_changes(void **state
     depot_close(&d);
 }
 
+static void what_is_not_there_costs_no_other_tree(void **state)
+{
+    (void)state;
+    depot d;
+    depot_open(&d);
+    fake_repo *r = stock(&d);
+    report_one(&d, "p0", "github:acme/tools/skills/a");
+    report_one(&d, "p1", "github:acme/tools/skills/later");
+    report_one(&d, "p2", "github:acme/tools/skills/a/SKILL");
+    assert_artifacts(&d, "p2", "x 1.0.0 1.1.0 outdated;"); /* SKILL.md is there */
+    depot_restart(&d);
+    for (char c = 'A'; c <= 'H'; c++) { /* none of them is one of the few that the filter takes to be there */
+        const char id[] = {'q', c, '\0'};
+        char source[60];
+        snprintf(source, sizeof(source), "github:acme/tools/gone/%c%c%c.md", c, c, c);
+        report_one(&d, id, source);
+        assert_artifacts(&d, id, "x 1.0.0 -;");
+    }
+    assert_cost(&d, 2, 2);
+    put_skill(r, "skills/later", "2.0.0");
+    fake_commit(r);
+    refresh_now(&d, "p1");
+    assert_artifacts(&d, "p1", "x 1.0.0 2.0.0 outdated;");
+    assert_cost(&d, 3, 3);
+    depot_close(&d);
+}
+
 static void what_was_only_seen_is_gone_with_its_repository(void **state)
 {
     (void)state;
@@ -117,6 +144,7 @@ int main(void)
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(who_asks_first_learns_it_for_all_who_name_other_paths),
         cmocka_unit_test(what_nobody_has_asked_for_costs_nothing_when_it_changes),
+        cmocka_unit_test(what_is_not_there_costs_no_other_tree),
         cmocka_unit_test(what_was_only_seen_is_gone_with_its_repository),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);

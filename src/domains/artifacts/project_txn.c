@@ -326,9 +326,10 @@ static int put_project(store_txn *t, project_write *w)
     p.marked = false;
     p.doubted_at = 0;
     p.last_fetched = w->now;
-    p.next_refresh_at = w->changed_refresh_at && (w->created || w->work.added || w->work.changed)
-                            ? w->changed_refresh_at
-                            : w->next_refresh_at;
+    const bool has_new = w->created || w->work.added || w->work.changed;
+    p.next_refresh_at = w->changed_refresh_at && has_new ? w->changed_refresh_at : w->next_refresh_at;
+    if (!w->changed_refresh_at || has_new)
+        p.awaits_upstream = !w->asked_upstream;
     p.artifact_count = (int64_t)w->n;
     p.outdated_count = w->work.outdated;
     p.created_at = w->created ? w->now : p.created_at;

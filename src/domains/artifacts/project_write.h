@@ -43,7 +43,9 @@ struct project_write {
     size_t n;
     int64_t if_match; /* as project_task's */
     int64_t now, next_refresh_at;
-    int64_t changed_refresh_at; /* 0, or what takes its place when the project or an artifact is new or changed */
+    int64_t changed_refresh_at; /* 0, or what takes its place when the project or an artifact is new or changed: those
+                                 * alone await upstream then */
+    bool asked_upstream; /* about all of it */
     bool alone; /* no other op with this flag is under way: it may make a large change */
     artifact_log *log; /* gets what changed */
     /* Out, good when project_write_status says 0. */

@@ -85,5 +85,6 @@ void question_fall_back(question *q);  /* versions for what no manifest gave one
 
 /* ---- on a worker: upstream_tree.c ---- */
 void question_compare_work(job *j);
+bool question_tree_lacks(const question *q, str path); /* for certain: it is no path of the place's commit */
 
 #endif

@@ -10,6 +10,7 @@
 #include "refresh.h"
 #include "watch.h"
 
+#define AGAIN_MS SECONDS(1) /* until a project is refreshed that changed meanwhile */
 #define HOLD_MS MINUTES(1)  /* the scheduler rests when the store does not take what it learns */
 
 static const flow_state FLOW[] = {
@@ -195,7 +196,7 @@ static int64_t next_time(const refresh *r, int64_t now)
 
     /* What is new may be on its way still, and nobody watched it; upstream may not have been asked. */
     if (is_other_than_was(r) || !r->was.last_fetched)
-        return now + REFRESH_AGAIN_MS;
+        return now + AGAIN_MS;
     if (r->is_limited)
         return after_retry(r, now);
     return now + interval - tenth + (int64_t)random_below((uint64_t)tenth * 2 + 1);
@@ -222,6 +223,7 @@ static void write_content(refresh *r, bool forgets)
                                        : r->is.version,
         .now = now,
         .only_news = rereads,
+        .asked_upstream = !r->only_reads && !r->is_limited,
         .next_refresh_at = rereads ? now : next_time(r, now), /* to ask upstream too */
     };
     if (artifact_log_new(&r->write.log) < 0) {

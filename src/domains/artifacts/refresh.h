@@ -5,7 +5,6 @@
 #include "project_write.h"
 
 enum { REFRESH_READ, REFRESH_ASK, REFRESH_MAKE, REFRESH_WRITE, REFRESH_NOTE, REFRESH_ENDED };
-#define REFRESH_AGAIN_MS SECONDS(1) /* until a project is refreshed that changed meanwhile, or was only read */
 #define REFRESH_ASKS 4     /* questions of one refresh at once */
 #define REFRESH_MAKES 5    /* times that content is made anew because a report came between */
 #define REFRESH_REMARKS 10 /* places that are not there, as the run's errors name them */

@@ -79,26 +79,29 @@ static str without_slash(str root)
     return root;
 }
 
-/* The deepest root that holds it: projects have canonical paths, roots may be written otherwise. *ret_missing: one that
- * is not there, and so may hold anything. */
+/* The deepest root that holds it: projects have canonical paths, roots may be written otherwise. *ret_missing: that
+ * root, where it is not there; or, where none holds it, one that is not there, as it may hold anything. */
 static int root_of(refresh *r, str path, str *ret_root, str *ret_missing)
 {
     char real[PATH_MAX];
-    str best = STR_NULL;
+    str best = STR_NULL, best_missing = STR_NULL, any_missing = STR_NULL;
 
-    *ret_missing = STR_NULL;
     for (size_t i = 0; i < r->n_roots; i++) {
         str root = r->roots[i];
-        if (!realpath(root.p, real))
-            *ret_missing = root;
-        else
+        const bool is_there = realpath(root.p, real);
+        if (is_there)
             root = arena_dup(&r->arena, str_c(real));
+        else
+            any_missing = root;
         if (!root.p)
             return -ENOMEM;
-        if (repo_path_is_in(path, without_slash(root)) && (!best.p || root.n > best.n))
+        if (repo_path_is_in(path, without_slash(root)) && (!best.p || root.n > best.n)) {
             best = root;
+            best_missing = is_there ? STR_NULL : root;
+        }
     }
     *ret_root = best;
+    *ret_missing = best.p ? best_missing : any_missing;
     return 0;
 }
 

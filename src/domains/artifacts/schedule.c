@@ -40,13 +40,13 @@ static void run_join(projects *p, refresh_task *t)
 }
 
 /* ---- beginning one ---- */
-/* What is due is not, or will be as soon as that: of what is new upstream has not been asked. */
+/* What is due is not, however lately it was read. */
 static bool is_fresh(const projects *p, const project *of)
 {
     const int64_t now = loop_now_wall_ms(p->o.loop);
 
-    return project_standing_of(of) == STANDS_BY_TIME && now - of->last_fetched < p->o.ttl_ms &&
-           of->next_refresh_at > now + REFRESH_AGAIN_MS;
+    return project_standing_of(of) == STANDS_BY_TIME && !of->awaits_upstream &&
+           now - of->last_fetched < p->o.ttl_ms && of->next_refresh_at > now;
 }
 
 /* For who does not insist; a whole one that is under way is shared. */

@@ -334,20 +334,18 @@ static bool is_to_be_noted(const question *q, const asked_path *p)
 /* At this commit: is all known that somebody waits for? Then nothing more is asked. */
 static void go_on_from_commit(question *q)
 {
-    bool has_news = false;
+    bool has_news = q->place_changed;
 
-    for (size_t i = 0; i < q->n_paths; i++)
-        has_news |= !q->paths[i].was.path.p || !str_eq(q->paths[i].was.sha, q->place.sha);
-    if (has_news) {
-        q->tree = (github_op){.ref = q->place.tree_sha};
-        question_ask(q, QUESTION_TREE, &q->tree, github_get_tree, on_tree);
-        return;
-    }
-    has_news = q->place_changed;
     for (size_t i = 0; i < q->n_paths; i++) {
         asked_path *p = &q->paths[i];
-        p->is_news = is_to_be_noted(q, p);
-        p->now = p->was;
+        const bool is_known = p->was.path.p && str_eq(p->was.sha, q->place.sha);
+        if (!is_known && !question_tree_lacks(q, p->path)) {
+            q->tree = (github_op){.ref = q->place.tree_sha};
+            question_ask(q, QUESTION_TREE, &q->tree, github_get_tree, on_tree);
+            return;
+        }
+        p->is_news = !is_known || is_to_be_noted(q, p);
+        p->now = is_known ? p->was : (known){.path = p->path, .sha = q->place.sha};
         has_news |= p->is_news;
     }
     if (has_news)
@@ -368,6 +366,8 @@ static bool keep_commit(question *q, const github_op *op)
         .asked_at = loop_now_wall_ms(q->owner->loop),
         .branch = q->branch,
     };
+    if (str_eq(q->place.sha, p.sha))
+        p.paths = q->place.paths;
 
     if (!p.asked_as.p || !p.sha.p || !p.tree_sha.p || (op->new_etag.p && !p.etag.p))
         return false;

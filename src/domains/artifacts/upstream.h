@@ -9,6 +9,7 @@
  * more), which tells by git's names which paths have other content; and only when some have, the archive (one more),
  * which is left as soon as their manifests have passed. Paths that were known before are looked at on the occasion, and
  * what else looks like an artifact there: the first who asks about a repository learns it for all who name other paths.
+ * What the commit does not have is known by a filter of its paths, without another look at the tree.
  *
  * What no artifact refers to any longer is not asked for any longer either: a sweep in each interval forgets what
  * nobody has asked for in UPSTREAM_KEPT_MS, or ten intervals where that is more. */
@@ -28,7 +29,8 @@
     X(S, str, sha, REQUIRED, 0, 0, NONE, "the commit it named")              \
     X(S, str, tree_sha, REQUIRED, 0, 0, NONE, "its tree")                    \
     X(S, time, asked_at, REQUIRED, 0, 0, NONE, "to the day: for forgetting") \
-    X(S, str, branch, NULLABLE, 0, 0, NONE, "the default one, where HEAD is nothing it knows")
+    X(S, str, branch, NULLABLE, 0, 0, NONE, "the default one, where HEAD is nothing it knows") \
+    X(S, str, paths, NULLABLE, 0, 0, NONE, "which ones the tree may have: a Bloom filter")
 SCHEMA_STRUCT(place, PLACE_FIELDS);
 #define KNOWN_FIELDS(X, S)                                                                               \
     X(S, str, path, REQUIRED, 0, 0, NONE, "in the repository; empty: all of it")                         \

@@ -23,7 +23,7 @@ static int own_place(question *q, place *p)
 {
     return arena_own(&q->arena, &p->name) && arena_own(&q->arena, &p->asked_as) && arena_own(&q->arena, &p->etag) &&
                    arena_own(&q->arena, &p->sha) && arena_own(&q->arena, &p->tree_sha) &&
-                   arena_own(&q->arena, &p->branch)
+                   arena_own(&q->arena, &p->branch) && arena_own(&q->arena, &p->paths)
                ? 0
                : -ENOMEM;
 }

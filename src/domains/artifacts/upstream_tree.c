@@ -133,6 +133,97 @@ static int describe(question *q, asked_path *p, const listing *l)
     return describe_folder(q, p, l);
 }
 
+/* ---- what is not there ----
+ * A Bloom filter over the paths of all files and folders: what it does not have the tree doesn't have either. */
+#define FILTER_BITS 10 /* for each path: one in 120 that are not there seems to be */
+#define FILTER_HASHES 7
+#define FILTER_MAX (16u << 10) /* bytes; a larger tree has none */
+
+static size_t filter_bit(uint64_t hash, unsigned i, size_t n)
+{
+    return (size_t)((hash + i * (hash >> 32 | 1)) % (n * 8));
+}
+
+static void filter_add(char *filter, size_t n, str path)
+{
+    const uint64_t hash = hash64(path.p, path.n);
+
+    for (unsigned i = 0; i < FILTER_HASHES; i++) {
+        const size_t bit = filter_bit(hash, i, n);
+        filter[bit / 8] = (char)(filter[bit / 8] | 1 << bit % 8);
+    }
+}
+
+static bool filter_has(str filter, str path)
+{
+    const uint64_t hash = hash64(path.p, path.n);
+    bool has = true;
+
+    for (unsigned i = 0; has && i < FILTER_HASHES; i++) {
+        const size_t bit = filter_bit(hash, i, filter.n);
+        has = filter.p[bit / 8] >> bit % 8 & 1;
+    }
+    return has;
+}
+
+/* How many bytes of b a has at its beginning, up to the end of a folder. */
+static size_t shared_folders(str a, str b)
+{
+    size_t shared = 0;
+
+    for (size_t i = 0; i < a.n && i < b.n && a.p[i] == b.p[i]; i++)
+        if (a.p[i] == '/')
+            shared = i + 1;
+    return shared;
+}
+
+/* The paths of all files and of their folders, about once each, into the filter; where it is NULL they are counted. */
+static size_t each_path(const listing *l, char *filter, size_t bytes)
+{
+    str before = STR("");
+    size_t n = 0;
+
+    for (size_t i = 0; i < l->n; i++) {
+        const str path = l->files[i]->path;
+        for (size_t at = shared_folders(before, path); at <= path.n; at++) {
+            if (at < path.n && path.p[at] != '/')
+                continue;
+            n++;
+            if (filter)
+                filter_add(filter, bytes, str_head(path, at));
+        }
+        before = path;
+    }
+    return n;
+}
+
+static int make_filter(question *q, const listing *l)
+{
+    const size_t bytes = each_path(l, NULL, 0) * FILTER_BITS / 8 + 8;
+
+    q->place.paths = STR_NULL;
+    q->place_changed = true;
+    if (bytes > FILTER_MAX || q->tree.tree.truncated)
+        return 0;
+    char *filter = arena_array(&q->arena, char, bytes);
+    if (!filter)
+        return -ENOMEM;
+    (void)each_path(l, filter, bytes);
+    q->place.paths = str_of(filter, bytes);
+    return 0;
+}
+
+bool question_tree_lacks(const question *q, str path)
+{
+    char with_md[REPO_PATH_MAX + 3];
+
+    if (!q->place.paths.n || path.n == 0 || path.n > REPO_PATH_MAX)
+        return false;
+    memcpy(with_md, path.p, path.n);
+    memcpy(with_md + path.n, ".md", 3);
+    return !filter_has(q->place.paths, path) && !filter_has(q->place.paths, str_of(with_md, path.n + 3));
+}
+
 /* ---- what else looks like an artifact ----
  * Other projects are likely to have other artifacts of this repository: who names them next finds them known. Only what
  * costs nothing more is learnt of them, so it does not matter that this is a guess. */
@@ -279,6 +370,8 @@ void question_compare_work(job *j)
 
     if (r == 0)
         r = make_listing(&q->arena, &q->tree.tree, &l);
+    if (r == 0)
+        r = make_filter(q, &l);
     if (r == 0 && !q->tree.tree.truncated)
         r = add_seen(q, &l);
     if (r == 0)
