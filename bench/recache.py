@@ -130,8 +130,8 @@ def queueing(stage):
     redis.stop()
     ours.apart()
     before = histogram(ours, LAG)
-    for first in range(0, QUEUED, 4 * AT_ONCE): # what is queued already
-        links[0].ask(our_request(first), is_whole_reply)
+    for first in range(QUEUED, QUEUED + QUEUED // 4, AT_ONCE):
+        enqueue(links[0], first)
     stage.report.loop_held('the queueing', ours, before)
     for link in links:
         link.close()

@@ -57,8 +57,9 @@ typedef struct store_emit store_emit;
 
 /* ---- declaring ---- */
 /* Of keys that all have key_n bytes, at most STORE_UNIQUE_KEY_MAX: two runs of bytes that no two records share. The
- * writer keeps a table of them in memory, 1 + key_n bytes a slot, of which at most three quarters are in use. It is
- * for what is looked for in no order while much is written: an index would have a page to write for each. */
+ * writer keeps a table of them in memory, 1 + key_n bytes a slot; between an eighth and three quarters of the slots are
+ * in use, and while it grows there are two tables. It is for what is looked for in no order while much is written: an
+ * index would have a page to write for each. */
 #define STORE_UNIQUE_KEY_MAX 64
 typedef struct keyspace_unique {
     unsigned key_n; /* 0: there is none */
@@ -222,10 +223,11 @@ store_view *store_txn_view(store_txn *t);
 int store_put(store_txn *t, const keyspace *ks, str key, str value);
 int store_del(store_txn *t, const keyspace *ks, str key); /* -ENOENT: it wasn't there, which fails nothing */
 /* The key of the record that has the unique parts of `key`, whose other bytes don't matter; good until the next put or
- * del of the keyspace. The table is made by the first call of a process, which reads all keys then (0.2 us each), and
- * again after another process has written to the keyspace. -ENOENT, -ENOMEM, -EIO, -EINVAL (length). Once it is there,
- * a put of a second record with the same parts is -EPROTO. */
+ * del of the keyspace. -ENOENT, -ENOMEM, -EIO, -EPROTO, -EINVAL (length). The table is made by the first call, which
+ * reads all keys then (0.2 us each): where another process has written to the keyspace, or a transaction was dropped in
+ * which it was made, by the next one again. Once it is there, a put of a second record with these parts is -EPROTO. */
 int store_find_unique(store_txn *t, const keyspace *ks, str key, str *ret_key);
+int store_unique_make(store_txn *t, const keyspace *ks); /* the table, so that nobody waits for it later */
 bool store_txn_is_full(const store_txn *t); /* this step has written enough; fewer rows when there is little space */
 /* So many bytes more would leave the reserve alone. For ops that are the first to be refused, as what they write needs
  * room later: they return -ENOSPC before they have written anything, which concerns no other op. */

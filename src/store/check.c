@@ -1,4 +1,4 @@
-/* Check: what the records emit against what the indexes and tallies hold, on one snapshot.
+/* Check: what the records emit against what the indexes and tallies hold, on one snapshot; and what is unique.
  *
  * Every record's entries are looked up, and counted: when an index holds as many as were found, it holds no
  * others; otherwise it is walked and those that no record emits are named. Tallies are counted anew; where
@@ -264,19 +264,34 @@ static int check_tallies(checker *k, const space *sp)
     return r;
 }
 
+static void same_parts(void *arg, str key)
+{
+    const tally_check *c = arg;
+    buf *text = fault(c->k, c->ks, NULL);
+
+    buf_printf(text, "another record has the unique part of ");
+    put_key(text, key);
+    fault_end(c->k);
+}
+
+static int check_space(checker *k, const space *sp)
+{
+    int r = sp->ks->emit ? check_indexes(k, sp) : 0;
+
+    if (r == 0 && sp->ks->emit)
+        r = check_tallies(k, sp);
+    return r < 0 ? r : store_unique_check(k->view, sp->ks, same_parts, &(tally_check){.k = k, .ks = sp->ks});
+}
+
 int store_check(store *s, void (*line)(void *arg, const char *text), void *arg)
 {
     checker k = {.line = line, .arg = arg};
     int r = store_read_begin_job(s, &k.view);
     if (r < 0)
         return r;
-    for (size_t i = 0; i < s->n_spaces && r == 0; i++) {
-        if (s->spaces[i].records == NO_TABLE || !s->spaces[i].ks->emit)
-            continue;
-        r = check_indexes(&k, &s->spaces[i]);
-        if (r == 0)
-            r = check_tallies(&k, &s->spaces[i]);
-    }
+    for (size_t i = 0; i < s->n_spaces && r == 0; i++)
+        if (s->spaces[i].records != NO_TABLE)
+            r = check_space(&k, &s->spaces[i]);
     store_read_end(k.view);
     store_emit_done(&k.emit);
     buf_done(&k.text);

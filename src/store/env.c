@@ -17,6 +17,7 @@
 
 #define MAX_READERS 254
 #define MIN_SIZE (1u << 20)
+#define MAX_KEYSPACES 255 /* a slot is a byte in the log of unique parts */
 #define MAX_NAME 64
 #define MIB ((uint64_t)1 << 20)
 
@@ -297,20 +298,29 @@ static int prepare_folder(store *s, const store_options *o, const char **ret_why
 
 /* ---- open ---- */
 
+static bool unique_is_good(const keyspace_unique *u)
+{
+    unsigned n = 0;
+
+    for (size_t i = 0; i < COUNT_OF(u->parts); i++) {
+        if (u->parts[i].at + u->parts[i].n > u->key_n)
+            return false;
+        n += u->parts[i].n;
+    }
+    return u->key_n <= STORE_UNIQUE_KEY_MAX && n <= u->key_n && (n > 0 || u->key_n == 0);
+}
+
 static bool options_are_good(const store_options *o)
 {
-    if (!o->dir || o->max_size < MIN_SIZE || o->schema_version == 0)
+    if (!o->dir || o->max_size < MIN_SIZE || o->schema_version == 0 || o->n_keyspaces > MAX_KEYSPACES)
         return false;
     for (size_t i = 0; i < o->n_keyspaces; i++) {
         const keyspace *ks = o->keyspaces[i];
         size_t n = strlen(ks->name);
         if (n == 0 || n > MAX_NAME || strchr(ks->name, ':') || (ks->n_indexes > 0 && !ks->emit))
             return false;
-        if (ks->unique.key_n > STORE_UNIQUE_KEY_MAX)
+        if (!unique_is_good(&ks->unique))
             return false;
-        for (size_t x = 0; x < COUNT_OF(ks->unique.parts); x++)
-            if (ks->unique.parts[x].at + ks->unique.parts[x].n > ks->unique.key_n)
-                return false;
         for (size_t x = 0; x < ks->n_indexes; x++)
             if (strlen(ks->indexes[x]) == 0 || strlen(ks->indexes[x]) > MAX_NAME)
                 return false;

@@ -252,12 +252,15 @@ int store_txn_drop(store_txn *t, MDB_dbi table);             /* all rows */
 int store_txn_emit(store_txn *t, const space *sp, str key, str value);
 
 /* ---- unique.c ---- */
-/* Before a record that is not there is put, or one that is there deleted: what follows can't fail. */
-int store_unique_ready(store_txn *t, space *sp, str key, bool puts);
+/* Before a record that is there is deleted, or one that is not there put: what follows can't fail then. */
+int store_unique_before_del(store_txn *t, space *sp);
+int store_unique_before_put(store_txn *t, space *sp, str key); /* -EPROTO: another one has these parts */
 void store_unique_put(store_txn *t, space *sp, str key);
 void store_unique_del(store_txn *t, space *sp, str key);
 void store_unique_undo(store_txn *t); /* the transaction is dropped */
 void store_unique_keep(store_txn *t); /* it is committed */
+/* In a job: twice() gets each key whose parts another one before it has. */
+int store_unique_check(store_view *v, const keyspace *ks, void (*twice)(void *arg, str key), void *arg);
 
 /* ---- space.c ---- */
 void store_space_begin(store_txn *t);

@@ -2,9 +2,9 @@
  * derived from the records, so nothing of it is on the disk, where each of its entries would be a page of its own to
  * write: what is written together has parts that lie anywhere.
  *
- * The table shows the keyspace as the write transaction sees it. What a transaction changes in it is noted, and undone
+ * The table shows the keyspace as the write transaction sees it. What a transaction changes in it is logged, and undone
  * when the transaction is. It is made when it is first asked for, and thrown away when the keyspace's generation shows
- * that another process wrote to it.
+ * that another process wrote to it, or when a transaction is dropped that had written before it was made.
  *
  * Slots hold 1 in their first byte and a key behind it, or 0; the place of a key is its parts' hash, or the next slot
  * that is free (linear probing; what follows a deleted one moves up). */
@@ -55,25 +55,26 @@ static size_t place_of(const unique_table *u, const keyspace *ks, const char *ke
     return i;
 }
 
-/* Nothing where a key with these parts is there already. */
-static void insert(unique_table *u, const keyspace *ks, const char *key)
+/* False where a key with these parts is there already: that one stays. */
+static bool insert(unique_table *u, const keyspace *ks, const char *key)
 {
     char *slot = slot_at(u, ks, place_of(u, ks, key));
 
     if (*slot)
-        return;
+        return false;
     *slot = 1;
     memcpy(slot + 1, key, ks->unique.key_n);
     u->n++;
+    return true;
 }
 
-/* Nothing where it is another key that has these parts. */
-static void take_out(unique_table *u, const keyspace *ks, const char *key)
+/* False where it is another key that has these parts, or none. */
+static bool take_out(unique_table *u, const keyspace *ks, const char *key)
 {
     size_t hole = place_of(u, ks, key);
 
     if (!*slot_at(u, ks, hole) || memcmp(slot_at(u, ks, hole) + 1, key, ks->unique.key_n) != 0)
-        return;
+        return false;
     u->n--;
     for (size_t i = hole;;) {
         i = (i + 1) & (u->n_slots - 1);
@@ -87,6 +88,7 @@ static void take_out(unique_table *u, const keyspace *ks, const char *key)
         hole = i;
     }
     *slot_at(u, ks, hole) = 0;
+    return true;
 }
 
 static int resize(unique_table *u, const keyspace *ks, size_t n_slots)
@@ -101,13 +103,13 @@ static int resize(unique_table *u, const keyspace *ks, size_t n_slots)
     u->n = 0;
     for (size_t i = 0; i < old.n_slots; i++)
         if (*slot_at(&old, ks, i))
-            insert(u, ks, slot_at(&old, ks, i) + 1);
+            (void)EXPECT(insert(u, ks, slot_at(&old, ks, i) + 1));
     mem_free(old.slots);
     return 0;
 }
 
 /* For one more. */
-static int reserve(unique_table *u, const keyspace *ks)
+static int make_room(unique_table *u, const keyspace *ks)
 {
     return u->n + 1 <= u->n_slots / 4 * 3 ? 0 : resize(u, ks, u->n_slots ? 2 * u->n_slots : LEAST_SLOTS);
 }
@@ -118,7 +120,36 @@ void store_unique_done(unique_table *u)
     *u = (unique_table){0};
 }
 
-/* ---- keeping it in step ---- */
+/* ---- making it ---- */
+/* All keys of the keyspace. `twice`, which may be NULL, hears of those whose parts another one has. */
+static int read_keys(store_view *v, const keyspace *ks, unique_table *u, void (*twice)(void *arg, str key), void *arg)
+{
+    store_cursor *c;
+    store_item item;
+    int r = store_walk(v, ks, STORE_BY_KEY, STR_NULL, STR_NULL, false, &c);
+
+    if (r < 0)
+        return r;
+    while (r == 0 && store_next(c, &item)) {
+        r = item.key.n == ks->unique.key_n ? make_room(u, ks) : -EPROTO;
+        if (r == 0 && !insert(u, ks, item.key.p) && twice)
+            twice(arg, item.key);
+    }
+    if (r == 0)
+        r = store_cursor_error(c);
+    store_cursor_end(c);
+    return r;
+}
+
+int store_unique_check(store_view *v, const keyspace *ks, void (*twice)(void *arg, str key), void *arg)
+{
+    unique_table u = {0};
+    const int r = ks->unique.key_n ? read_keys(v, ks, &u, twice, arg) : 0;
+
+    store_unique_done(&u);
+    return r;
+}
+
 /* What the keyspace's generation was before this transaction. */
 static int generation_before(store_txn *t, const keyspace *ks, uint64_t *ret_generation)
 {
@@ -127,8 +158,8 @@ static int generation_before(store_txn *t, const keyspace *ks, uint64_t *ret_gen
     return r == -ENOENT ? 0 : r;
 }
 
-/* Once in a transaction: the table is as it was left, or it is gone. */
-static int look(store_txn *t, space *sp)
+/* Once in a transaction: the table shows the keyspace as it is, or it goes. */
+static int check_generation(store_txn *t, space *sp)
 {
     unique_table *u = &sp->unique;
     uint64_t generation;
@@ -144,29 +175,19 @@ static int look(store_txn *t, space *sp)
     return 0;
 }
 
-static int build(store_txn *t, space *sp)
+int store_unique_make(store_txn *t, const keyspace *ks)
 {
-    unique_table u = {.seen_by = t->number, .unsure = t->touched[sp->ks->slot] ? t->number : 0};
-    store_cursor *c;
-    store_item item;
-    int r = generation_before(t, sp->ks, &u.generation);
+    space *sp = store_space(t->owner, ks);
+    unique_table u = {.seen_by = t->number, .unsure = t->touched[ks->slot] ? t->number : 0};
+    int r = ks->unique.key_n ? check_generation(t, sp) : -EINVAL;
 
-    if (r == 0)
-        r = reserve(&u, sp->ks);
-    if (r == 0)
-        r = store_walk(&t->view, sp->ks, STORE_BY_KEY, STR_NULL, STR_NULL, false, &c);
-    if (r < 0) {
-        store_unique_done(&u);
+    if (r < 0 || sp->unique.slots)
         return r;
-    }
-    while (r == 0 && store_next(c, &item)) {
-        r = item.key.n == sp->ks->unique.key_n ? reserve(&u, sp->ks) : -EPROTO;
-        if (r == 0)
-            insert(&u, sp->ks, item.key.p);
-    }
+    r = generation_before(t, ks, &u.generation);
     if (r == 0)
-        r = store_cursor_error(c);
-    store_cursor_end(c);
+        r = make_room(&u, ks);
+    if (r == 0)
+        r = read_keys(&t->view, ks, &u, NULL, NULL);
     if (r < 0)
         store_unique_done(&u);
     else
@@ -174,49 +195,60 @@ static int build(store_txn *t, space *sp)
     return r;
 }
 
-/* Key, slot of the keyspace, what was done: read from the end. */
+/* ---- keeping it in step ---- */
+/* Of a change: the key, the keyspace's slot, whether it was put. They are read from the last one back. */
 #define LOG_TAIL 2
-static void note(store_txn *t, const keyspace *ks, const char *key, bool put)
+
+static int make_log_room(store_txn *t, const keyspace *ks)
+{
+    if (buf_reserve(&t->unique_log, ks->unique.key_n + LOG_TAIL))
+        return 0;
+    t->unique_log.err = 0; /* the next op may find memory again; what is in it stays */
+    return -ENOMEM;
+}
+
+static void log_change(store_txn *t, const keyspace *ks, str key, bool put)
 {
     const char tail[LOG_TAIL] = {(char)ks->slot, (char)put};
 
-    buf_put(&t->unique_log, key, ks->unique.key_n); /* there is room */
+    buf_str(&t->unique_log, key); /* there is room */
     buf_put(&t->unique_log, tail, sizeof(tail));
 }
 
-int store_unique_ready(store_txn *t, space *sp, str key, bool puts)
+int store_unique_before_del(store_txn *t, space *sp)
 {
-    const keyspace *ks = sp->ks;
+    const int r = check_generation(t, sp);
+
+    return r < 0 || !sp->unique.slots ? r : make_log_room(t, sp->ks);
+}
+
+int store_unique_before_put(store_txn *t, space *sp, str key)
+{
     unique_table *u = &sp->unique;
 
-    if (ks->unique.key_n == 0)
+    if (sp->ks->unique.key_n == 0)
         return 0;
-    if (key.n != ks->unique.key_n)
+    if (key.n != sp->ks->unique.key_n)
         return -EINVAL;
-    int r = look(t, sp);
-    if (r == 0 && u->slots)
-        r = buf_reserve(&t->unique_log, key.n + LOG_TAIL) ? 0 : -ENOMEM;
-    if (r == 0 && u->slots && puts)
-        r = reserve(u, ks);
-    if (r == 0 && u->slots && puts && *slot_at(u, ks, place_of(u, ks, key.p)))
-        r = -EPROTO;
-    return r;
+    int r = store_unique_before_del(t, sp);
+    if (r < 0 || !u->slots)
+        return r;
+    if (*slot_at(u, sp->ks, place_of(u, sp->ks, key.p)))
+        return -EPROTO;
+    return make_room(u, sp->ks);
 }
 
 void store_unique_put(store_txn *t, space *sp, str key)
 {
-    if (!sp->unique.slots)
-        return;
-    insert(&sp->unique, sp->ks, key.p);
-    note(t, sp->ks, key.p, true);
+    if (sp->unique.slots && EXPECT(insert(&sp->unique, sp->ks, key.p)))
+        log_change(t, sp->ks, key, true);
 }
 
+/* It is not in the table where the store has two with these parts, and this one came second. */
 void store_unique_del(store_txn *t, space *sp, str key)
 {
-    if (!sp->unique.slots)
-        return;
-    take_out(&sp->unique, sp->ks, key.p);
-    note(t, sp->ks, key.p, false);
+    if (sp->unique.slots && take_out(&sp->unique, sp->ks, key.p))
+        log_change(t, sp->ks, key, false);
 }
 
 /* ---- the end of a transaction ---- */
@@ -229,10 +261,7 @@ void store_unique_undo(store_txn *t)
         space *sp = &s->spaces[(unsigned char)log.p[log.n - 2]];
         const bool put = log.p[log.n - 1];
         log.n -= LOG_TAIL + sp->ks->unique.key_n;
-        if (put)
-            take_out(&sp->unique, sp->ks, log.p + log.n);
-        else
-            insert(&sp->unique, sp->ks, log.p + log.n);
+        (void)EXPECT(put ? take_out(&sp->unique, sp->ks, log.p + log.n) : insert(&sp->unique, sp->ks, log.p + log.n));
     }
     buf_reset(&t->unique_log);
     for (size_t i = 0; i < s->n_spaces; i++) /* it shows what this one wrote before it was built */
@@ -247,27 +276,26 @@ void store_unique_keep(store_txn *t)
     buf_reset(&t->unique_log);
     for (size_t i = 0; i < s->n_spaces; i++) {
         unique_table *u = &s->spaces[i].unique;
+        size_t n_slots = u->n_slots;
         if (!u->slots)
             continue;
         u->generation += t->touched[i];
-        if (u->n_slots > LEAST_SLOTS && u->n < u->n_slots / 8)
-            (void)resize(u, s->spaces[i].ks, u->n_slots / 2); /* without memory it stays as large */
+        while (n_slots > LEAST_SLOTS && u->n < n_slots / 8)
+            n_slots /= 2;
+        if (n_slots < u->n_slots)
+            (void)resize(u, s->spaces[i].ks, n_slots); /* without memory it stays as large */
     }
 }
 
 /* ---- asking ---- */
 int store_find_unique(store_txn *t, const keyspace *ks, str key, str *ret_key)
 {
-    space *sp = store_space(t->owner, ks);
-    int r = store_unique_ready(t, sp, key, false);
+    const unique_table *u = &store_space(t->owner, ks)->unique;
+    const int r = key.n == ks->unique.key_n ? store_unique_make(t, ks) : -EINVAL;
 
-    if (r == 0 && ks->unique.key_n == 0)
-        r = -EINVAL;
-    if (r == 0 && !sp->unique.slots)
-        r = build(t, sp);
     if (r < 0)
         return r;
-    const char *slot = slot_at(&sp->unique, ks, place_of(&sp->unique, ks, key.p));
+    const char *slot = slot_at(u, ks, place_of(u, ks, key.p));
     if (!*slot)
         return -ENOENT;
     *ret_key = str_of(slot + 1, ks->unique.key_n);

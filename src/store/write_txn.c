@@ -246,7 +246,7 @@ static int put_record(store_txn *t, const keyspace *ks, str key, str value)
     if (r == 0)
         r = emit(t, &t->after, ks, key, value);
     if (r == 0 && !found)
-        r = store_unique_ready(t, sp, key, true);
+        r = store_unique_before_put(t, sp, key);
     if (r < 0)
         return r;
     change(t, ks);
@@ -267,7 +267,7 @@ static int del_record(store_txn *t, const keyspace *ks, str key)
     store_emit_clear(&t->after);
     r = emit(t, &t->before, ks, key, old);
     if (r == 0)
-        r = store_unique_ready(t, sp, key, false);
+        r = store_unique_before_del(t, sp);
     if (r < 0)
         return r;
     change(t, ks);

@@ -125,6 +125,45 @@ static void what_is_not_there_costs_no_other_tree(void **state)
     depot_close(&d);
 }
 
+static void an_archive_that_breaks_behind_what_is_asked_for_is_good_enough(void **state)
+{
+    static char noise[20000];
+    (void)state;
+    depot d;
+    depot_open(&d);
+    for (size_t i = 0; i < sizeof(noise) - 1; i++)
+        noise[i] = (char)('!' + random_below(90));
+    fake_repo *r = fake_repo_new(&d.github, "acme", "tools");
+    put_skill(r, "skills/a", "1.1.0");
+    fake_put(r, "skills/noise.txt", noise);
+    put_skill(r, "skills/z", "1.2.0");
+    fake_commit(r);
+    d.github.cut_times = 1;
+    report_one(&d, "p0", "github:acme/tools/skills/a");
+    assert_artifacts(&d, "p0", "x 1.0.0 1.1.0 outdated;");
+    assert_cost(&d, 1, 1);
+    report_one(&d, "p1", "github:acme/tools/skills/z");
+    assert_artifacts(&d, "p1", "x 1.0.0 1.2.0 outdated;");
+    assert_cost(&d, 2, 2);
+    depot_close(&d);
+}
+
+static void a_listing_that_is_cut_tells_no_old_version(void **state)
+{
+    (void)state;
+    depot d;
+    depot_open(&d);
+    fake_repo *r = stock(&d);
+    r->truncated = true;
+    report_one(&d, "p0", "github:acme/tools/skills/a");
+    assert_artifacts(&d, "p0", "x 1.0.0 1.1.0 outdated;");
+    put_skill(r, "skills/a", "2.1.0");
+    fake_commit(r);
+    refresh_now(&d, "p0");
+    assert_artifacts(&d, "p0", "x 1.0.0 2.1.0 outdated;");
+    depot_close(&d);
+}
+
 static void what_was_only_seen_is_gone_with_its_repository(void **state)
 {
     (void)state;
@@ -145,6 +184,8 @@ int main(void)
         cmocka_unit_test(who_asks_first_learns_it_for_all_who_name_other_paths),
         cmocka_unit_test(what_nobody_has_asked_for_costs_nothing_when_it_changes),
         cmocka_unit_test(what_is_not_there_costs_no_other_tree),
+        cmocka_unit_test(an_archive_that_breaks_behind_what_is_asked_for_is_good_enough),
+        cmocka_unit_test(a_listing_that_is_cut_tells_no_old_version),
         cmocka_unit_test(what_was_only_seen_is_gone_with_its_repository),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);

@@ -179,8 +179,7 @@ static int find_span(store_txn *t, test_op *o)
     for (unsigned i = 0; i < 60000; i += 7) {
         const parcel p = parcel_of(i, 0, 0);
         str found;
-        assert_int_equal(store_find_unique(t, &parcels, key_of(&p), &found),
-                         i >= s->from && i < s->to ? 0 : -ENOENT);
+        assert_int_equal(store_find_unique(t, &parcels, key_of(&p), &found), i >= s->from && i < s->to ? 0 : -ENOENT);
     }
     return 0;
 }
@@ -224,6 +223,33 @@ static void a_second_one_and_keys_of_another_length_are_refused(void **state)
     model none;
     model_clear(&none);
     assert_int_equal(do_op(f, 0, compare_all, &none), 0);
+}
+
+/* While nobody has looked for any, nothing says that a second one comes. */
+static int put_two(store_txn *t, test_op *o)
+{
+    const parcel first = parcel_of(1, 1, 10), second = parcel_of(1, 1, 11);
+    (void)o;
+    const int r = store_put(t, &parcels, key_of(&first), STR("x"));
+    return r < 0 ? r : store_put(t, &parcels, key_of(&second), STR("x"));
+}
+
+static void check_names_what_is_there_twice(void **state)
+{
+    fixture *f = *state;
+    buf lines = BUF_INIT;
+    assert_int_equal(do_op(f, 0, put_two, NULL), 0);
+    assert_int_equal(check_faults(f->store, &lines), 1);
+    assert_true(str_find(buf_view(&lines), STR("another record has the unique part of")) >= 0);
+    buf_done(&lines);
+    assert_int_equal(do_op(f, 0, change_span, &(span){0}), 0);
+    const parcel first = parcel_of(1, 1, 10), second = parcel_of(1, 1, 11);
+    assert_int_equal(do_del(f, &parcels, key_of(&second)), 0); /* and the first one is found still */
+    model m;
+    model_clear(&m);
+    m.where[1][1] = 10;
+    assert_int_equal(do_op(f, 0, compare_all, &m), 0);
+    assert_int_equal(do_del(f, &parcels, key_of(&first)), 0);
 }
 
 /* ---- without memory ---- */
@@ -332,6 +358,7 @@ int main(void)
         cmocka_unit_test_setup_teardown(what_is_unique_is_found_whatever_comes_and_fails, begin, end),
         cmocka_unit_test_setup_teardown(many_come_and_go, begin, end),
         cmocka_unit_test_setup_teardown(a_second_one_and_keys_of_another_length_are_refused, begin, end),
+        cmocka_unit_test_setup_teardown(check_names_what_is_there_twice, begin, end),
         cmocka_unit_test_setup_teardown(each_failed_allocation_leaves_it_right, begin, end),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);

@@ -4,23 +4,21 @@
  *
  * LOOK reads what is known. COMMIT asks conditionally; when nothing changed and all paths are known at that commit, the
  * question ends there. COMPARE finds which paths have other content: without any the archive isn't asked for. Where
- * COMMIT hears that there is nothing, GATHER finds what was known of it. What is learnt is written, then all who wait
- * are told. One that fails leaves what is known as it was, and is not asked again
- * by the patient for 5 s * 2^n. */
+ * COMMIT hears that there is nothing, GONE says so of all that was known of it. What is learnt is written, then all who
+ * wait are told. One that fails leaves what is known as it was, and is not asked again by the patient for 5 s * 2^n. */
 #include "question.h"
 
 #include "larder/hash.h"
 
 #define RETRY_MS SECONDS(5)
-#define DAY_MS HOURS(24)
 #define BRANCH_MAX 250 /* bytes */
 
 static const flow_state FLOW[] = {
     [QUESTION_LOOK] = {"look", TO(QUESTION_COMMIT) | TO(QUESTION_TREE) | TO(QUESTION_WRITE) | TO(QUESTION_ENDED)},
-    [QUESTION_REPOSITORY] = {"repository", TO(QUESTION_COMMIT) | TO(QUESTION_GATHER) | TO(QUESTION_ENDED)},
-    [QUESTION_COMMIT] = {"commit", TO(QUESTION_REPOSITORY) | TO(QUESTION_TREE) | TO(QUESTION_GATHER) |
+    [QUESTION_REPOSITORY] = {"repository", TO(QUESTION_COMMIT) | TO(QUESTION_GONE) | TO(QUESTION_ENDED)},
+    [QUESTION_COMMIT] = {"commit", TO(QUESTION_REPOSITORY) | TO(QUESTION_TREE) | TO(QUESTION_GONE) |
                                        TO(QUESTION_WRITE) | TO(QUESTION_ENDED)},
-    [QUESTION_GATHER] = {"gather", TO(QUESTION_WRITE) | TO(QUESTION_ENDED)},
+    [QUESTION_GONE] = {"gone", TO(QUESTION_WRITE) | TO(QUESTION_ENDED)},
     [QUESTION_TREE] = {"tree", TO(QUESTION_COMPARE) | TO(QUESTION_ENDED)},
     [QUESTION_COMPARE] = {"compare", TO(QUESTION_ARCHIVE) | TO(QUESTION_WRITE) | TO(QUESTION_ENDED)},
     [QUESTION_ARCHIVE] = {"archive", TO(QUESTION_WRITE) | TO(QUESTION_ENDED)},
@@ -246,18 +244,13 @@ bool question_answered(question *q, github_op *op)
 }
 
 /* ---- writing ---- */
-static bool is_of_another_day(const question *q, int64_t asked_at)
-{
-    return q->asked_at - asked_at > DAY_MS || q->asked_at < asked_at;
-}
-
 static int write_apply(store_txn *t, store_op *op)
 {
     question *q = CONTAINER_OF(op, question, op);
     int r = 0;
 
     for (size_t i = (size_t)op->at; r == 0 && i < q->n_paths; i++) {
-        if (!q->paths[i].is_news)
+        if (!q->paths[i].is_to_be_written)
             continue;
         if (store_txn_is_full(t)) {
             op->at = i;
@@ -305,7 +298,6 @@ static void on_compared(job *j, int status)
     } else if (q->n_manifests > 0) {
         question_read_archive(q);
     } else {
-        question_fall_back(q);
         question_write(q);
     }
 }
@@ -325,12 +317,6 @@ static void on_tree(github_op *op)
         question_fail(q, STR("out of memory"));
 }
 
-/* Somebody asks for it still, or for the first time. */
-static bool is_to_be_noted(const question *q, const asked_path *p)
-{
-    return p->is_wanted && (!p->was.asked_for || is_of_another_day(q, p->was.asked_at));
-}
-
 /* At this commit: is all known that somebody waits for? Then nothing more is asked. */
 static void go_on_from_commit(question *q)
 {
@@ -344,9 +330,9 @@ static void go_on_from_commit(question *q)
             question_ask(q, QUESTION_TREE, &q->tree, github_get_tree, on_tree);
             return;
         }
-        p->is_news = !is_known || is_to_be_noted(q, p);
+        p->is_to_be_written = !is_known || question_notes(q, p);
         p->now = is_known ? p->was : (known){.path = p->path, .sha = q->place.sha};
-        has_news |= p->is_news;
+        has_news |= p->is_to_be_written;
     }
     if (has_news)
         question_write(q);
@@ -376,7 +362,7 @@ static bool keep_commit(question *q, const github_op *op)
     return true;
 }
 
-static void on_gathered(job *j, int status)
+static void on_gone(job *j, int status)
 {
     question *q = CONTAINER_OF(j, question, job);
     const int r = status < 0 ? status : q->work_status;
@@ -390,11 +376,6 @@ static void on_gathered(job *j, int status)
     q->outcome = UPSTREAM_MISSING;
     q->why = arena_printf(&q->arena, "GitHub: " STR_FMT " is not there, or may not be read without another token",
                           STR_ARG(q->name));
-    for (size_t i = 0; i < q->n_paths; i++) {
-        asked_path *p = &q->paths[i];
-        p->is_news = !p->was.path.p || p->was.is_there || is_to_be_noted(q, p);
-        p->now = (known){.path = p->path, .sha = STR("")};
-    }
     q->place_changed = false;
     question_write(q);
 }
@@ -402,8 +383,8 @@ static void on_gathered(job *j, int status)
 /* There is nothing: that is known then, for all paths. */
 static void no_place(question *q)
 {
-    move(q, QUESTION_GATHER);
-    if (loop_job(q->owner->loop, &q->job, question_gather_work, on_gathered) < 0)
+    move(q, QUESTION_GONE);
+    if (loop_job(q->owner->loop, &q->job, question_gone_work, on_gone) < 0)
         question_fail(q, STR("out of memory"));
 }
 
@@ -458,7 +439,7 @@ static void on_commit(github_op *op)
         question_fail(q, STR("GitHub says that nothing changed since an answer it never gave"));
         return;
     }
-    if (op->result == GITHUB_NOT_MODIFIED && now - q->place.asked_at > DAY_MS) {
+    if (op->result == GITHUB_NOT_MODIFIED && now - q->place.asked_at > QUESTION_DAY_MS) {
         q->place.asked_at = now;
         q->place_changed = true;
     }

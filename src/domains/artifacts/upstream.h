@@ -7,9 +7,10 @@
  *
  * What a question costs: one conditional request when nothing changed. When the commit is another one, the tree (one
  * more), which tells by git's names which paths have other content; and only when some have, the archive (one more),
- * which is left as soon as their manifests have passed. Paths that were known before are looked at on the occasion, and
- * what else looks like an artifact there: the first who asks about a repository learns it for all who name other paths.
- * What the commit does not have is known by a filter of its paths, without another look at the tree.
+ * which is left as soon as all manifests have passed that are of use. Paths that were known before are looked at on the
+ * occasion, and what else looks like an artifact there (a few thousand at most): the first who asks about a repository
+ * learns it for others who name other paths. What the commit does not have is known by a filter of its paths, without
+ * another look at the tree.
  *
  * What no artifact refers to any longer is not asked for any longer either: a sweep in each interval forgets what
  * nobody has asked for in UPSTREAM_KEPT_MS, or ten intervals where that is more. */

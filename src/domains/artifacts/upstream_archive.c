@@ -1,4 +1,5 @@
-/* A question's archive, on the loop. Once the manifests have passed, the rest is not waited for. */
+/* A question's archive, on the loop. Once the manifests have passed, the rest is not waited for; and where it cannot be
+ * read to its end, it is enough that those have which somebody has asked for. */
 #include "question.h"
 
 static void unreadable(question *q, int err)
@@ -17,18 +18,18 @@ static void on_archive(github_reading *r)
     q->asking = NULL;
     if (question_ended_by_cancel(q))
         return;
-    if (status == 0 && q->archive.result != GITHUB_OK) {
+    if (q->n_needed > 0 && status == 0 && q->archive.result != GITHUB_OK) {
         if (question_answered(q, &q->archive))
             question_fail(q, STR("GitHub: the archive is not there"));
         return;
     }
-    if (status == 0)
+    if (q->n_needed > 0 && status == 0)
         status = archive_finish(q->reader);
-    if (status < 0 && status != QUESTION_COMPLETE) {
+    if (q->n_needed > 0 && status < 0) {
         unreadable(q, status);
         return;
     }
-    question_fall_back(q);
+    question_archive_over(q);
     question_write(q);
 }
 

@@ -154,11 +154,23 @@ int question_gather(question *q)
     return r;
 }
 
-void question_gather_work(job *j)
+bool question_notes(const question *q, const asked_path *p)
+{
+    const int64_t at = p->was.asked_at;
+
+    return p->is_wanted && (!p->was.asked_for || q->asked_at - at > QUESTION_DAY_MS || q->asked_at < at);
+}
+
+void question_gone_work(job *j)
 {
     question *q = CONTAINER_OF(j, question, job);
 
     q->work_status = question_gather(q);
+    for (size_t i = 0; i < q->n_paths; i++) {
+        asked_path *p = &q->paths[i];
+        p->is_to_be_written = !p->was.path.p || p->was.is_there || question_notes(q, p);
+        p->now = (known){.path = p->path, .sha = STR("")};
+    }
 }
 
 /* ---- versions ---- */
@@ -171,13 +183,10 @@ static bool is_tag(str ref)
            (ref.n > 1 && ref.p[0] == 'v' && ref.p[1] >= '0' && ref.p[1] <= '9');
 }
 
-void question_fall_back(question *q)
+void question_fall_back(const question *q, asked_path *p)
 {
-    for (size_t i = 0; i < q->n_paths; i++) {
-        known *k = &q->paths[i].now;
-        if (q->paths[i].is_news && k->is_there && !k->version.p)
-            k->version = is_tag(q->ref) ? q->ref : str_head(q->place.sha, SHORT_SHA);
-    }
+    if (p->now.is_there && !p->now.version.p)
+        p->now.version = is_tag(q->ref) ? q->ref : str_head(q->place.sha, SHORT_SHA);
 }
 
 /* ---- the archive ---- */
@@ -251,10 +260,22 @@ static int on_end(void *ctx, const archive_entry *e)
     if (r < 0)
         return r;
     for (; at < q->n_manifests && str_eq(q->by_manifest[at]->manifest, e->path); at++) {
-        q->by_manifest[at]->now.version = version;
+        asked_path *p = q->by_manifest[at];
+        p->now.version = version;
+        p->is_read = true;
         q->n_read++;
+        q->n_needed -= question_is_asked_for(p);
     }
     return q->n_read == q->n_manifests ? QUESTION_COMPLETE : 0;
+}
+
+void question_archive_over(question *q)
+{
+    for (size_t i = 0; i < q->n_manifests; i++) {
+        asked_path *p = q->by_manifest[i];
+        p->is_to_be_written = p->is_read || question_is_asked_for(p);
+        question_fall_back(q, p);
+    }
 }
 
 int question_reader_open(question *q)

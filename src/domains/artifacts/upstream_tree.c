@@ -286,14 +286,14 @@ static int add_seen(question *q, const listing *l)
 
     for (size_t i = 0; r == 0 && i < l->n; i++)
         r = guess(&q->arena, &t, l->files[i]->path);
-    if (r < 0)
+    if (r < 0 || t.n == 0)
         return r;
     qsort(t.v, t.n, sizeof(*t.v), compare_paths);
     asked_path *all = arena_array(&q->arena, asked_path, n_old + t.n);
     if (!all)
         return -ENOMEM;
     memcpy(all, q->paths, n_old * sizeof(*all));
-    for (size_t i = 0; i < t.n && q->n_paths < QUESTION_PATHS_MAX; i++)
+    for (size_t i = 0; i < t.n && q->n_paths < QUESTION_SEEN_MAX; i++)
         if ((i == 0 || !str_eq(t.v[i], t.v[i - 1])) && !question_find_path(q, n_old, t.v[i]))
             all[q->n_paths++] = (asked_path){.path = t.v[i]};
     q->paths = all;
@@ -306,7 +306,7 @@ static int compare_manifests(const void *x, const void *y)
     return str_cmp((*(asked_path *const *)x)->manifest, (*(asked_path *const *)y)->manifest);
 }
 
-static bool has_been_asked_for(const asked_path *p)
+bool question_is_asked_for(const asked_path *p)
 {
     return p->is_wanted || p->was.asked_for;
 }
@@ -314,7 +314,7 @@ static bool has_been_asked_for(const asked_path *p)
 /* Same content, same version: only the others are looked for in the archive. */
 static void keep_version(asked_path *p)
 {
-    if (p->was.path.p && p->was.is_there && str_eq(p->was.content_hash, p->now.content_hash)) {
+    if (p->was.is_there && p->now.content_hash.p && str_eq(p->was.content_hash, p->now.content_hash)) {
         p->now.version = p->was.version;
         p->manifest = STR_NULL;
     }
@@ -323,19 +323,21 @@ static void keep_version(asked_path *p)
 /* The archive is read for what somebody asks for. The others take part in it, or remain what they were. */
 static int note_manifests(question *q)
 {
-    bool is_needed = false;
-
     q->by_manifest = arena_array(&q->arena, asked_path *, q->n_paths);
-    q->n_manifests = 0;
+    q->n_manifests = q->n_needed = 0;
     if (!q->by_manifest)
         return -ENOMEM;
-    for (size_t i = 0; i < q->n_paths; i++)
-        is_needed |= q->paths[i].is_news && q->paths[i].manifest.p && has_been_asked_for(&q->paths[i]);
+    for (size_t i = 0; i < q->n_paths; i++) {
+        const asked_path *p = &q->paths[i];
+        q->n_needed += p->is_to_be_written && p->manifest.p && question_is_asked_for(p);
+    }
     for (size_t i = 0; i < q->n_paths; i++) {
         asked_path *p = &q->paths[i];
-        p->is_news = p->is_news && (is_needed || !p->manifest.p);
-        if (p->is_news && p->manifest.p)
+        p->is_to_be_written = p->is_to_be_written && (q->n_needed > 0 || !p->manifest.p);
+        if (p->is_to_be_written && p->manifest.p)
             q->by_manifest[q->n_manifests++] = p;
+        else if (p->is_to_be_written)
+            question_fall_back(q, p);
     }
     qsort(q->by_manifest, q->n_manifests, sizeof(*q->by_manifest), compare_manifests);
     return 0;
@@ -346,8 +348,8 @@ static int describe_news(question *q, const listing *l)
     for (size_t i = 0; i < q->n_paths; i++) {
         asked_path *p = &q->paths[i];
         p->manifest = STR_NULL;
-        p->is_news = !p->was.path.p || !str_eq(p->was.sha, q->place.sha);
-        if (!p->is_news)
+        p->is_to_be_written = !p->was.path.p || !str_eq(p->was.sha, q->place.sha);
+        if (!p->is_to_be_written)
             continue;
         p->now = (known){.path = p->path, .sha = q->place.sha};
         const int r = describe(q, p, l);

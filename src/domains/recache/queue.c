@@ -54,7 +54,7 @@ void queue_key(const recache_entry *e, char out[QUEUE_KEY_LEN])
     lane_prefix(e->host, LANE_OF(e->priority, e->dimension), out);
     be_put(out + QUEUE_DUE_AT, 8, (uint64_t)e->due);
     be_put(out + QUEUE_HASH_AT, 8, e->hash);
-    be_put(out + 21, 2, e->dimension);
+    be_put(out + QUEUE_DIMENSION_AT, 2, e->dimension);
 }
 
 void url_key(uint32_t host, uint64_t hash, uint16_t dimension, char out[URL_KEY_LEN])
@@ -73,7 +73,7 @@ int queue_decode_key(str key, recache_entry *ret_entry)
         .priority = LANE_PRIORITY(key.p[4]),
         .due = (int64_t)be_get(key.p + QUEUE_DUE_AT, 8),
         .hash = be_get(key.p + QUEUE_HASH_AT, 8),
-        .dimension = (uint16_t)be_get(key.p + 21, 2),
+        .dimension = (uint16_t)be_get(key.p + QUEUE_DIMENSION_AT, 2),
     };
     return 0;
 }
@@ -110,17 +110,19 @@ int queue_put(store_txn *t, const recache_entry *e)
 
 static int queue_emit(str key, str value, store_emit *out)
 {
-    (void)value;
-    if (key.n != QUEUE_KEY_LEN)
-        return -EPROTO;
-    store_emit_bucket(out, str_head(key, QUEUE_DUE_AT));
-    return 0;
+    recache_entry e;
+
+    const int r = queue_decode(key, value, &e);
+    if (r == 0)
+        store_emit_bucket(out, str_head(key, QUEUE_DUE_AT));
+    return r;
 }
 
 keyspace recache_queue_ks = {.name = "recache_lanes",
                              .emit = queue_emit,
                              .emit_version = 2,
-                             .unique = {QUEUE_KEY_LEN, {{0, 4}, {QUEUE_HASH_AT, 10}}}}; /* host; hash, dimension */
+                             .unique = {QUEUE_KEY_LEN, /* host; hash and dimension */
+                                        {{0, 4}, {QUEUE_HASH_AT, QUEUE_KEY_LEN - QUEUE_HASH_AT}}}};
 
 /* Newest first: the index holds the complement of the time. */
 static int dead_emit(str key, str value, store_emit *out)

@@ -9,6 +9,7 @@
 #define QUEUE_KEY_LEN 23
 #define QUEUE_DUE_AT 5  /* what is before: one lane's prefix */
 #define QUEUE_HASH_AT 13
+#define QUEUE_DIMENSION_AT 21
 /* The bypass goes first: it is quick, and needs no tab. */
 #define QUEUE_LANES (2 * RECACHE_PRIORITIES)
 #define LANE_OF(priority, dimension) (2 * (unsigned)(priority) + ((dimension) != RECACHE_DIMENSION_BYPASS))

@@ -13,11 +13,8 @@ static int drop(store_txn *t, const recache_entry *e)
 
 int queue_warm_up_apply(store_txn *t, store_op *op)
 {
-    recache_entry unused;
-
     (void)op;
-    const int r = queue_find(t, 0, 0, 0, &unused);
-    return r == -ENOENT ? 0 : r;
+    return store_unique_make(t, &recache_queue_ks);
 }
 
 /* From one place in the order to another; the URL may lie in the old record. */
@@ -33,7 +30,7 @@ static int move(store_txn *t, const recache_entry *old, recache_entry e)
     return r < 0 ? r : queue_put(t, &e);
 }
 
-/* A page's record and its index entries take more than an entry does, and a title or headers beside. What the queue
+/* A page's record takes more than an entry does, and its index entries, a title or headers come beside. What the queue
  * frees as it is worked off is not counted on: its leaves empty only slowly. */
 #define PAGE_PER_ENTRY 2
 #define PAGE_EXTRA 640
