@@ -2,6 +2,7 @@
  * What is past the bounds is found at the next refresh. */
 #include "watch.h"
 
+#include "larder/hash.h"
 #include "larder/log.h"
 
 typedef struct project_folder {
@@ -11,8 +12,9 @@ typedef struct project_folder {
 } project_folder;
 
 typedef struct project_watch {
-    list link; /* in projects.watches */
-    list unread; /* in projects.unread */
+    list link;     /* in projects.watches */
+    uint64_t hash; /* of the id: what a look through all of them reads */
+    list unread;   /* in projects.unread */
     projects *owner;
     arena arena;
     str id;
@@ -20,8 +22,8 @@ typedef struct project_watch {
     project_folder *folders;
     size_t open, untried; /* of them */
     bool closes, marks, marks_again;
-    bool is_old; /* a folder may have come anew under the same name */
-    bool is_later; /* than its first folders' or another watch's: what changed before was noticed by nobody */
+    bool is_old;     /* a folder may have come anew under the same name */
+    bool is_later;   /* than its first folders' or another watch's: what changed before was noticed by nobody */
     bool has_opened; /* some since then */
     project_invalidation mark;
 } project_watch;
@@ -139,9 +141,11 @@ static void on_tried(watched_folder *f, int status)
 /* ---- which are watched ---- */
 static project_watch *find(projects *p, str id)
 {
+    const uint64_t hash = hash64(id.p, id.n);
+
     for (list *l = p->watches.next; l != &p->watches; l = l->next) {
         project_watch *w = CONTAINER_OF(l, project_watch, link);
-        if (!w->closes && str_eq(w->id, id))
+        if (w->hash == hash && !w->closes && str_eq(w->id, id))
             return w;
     }
     return NULL;
@@ -154,6 +158,7 @@ static project_watch *watch_new(projects *p, str id, strs paths)
     if (!w)
         return NULL;
     w->owner = p;
+    w->hash = hash64(id.p, id.n);
     list_init(&w->unread);
     arena_init(&w->arena, 0);
     str *copies = arena_array(&w->arena, str, paths.n);
