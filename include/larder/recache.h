@@ -142,7 +142,6 @@ typedef struct recache_figures {
     int64_t in_flight; /* being rendered or fetched */
     int64_t storing;   /* answered, and not committed yet. Both together never exceed.. */
     int64_t max_in_flight;
-    int64_t retrying;  /* of both, those tried before */
     render_capacity capacity;
     uint64_t pages_bytes; /* of files, as far as known */
     /* since the start */
@@ -155,6 +154,7 @@ typedef struct recache_figures {
     uint64_t given_up_of[RECACHE_PRIORITIES];   /* and those that became dead letters */
 } recache_figures;
 recache_figures recache_figures_of(recache *r);
+int64_t recache_under_way(recache *r, uint32_t host); /* of that host: in flight, or being stored */
 
 /* How long pages took from the ask to the stored record. */
 #define RECACHE_DURATION_BUCKETS 16

@@ -14,7 +14,8 @@
  *
  * Record of the queue: key (host, lane, due, hash, dimension), which is the order of work. A request's entries are
  * written in that order, side by side. The writer finds an entry by (host, hash, dimension), which is unique, in
- * memory: 50 MB for a million, and half as much again while the table grows. Tallies count by (host, lane). */
+ * memory: 50 MB for a million, and half as much again while the table grows. Tallies count by (host, lane), and what
+ * was tried before by host. */
 #ifndef LARDER_RECACHE_QUEUE_H
 #define LARDER_RECACHE_QUEUE_H
 
@@ -61,7 +62,8 @@ typedef struct recache_counts {
 int recache_queue_counts(store_view *v, uint32_t host, int64_t now, recache_counts out[RECACHE_PRIORITIES]);
 /* The totals alone: cheap. */
 void recache_queue_totals(store_view *v, uint32_t host, int64_t out[RECACHE_PRIORITIES]);
-/* The same of all these hosts together. -EIO, -ENOMEM. */
+int64_t recache_queue_tried(store_view *v, uint32_t host); /* entries with an attempt that has failed */
+/* The totals of all these hosts together. -EIO, -ENOMEM. */
 int recache_queue_totals_of(store_view *v, const recache_host *hosts, size_t n, int64_t out[RECACHE_PRIORITIES]);
 
 typedef struct recache_queue_page {

@@ -183,9 +183,12 @@ int store_unique_make(store_txn *t, const keyspace *ks)
 
     if (r < 0 || sp->unique.slots)
         return r;
+    size_t n_slots = LEAST_SLOTS; /* at once as many as it takes */
+    while (n_slots / 4 * 3 <= store_count(&t->view, ks))
+        n_slots *= 2;
     r = generation_before(t, ks, &u.generation);
     if (r == 0)
-        r = make_room(&u, ks);
+        r = resize(&u, ks, n_slots);
     if (r == 0)
         r = read_keys(&t->view, ks, &u, NULL, NULL);
     if (r < 0)

@@ -272,6 +272,16 @@ def test_every_fault_is_tried_again_or_given_up_with_its_reason(api, script):
     assert api.rendered('https://localhost/%s?fault=drip' % unique('fault')).body.endswith(b'</html>')
 
 
+def test_the_status_counts_what_waits_to_be_tried_again(larder, keys, script):
+    one = larder(options(ca=keys.ca, render_services=with_key(script), retry_base_delay='1h'))
+    api = Recache(one)
+    api.queue(['https://localhost/%s?fault=network_error' % unique('page')])
+    until(lambda: (api.status()['retrying'], api.status()['in_flight']) == (1, 0), 'the first attempt to fail')
+    assert api.list('queue/summary') == {'pending': 1, 'processing': 0}
+    one.restart()
+    assert api.status()['retrying'] == 1
+
+
 def test_what_may_never_be_asked_for_is_a_dead_letter_at_once(api, script, larder, keys):
     asked = len(script.asked)
     for dimension in (DESKTOP, BYPASS):
@@ -423,7 +433,7 @@ def test_one_slow_page_delays_nobody(api, script, url):
         until(lambda: script.active, 'the page that stalls')
         others = [url + '/%d' % i for i in range(50)]
         api.queue(others, priority='normal')
-        until(lambda: api.waiting() <= 2 and api.list('queue/summary')['pending'] == 1, 'all others to be rendered')
+        until(lambda: api.list('queue/summary') == {'pending': 0, 'processing': 1}, 'all others to be rendered')
         assert all(api.page(other).status == 200 for other in others)
         assert api.status()['in_flight'] == 1
     finally:

@@ -193,6 +193,9 @@ static world_answer fails_twice(recache_world *world, const render_op *op)
     world_answer a = world->answer;
 
     (void)op;
+    store_view *v = store_read_begin(world->store);
+    assert_int_equal(recache_queue_tried(v, 1), attempts > 0);
+    store_read_end(v);
     attempt_at[attempts] = clk_wall_ms(&world->clock.base);
     if (++attempts < 3)
         a = (world_answer){.result = RENDER_FAILED_FOR_NOW, .error_type = "network_error"};
@@ -212,6 +215,9 @@ static void test_what_can_pass_is_tried_again_later_and_later(void **state)
     assert_true(attempt_at[2] - attempt_at[1] >= 5000 && attempt_at[2] - attempt_at[1] <= 10100);
     assert_int_equal(world_dead(&w, 1), 0);
     assert_int_equal(recache_figures_of(w.recache).failed_attempts, 2);
+    store_view *v = store_read_begin(w.store);
+    assert_int_equal(recache_queue_tried(v, 1), 0);
+    store_read_end(v);
     world_end(&w);
 }
 

@@ -110,17 +110,23 @@ int queue_put(store_txn *t, const recache_entry *e)
 
 static int queue_emit(str key, str value, store_emit *out)
 {
+    char tried[QUEUE_DUE_AT];
     recache_entry e;
 
     const int r = queue_decode(key, value, &e);
-    if (r == 0)
-        store_emit_bucket(out, str_head(key, QUEUE_DUE_AT));
-    return r;
+    if (r < 0)
+        return r;
+    store_emit_bucket(out, str_head(key, QUEUE_DUE_AT));
+    if (e.attempts > 0) {
+        lane_prefix(e.host, LANE_TRIED, tried);
+        store_emit_bucket(out, str_of(tried, sizeof(tried)));
+    }
+    return 0;
 }
 
 keyspace recache_queue_ks = {.name = "recache_lanes",
                              .emit = queue_emit,
-                             .emit_version = 2,
+                             .emit_version = 3,
                              .unique = {QUEUE_KEY_LEN, /* host; hash and dimension */
                                         {{0, 4}, {QUEUE_HASH_AT, QUEUE_KEY_LEN - QUEUE_HASH_AT}}}};
 
@@ -186,6 +192,11 @@ void recache_queue_totals(store_view *v, uint32_t host, int64_t out[RECACHE_PRIO
         out[LANE_PRIORITY(lane)] += lane_total(v, host, lane);
 }
 
+int64_t recache_queue_tried(store_view *v, uint32_t host)
+{
+    return lane_total(v, host, LANE_TRIED);
+}
+
 /* Of many hosts: the tallies are gone through, which are in the order of the hosts' numbers. */
 typedef struct sum {
     const uint32_t *hosts, *end; /* ascending */
@@ -196,8 +207,10 @@ static int add_tally(void *arg, str bucket, int64_t tally)
 {
     sum *s = arg;
 
-    if (bucket.n != QUEUE_DUE_AT || (unsigned char)bucket.p[4] >= QUEUE_LANES)
+    if (bucket.n != QUEUE_DUE_AT || (unsigned char)bucket.p[4] > LANE_TRIED)
         return -EPROTO;
+    if (bucket.p[4] == LANE_TRIED)
+        return 0;
     const uint32_t host = (uint32_t)be_get(bucket.p, 4);
     while (s->hosts < s->end && *s->hosts < host)
         s->hosts++;

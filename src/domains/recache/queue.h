@@ -13,6 +13,7 @@
 /* The bypass goes first: it is quick, and needs no tab. */
 #define QUEUE_LANES (2 * RECACHE_PRIORITIES)
 #define LANE_OF(priority, dimension) (2 * (unsigned)(priority) + ((dimension) != RECACHE_DIMENSION_BYPASS))
+#define LANE_TRIED QUEUE_LANES /* of tallies alone: the host's entries that were tried before */
 #define LANE_PRIORITY(lane) ((recache_priority)((lane) / 2))
 #define LANE_IS_FETCHED(lane) ((lane) % 2 == 0)
 #define URL_KEY_LEN 14  /* host, hash, dimension: what an entry is known by, and a dead letter's key */

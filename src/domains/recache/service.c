@@ -308,12 +308,19 @@ recache_figures recache_figures_of(recache *r)
     f.in_flight = r->in_flight - r->answered;
     f.storing = r->answered;
     f.max_in_flight = o->max_in_flight;
-    for (list *l = r->working.next; l != &r->working; l = l->next)
-        f.retrying += CONTAINER_OF(l, work, link)->e.attempts > 0;
     f.capacity = o->renderer.capacity(o->renderer.arg);
     f.pages_bytes = page_bytes(v);
     store_read_end(v);
     return f;
+}
+
+int64_t recache_under_way(recache *r, uint32_t host)
+{
+    int64_t n = 0;
+
+    for (list *l = r->working.next; l != &r->working; l = l->next)
+        n += CONTAINER_OF(l, work, link)->e.host == host;
+    return n;
 }
 
 const recache_durations *recache_durations_of(const recache *r)

@@ -430,10 +430,11 @@ static int get_queue_summary(call *c)
     store_view *v = store_read_begin(((api *)c->app)->store);
     recache_queue_totals(v, h->id, totals);
     store_read_end(v);
-    const recache_figures f = recache_figures_of(recache_of(c));
-    recache_queue_summary out = {.processing = f.in_flight + f.storing}; /* each is in `pending` until it is stored */
+    recache_queue_summary out = {.processing = recache_under_way(recache_of(c), h->id)};
     for (size_t i = 0; i < RECACHE_PRIORITIES; i++)
         out.pending += totals[i];
+    /* Each is in its queue until it is stored; one that was stored a moment ago is in none any more. */
+    out.pending = out.pending > out.processing ? out.pending - out.processing : 0;
     return recache_reply_data(c, &recache_queue_summary_schema, &out);
 }
 

@@ -173,7 +173,7 @@ typedef struct status_job {
     size_t n_hosts;
     int status;
     recache_counts (*counts)[RECACHE_PRIORITIES]; /* of each host */
-    int64_t dead;
+    int64_t dead, tried;
 } status_job;
 
 static void work_status(call *c)
@@ -188,6 +188,7 @@ static void work_status(call *c)
     for (size_t i = 0; j->status == 0 && i < j->n_hosts; i++) {
         j->status = recache_queue_counts(v, j->hosts[i], j->now, j->counts[i]);
         j->dead += recache_dead_count(v, j->hosts[i]);
+        j->tried += recache_queue_tried(v, j->hosts[i]);
     }
     store_read_end(v);
 }
@@ -281,7 +282,7 @@ static int then_status(call *c)
         .paused = f.paused,
         .in_flight = f.in_flight,
         .storing = f.storing,
-        .retrying = f.retrying,
+        .retrying = j->tried,
         .dead_letters = j->dead,
         .services = {all.v, all.n}};
     if (r == 0)

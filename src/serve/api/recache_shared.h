@@ -177,8 +177,8 @@ SCHEMA_STRUCT(recache_queue_entries, RECACHE_QUEUE_FIELDS);
 SCHEMA_STRUCT(recache_queue_reply, QUEUE_REPLY_FIELDS);
 
 #define RECACHE_QUEUE_SUMMARY_FIELDS(X, S) \
-    X(S, i64, pending,    REQUIRED, 0, 0, NONE, "entries in the host's queues") \
-    X(S, i64, processing, REQUIRED, 0, 0, NONE, "pages under way, of all hosts")
+    X(S, i64, pending,    REQUIRED, 0, 0, NONE, "entries in the host's queues that are not under way") \
+    X(S, i64, processing, REQUIRED, 0, 0, NONE, "those that are")
 SCHEMA_STRUCT(recache_queue_summary, RECACHE_QUEUE_SUMMARY_FIELDS);
 #define QUEUE_SUMMARY_REPLY_FIELDS(X, S) ENVELOPE_FIELDS(X, S, recache_queue_summary)
 SCHEMA_STRUCT(recache_queue_summary_reply, QUEUE_SUMMARY_REPLY_FIELDS);
@@ -230,7 +230,7 @@ SCHEMA_STRUCT(rs_status, RS_STATUS_FIELDS);
     X(S, bool, paused,       REQUIRED, 0, 0, NONE, "nothing new is begun") \
     X(S, i64,  in_flight,    REQUIRED, 0, 0, NONE, "pages being rendered or fetched") \
     X(S, i64,  storing,      REQUIRED, 0, 0, NONE, "pages on their way into the store") \
-    X(S, i64,  retrying,     REQUIRED, 0, 0, NONE, "of both, tried before") \
+    X(S, i64,  retrying,     REQUIRED, 0, 0, NONE, "queued pages with an attempt that has failed") \
     X(S, i64,  dead_letters, REQUIRED, 0, 0, NONE, "of all configured hosts") \
     X(S, rows_of(rs_status), services,  REQUIRED, 0, 0, NONE, "render services")
 SCHEMA_STRUCT(recache_status, RECACHE_STATUS_FIELDS);
