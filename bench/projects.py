@@ -11,7 +11,7 @@ from urllib.parse import quote
 
 from peers import Peers
 from report import LAG
-from rig import HERE, TOP, histogram, seeded, until
+from rig import HERE, TOP, histogram, on_client_cpu, seeded, until
 
 CACHE = '/api/v1/cache'
 ARTIFACTS_EACH = 100
@@ -86,7 +86,7 @@ def refresh(stage):
     from github_standin import StandIn  # pylint: disable=import-outside-toplevel
     count = FOLDERS if stage.is_full else FOLDERS // 5
     folders = folders_of_projects(stage.rig, count)
-    with StandIn(stage.rig.path('upstream')) as github:
+    with on_client_cpu(), StandIn(stage.rig.path('upstream')) as github:
         repositories = upstream(github, folders)
         github.limit(1000000, 86400, 'standin-token')
         server = stage.rig.larder(stage.rig.path('refreshed'), 'refreshed', **{

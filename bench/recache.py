@@ -9,12 +9,11 @@ import subprocess
 import sys
 import threading
 import time
-from contextlib import contextmanager
 from urllib.parse import quote
 
 from peers import Peers
 from report import LAG
-from rig import CLIENT_CPU, PROGRAMS, SERVER_CPU, TOP, Case, free_port, histogram, answers, until
+from rig import CLIENT_CPU, PROGRAMS, SERVER_CPU, TOP, Case, free_port, histogram, answers, on_client_cpu, until
 
 KEY = 'of-the-bench'
 AUTH = 'X-Internal-Auth: ' + KEY
@@ -58,16 +57,6 @@ class Link:
 
     def close(self):
         self.socket.close()
-
-
-@contextmanager
-def on_client_cpu():
-    before = os.sched_getaffinity(0)
-    os.sched_setaffinity(0, {int(CLIENT_CPU)})
-    try:
-        yield
-    finally:
-        os.sched_setaffinity(0, before)
 
 
 # ---- queueing --------------------------------------------------------------------------------------
@@ -130,8 +119,9 @@ def queueing(stage):
     redis.stop()
     ours.apart()
     before = histogram(ours, LAG)
-    for first in range(QUEUED, QUEUED + QUEUED // 4, AT_ONCE):
-        enqueue(links[0], first)
+    with on_client_cpu():
+        for first in range(QUEUED, QUEUED + QUEUED // 4, AT_ONCE):
+            enqueue(links[0], first)
     stage.report.loop_held('the queueing', ours, before)
     for link in links:
         link.close()

@@ -17,6 +17,7 @@ import socket
 import statistics
 import subprocess
 import time
+from contextlib import contextmanager
 from dataclasses import dataclass
 
 HERE = os.path.dirname(os.path.abspath(__file__))
@@ -252,6 +253,17 @@ class Rig:
             for case in cases:
                 runs[case.name].append(self.load(case, **how))
         return {name: medians(of) for name, of in runs.items()}
+
+
+@contextmanager
+def on_client_cpu():
+    """This program itself, where it is the client; threads that it begins meanwhile too."""
+    before = os.sched_getaffinity(0)
+    os.sched_setaffinity(0, {int(CLIENT_CPU)})
+    try:
+        yield
+    finally:
+        os.sched_setaffinity(0, before)
 
 
 def seeded(name, program, *args):

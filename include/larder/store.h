@@ -224,7 +224,7 @@ int store_put(store_txn *t, const keyspace *ks, str key, str value);
 int store_del(store_txn *t, const keyspace *ks, str key); /* -ENOENT: it wasn't there, which fails nothing */
 /* The key of the record that has the unique parts of `key`, whose other bytes don't matter; good until the next put or
  * del of the keyspace. -ENOENT, -ENOMEM, -EIO, -EPROTO, -EINVAL (length). The table is made by the first call, which
- * reads all keys then (0.2 us each): where another process has written to the keyspace, or a transaction was dropped in
+ * reads all keys then (0.3 us each): where another process has written to the keyspace, or a transaction was dropped in
  * which it was made, by the next one again. Once it is there, a put of a second record with these parts is -EPROTO. */
 int store_find_unique(store_txn *t, const keyspace *ks, str key, str *ret_key);
 int store_unique_make(store_txn *t, const keyspace *ks); /* the table, so that nobody waits for it later */
