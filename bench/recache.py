@@ -120,7 +120,7 @@ def queueing(stage):
     ours.apart()
     before = histogram(ours, LAG)
     with on_client_cpu():
-        for first in range(QUEUED, QUEUED + QUEUED // 4, AT_ONCE):
+        for first in range(QUEUED, 2 * QUEUED, AT_ONCE):
             enqueue(links[0], first)
     stage.report.loop_held('the queueing', ours, before)
     for link in links:

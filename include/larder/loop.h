@@ -21,8 +21,8 @@
 typedef struct loop loop;
 struct uv_loop_s;
 
-/* `workers`: threads of the pool, 1..64, fixed by the first loop of the process. SIGPIPE is ignored from
- * then on. `clock` outlives the loop. -EINVAL, -ENOMEM, or what the system says (-EMFILE...). */
+/* `workers`: threads for jobs, 1..64; they start with the first one. (Names are looked up on libuv's own pool.) SIGPIPE
+ * is ignored from then on. `clock` outlives the loop. -EINVAL, -ENOMEM, or what the system says (-EMFILE...). */
 int loop_new(clk *clock, unsigned workers, loop **ret_loop);
 /* After loop_run has returned; closes the loop's own handles where that wasn't done. NULL is fine. Where
  * foreign handles are still alive nothing is freed: libuv would come back to that memory. */
@@ -54,7 +54,8 @@ struct job {
     void (*done)(job *j, int status); /* on the loop: 0, or -ECANCELED when work never ran */
     void *impl;                       /* the loop's own; NULL when no job is under way */
 };
-/* The job's memory is the caller's again when done runs. -ENOMEM: done will not run. */
+/* The job's memory is the caller's again when done runs. Giving a job never waits for a worker. -ENOMEM, also where no
+ * thread can be had: done will not run. */
 int loop_job(loop *l, job *j, void (*work)(job *), void (*done)(job *, int));
 void loop_job_cancel(job *j); /* harmless when work has begun, or done has run */
 

@@ -97,6 +97,30 @@ static void a_job_cancelled_in_the_queue_never_works_but_is_done(void **state)
     uv_sem_destroy(&gate);
 }
 
+/* Whoever is first, the worker or who cancels: each is done once, and worked on or cancelled. */
+static void many_are_cancelled_while_workers_take_them(void **state)
+{
+    enum { MANY = 4000 };
+    static counted c[MANY];
+    (void)state;
+    memset(c, 0, sizeof(c));
+    for (int i = 0; i < MANY; i++) {
+        c[i].value = i + 1;
+        assert_int_equal(loop_job(l, &c[i].j, double_it, on_doubled), 0);
+        if (i >= 3)
+            loop_job_cancel(&c[i - i % 4].j);
+        if (i % 64 == 0)
+            (void)loop_run_once(l, false);
+    }
+    loop_close_idle(l);
+    assert_int_equal(loop_run(l), 0);
+    for (int i = 0; i < MANY; i++) {
+        assert_int_equal(c[i].calls, 1);
+        assert_true(c[i].status == 0 || c[i].status == -ECANCELED);
+        assert_int_equal(c[i].doubled, c[i].status == 0 ? 2 * c[i].value : 0);
+    }
+}
+
 static uv_sem_t started;
 
 static void say_and_wait(job *j)
@@ -218,8 +242,8 @@ int main(void)
 {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test_setup_teardown(work_runs_on_a_worker_and_done_once_on_the_loop, set_up, tear_down),
-        cmocka_unit_test_setup_teardown(a_job_cancelled_in_the_queue_never_works_but_is_done, set_up,
-                                        tear_down),
+        cmocka_unit_test_setup_teardown(a_job_cancelled_in_the_queue_never_works_but_is_done, set_up, tear_down),
+        cmocka_unit_test_setup_teardown(many_are_cancelled_while_workers_take_them, set_up, tear_down),
         cmocka_unit_test_setup_teardown(a_job_that_has_begun_is_not_cut_off, set_up, tear_down),
         cmocka_unit_test_setup_teardown(the_job_is_the_callers_again_in_done, set_up, tear_down),
         cmocka_unit_test_setup_teardown(without_memory_no_job_is_taken, set_up, tear_down),

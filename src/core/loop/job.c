@@ -1,48 +1,189 @@
-/* Jobs on uv's worker pool. uv's request lives beside the job, so that faces need not know uv's types. */
+/* Jobs, and the threads that work on them. The loop gives and takes without ever waiting for a worker: what it gives
+ * goes on a stack without a lock, and a semaphore counts it; what is finished comes back in the same way. (libuv's own
+ * pool wakes its threads through a condition variable, whose signal may wait until a thread that was woken before has
+ * had its turn on a processor: some milliseconds where all are busy.)
+ *
+ * A request comes back to the loop once, from the worker that took it from the queue; and where it was cancelled before
+ * that once more, at once. The last time it is freed. */
 #include "loop_private.h"
 
+#include <signal.h>
+
+enum { WAITS, RUNS, CANCELLED };
+
 typedef struct job_request {
-    uv_work_t uv;
+    post link; /* in the queue, then among the finished */
+    post told; /* among the finished: it was cancelled */
     loop *loop;
     job *job;
+    atomic_int state;
+    unsigned comes_back; /* so many times still: the loop's own */
 } job_request;
 
-static void on_work(uv_work_t *uv)
+/* ---- a worker ---- */
+/* The oldest; NULL when there is none. */
+static post *take(job_pool *p)
 {
-    job *j = CONTAINER_OF(uv, job_request, uv)->job;
-    j->work(j);
+    pthread_mutex_lock(&p->lock);
+    if (!p->waiting)
+        p->waiting = posts_take(&p->given);
+    post *first = p->waiting;
+    if (first)
+        p->waiting = first->next;
+    pthread_mutex_unlock(&p->lock);
+    return first;
 }
 
-static void on_done(uv_work_t *uv, int status)
+static void tell(job_pool *p, post *what)
 {
-    job_request *request = CONTAINER_OF(uv, job_request, uv);
+    if (posts_push(&p->finished, what))
+        uv_async_send(&p->wake);
+}
+
+/* Each count of the semaphore stands for a request, or for the end of one thread. */
+static void *worker_main(void *arg)
+{
+    job_pool *p = arg;
+
+    for (;;) {
+        post *first = NULL;
+        int waits = WAITS;
+        while (sem_wait(&p->ready) != 0) {
+        } /* a signal: again */
+        first = take(p);
+        if (!first)
+            return NULL;
+        job_request *request = CONTAINER_OF(first, job_request, link);
+        if (atomic_compare_exchange_strong(&request->state, &waits, RUNS))
+            request->job->work(request->job);
+        tell(p, first);
+    }
+}
+
+/* ---- on the loop ---- */
+static void finish(job_request *request, int status)
+{
+    loop *l = request->loop;
     job *j = request->job;
-    request->loop->jobs--;
-    loop_mark(request->loop);
-    mem_free(request);
+
+    if (--l->jobs == 0)
+        uv_unref((uv_handle_t *)&l->pool.wake);
+    loop_mark(l);
     j->impl = NULL;
-    j->done(j, status == UV_ECANCELED ? -ECANCELED : 0); /* may free the job */
+    j->done(j, status); /* may free the job */
+}
+
+static void came_back(job_request *request)
+{
+    if (--request->comes_back == 0)
+        mem_free(request);
+}
+
+static void on_back(post *p)
+{
+    job_request *request = CONTAINER_OF(p, job_request, link);
+
+    if (atomic_load(&request->state) == RUNS)
+        finish(request, 0);
+    came_back(request);
+}
+
+static void on_cancelled(post *p)
+{
+    job_request *request = CONTAINER_OF(p, job_request, told);
+
+    finish(request, -ECANCELED);
+    came_back(request);
+}
+
+static void on_finished(uv_async_t *h)
+{
+    loop *l = h->data;
+
+    for (post *p = posts_take(&l->pool.finished), *next; p; p = next) {
+        next = p->next;
+        p->fn(p);
+    }
+}
+
+/* As many as can be had; false when there is none. They take no signals, which are the loop's, but for the one that a
+ * worker itself would cause. */
+static bool start_workers(job_pool *p)
+{
+    sigset_t all, before;
+
+    sigfillset(&all);
+    sigdelset(&all, SIGBUS);
+    pthread_sigmask(SIG_SETMASK, &all, &before);
+    while (p->n_workers < p->wanted && pthread_create(&p->workers[p->n_workers], NULL, worker_main, p) == 0)
+        p->n_workers++;
+    pthread_sigmask(SIG_SETMASK, &before, NULL);
+    return p->n_workers > 0;
 }
 
 int loop_job(loop *l, job *j, void (*work)(job *), void (*done)(job *, int))
 {
+    job_pool *p = &l->pool;
     job_request *request = mem_new(job_request);
-    if (!request)
+
+    if (!request || (p->n_workers < p->wanted && !start_workers(p))) {
+        mem_free(request);
         return -ENOMEM;
+    }
     request->loop = l;
     request->job = j;
+    request->comes_back = 1;
+    request->link.fn = on_back;
+    request->told.fn = on_cancelled;
     *j = (job){work, done, request};
-    int r = uv_queue_work(&l->uv, &request->uv, on_work, on_done);
-    REQUIRE(r == 0); /* uv refuses only a missing function */
-    l->jobs++;
+    if (l->jobs++ == 0)
+        uv_ref((uv_handle_t *)&p->wake);
+    (void)posts_push(&p->given, &request->link);
+    sem_post(&p->ready);
     return 0;
 }
 
 void loop_job_cancel(job *j)
 {
     job_request *request = j->impl;
-    if (request) /* uv refuses when a worker has it already: then done comes by itself */
-        uv_cancel((uv_req_t *)&request->uv);
+    int waits = WAITS;
+
+    if (!request || !atomic_compare_exchange_strong(&request->state, &waits, CANCELLED))
+        return;
+    request->comes_back++;
+    tell(&request->loop->pool, &request->told);
+}
+
+/* ---- life ---- */
+int loop_pool_init(loop *l, unsigned workers)
+{
+    job_pool *p = &l->pool;
+    const int r = uv_async_init(&l->uv, &p->wake, on_finished);
+
+    if (r < 0)
+        return r;
+    p->wake.data = l;
+    uv_unref((uv_handle_t *)&p->wake);
+    p->wanted = workers;
+    sem_init(&p->ready, 0, 0);
+    pthread_mutex_init(&p->lock, NULL);
+    return 0;
+}
+
+/* Requests that were cancelled may be in the queue still: the workers clear it before they end. */
+void loop_pool_done(loop *l)
+{
+    job_pool *p = &l->pool;
+
+    for (unsigned i = 0; i < p->n_workers; i++)
+        sem_post(&p->ready);
+    for (unsigned i = 0; i < p->n_workers; i++)
+        pthread_join(p->workers[i], NULL);
+    p->n_workers = 0;
+    on_finished(&p->wake);
+    sem_destroy(&p->ready);
+    pthread_mutex_destroy(&p->lock);
+    loop_close_own(l, (uv_handle_t *)&p->wake);
 }
 
 /* ---- giving back ---- */

@@ -6,7 +6,7 @@
  *   check    after each wait: fires the timers that are due by our clock, which may be a fake one
  *
  * Posts are a stack that other threads push to without a lock; the loop takes it whole and turns it round.
- * Jobs are in job.c, signals in signal.c. */
+ * Jobs and their threads are in job.c, signals in signal.c. */
 #include "loop_private.h"
 
 #include <signal.h>
@@ -14,7 +14,6 @@
 #include <stdlib.h>
 
 #define NOT_ARMED INT64_MAX
-#define MAX_WORKERS 64
 
 static void on_handle_closed(uv_handle_t *h)
 {
@@ -170,29 +169,38 @@ void loop_timer_cancel(loop *l, timer *t)
 
 /* ---- posts ---- */
 
-void loop_post(loop *l, post *p)
+bool posts_push(post *_Atomic *newest, post *p)
 {
-    post *head = atomic_load(&l->posted);
+    post *head = atomic_load(newest);
     do
         p->next = head;
-    while (!atomic_compare_exchange_weak(&l->posted, &head, p));
-    if (!head) /* who pushed on an empty stack wakes the loop for all that follow */
+    while (!atomic_compare_exchange_weak(newest, &head, p));
+    return !head;
+}
+
+post *posts_take(post *_Atomic *newest)
+{
+    post *p = atomic_exchange(newest, NULL), *oldest = NULL;
+    while (p) {
+        post *next = p->next;
+        p->next = oldest;
+        oldest = p;
+        p = next;
+    }
+    return oldest;
+}
+
+void loop_post(loop *l, post *p)
+{
+    if (posts_push(&l->posted, p)) /* who pushed on an empty stack wakes the loop for all that follow */
         uv_async_send(&l->wake);
 }
 
 static void on_wake(uv_async_t *h)
 {
     loop *l = h->data;
-    post *newest = atomic_exchange(&l->posted, NULL), *oldest = NULL;
-    while (newest) {
-        post *next = newest->next;
-        newest->next = oldest;
-        oldest = newest;
-        newest = next;
-    }
-    while (oldest) {
-        post *p = oldest;
-        oldest = p->next; /* p is its owner's again in fn */
+    for (post *p = posts_take(&l->posted), *next; p; p = next) {
+        next = p->next; /* p is its owner's again in fn */
         loop_mark(l);
         p->fn(p);
     }
@@ -200,39 +208,29 @@ static void on_wake(uv_async_t *h)
 
 /* ---- life ---- */
 
-/* Of these only the wake-up can fail: it needs a file descriptor. */
-static int open_handles(loop *l)
+/* Of these only the first wake-up can fail: it needs a file descriptor. */
+static int open_handles(loop *l, unsigned workers)
 {
     int r = uv_async_init(&l->uv, &l->wake, on_wake);
+    if (r == 0)
+        r = loop_pool_init(l, workers);
     if (r < 0)
         return r;
     uv_timer_init(&l->uv, &l->alarm);
     uv_prepare_init(&l->uv, &l->prepare);
     uv_check_init(&l->uv, &l->check);
     l->wake.data = l->alarm.data = l->prepare.data = l->check.data = l;
-    l->open_handles = 4;
+    l->open_handles = 5;
     uv_prepare_start(&l->prepare, on_prepare);
     uv_check_start(&l->check, on_check);
     return 0;
-}
-
-static void set_up_process(unsigned workers)
-{
-    static bool done;
-    if (done)
-        return;
-    done = true;
-    char text[12];
-    snprintf(text, sizeof(text), "%u", workers);
-    setenv("UV_THREADPOOL_SIZE", text, 1);
-    signal(SIGPIPE, SIG_IGN);
 }
 
 int loop_new(clk *clock, unsigned workers, loop **ret_loop)
 {
     if (workers < 1 || workers > MAX_WORKERS)
         return -EINVAL;
-    set_up_process(workers);
+    signal(SIGPIPE, SIG_IGN);
     loop *l = mem_new(loop);
     if (!l)
         return -ENOMEM;
@@ -247,7 +245,7 @@ int loop_new(clk *clock, unsigned workers, loop **ret_loop)
     }
     r = uv_loop_configure(&l->uv, UV_METRICS_IDLE_TIME);
     if (r == 0)
-        r = open_handles(l);
+        r = open_handles(l, workers);
     if (r < 0) {
         uv_loop_close(&l->uv);
         mem_free(l);
@@ -272,6 +270,9 @@ void loop_free(loop *l)
     if (!l)
         return;
     loop_close_idle(l);
+    if (!EXPECT(l->jobs == 0)) /* what they touch may be gone, but not this */
+        return;
+    loop_pool_done(l);
     while (l->open_handles > 0)
         uv_run(&l->uv, UV_RUN_NOWAIT);
     /* With a handle still alive the memory cannot go: uv would come back to it. */
@@ -325,6 +326,8 @@ static const char *own_name(const loop *l, const uv_handle_t *h)
 static void report_handle(uv_handle_t *h, void *arg)
 {
     const report *r = arg;
+    if (h == (const uv_handle_t *)&r->l->pool.wake) /* jobs have a line of their own */
+        return;
     char text[96], where[32] = "";
     uv_os_fd_t fd;
     if (uv_fileno(h, &fd) == 0)

@@ -2,11 +2,33 @@
 #ifndef LARDER_LOOP_PRIVATE_H
 #define LARDER_LOOP_PRIVATE_H
 
+#include <pthread.h>
+#include <semaphore.h>
 #include <stdatomic.h>
 
 #include <uv.h>
 
 #include "larder/loop.h"
+
+/* ---- stacks of posts, without a lock: any thread pushes, one takes all ---- */
+/* True: it was empty, so whoever takes must be woken. */
+bool posts_push(post *_Atomic *newest, post *p);
+post *posts_take(post *_Atomic *newest); /* the oldest first, linked by next */
+
+/* ---- job.c ---- */
+#define MAX_WORKERS 64
+typedef struct job_pool {
+    pthread_t workers[MAX_WORKERS];
+    unsigned n_workers, wanted; /* they start with the first job */
+    sem_t ready;
+    post *_Atomic given;  /* by the loop */
+    pthread_mutex_t lock; /* among the workers */
+    post *waiting;        /* the oldest first; before those in `given` */
+    post *_Atomic finished;
+    uv_async_t wake; /* keeps the loop alive only while jobs are under way */
+} job_pool;
+int loop_pool_init(loop *l, unsigned workers);
+void loop_pool_done(loop *l); /* no job is under way */
 
 struct loop {
     uv_loop_t uv;
@@ -25,7 +47,7 @@ struct loop {
     uv_prepare_t prepare;
     uv_check_t check;
     uint64_t held_from, idle_before; /* ns; idle_before: what uv had counted when the wait began */
-    bool waited, marked; /* a wait is not accounted for; marked in this turn */
+    bool waited, marked;             /* a wait is not accounted for; marked in this turn */
     loop_lag lag;
 
     uv_async_t wake;
@@ -33,6 +55,7 @@ struct loop {
 
     struct signal_watch *signals;
     size_t jobs; /* under way */
+    job_pool pool;
     size_t watches, polls; /* open; those that poll are among the watches */
 };
 
