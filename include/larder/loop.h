@@ -16,16 +16,20 @@
 #ifndef LARDER_LOOP_H
 #define LARDER_LOOP_H
 
+#include <signal.h>
+
 #include "larder/clock.h"
 
 typedef struct loop loop;
 struct uv_loop_s;
 
-/* `workers`: threads for jobs, 1..64; they start with the first one. (Names are looked up on libuv's own pool.) SIGPIPE
- * is ignored from then on. `clock` outlives the loop. -EINVAL, -ENOMEM, or what the system says (-EMFILE...). */
+/* `workers`: threads for jobs, 1..64; they start with the first one, as many of them as the system gives then. (Names
+ * are looked up, and folders without events polled, on libuv's own pool, which the first loop of the process makes as
+ * large, unless UV_THREADPOOL_SIZE says otherwise.) SIGPIPE is ignored from then on. `clock` outlives the loop. -EINVAL,
+ * -ENOMEM, or what the system says (-EMFILE...). */
 int loop_new(clk *clock, unsigned workers, loop **ret_loop);
 /* After loop_run has returned; closes the loop's own handles where that wasn't done. NULL is fine. Where
- * foreign handles are still alive nothing is freed: libuv would come back to that memory. */
+ * foreign handles or jobs are still alive nothing is freed: libuv or a worker would come back to that memory. */
 void loop_free(loop *l);
 int loop_run(loop *l);                 /* 0: drained; >0: stopped while something is alive */
 int loop_run_once(loop *l, bool wait); /* tests: one turn; >0 while something is alive */
@@ -71,6 +75,10 @@ struct post {
     post *next;
 };
 void loop_post(loop *l, post *p); /* any thread; a post may be under way only once */
+
+/* For a thread that is to take no signals: they are the loop's. Those that a thread itself causes by a fault stay open.
+ * *ret_before: to go back to once the thread is started. */
+void loop_block_signals(sigset_t *ret_before);
 
 /* fn runs on the loop; a second call for the same signal replaces the first. -ENOMEM, -EINVAL. */
 int loop_on_signal(loop *l, int signum, void (*fn)(void *arg, int signum), void *arg);

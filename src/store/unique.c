@@ -121,7 +121,8 @@ void store_unique_done(unique_table *u)
 }
 
 /* ---- making it ---- */
-/* All keys of the keyspace. `twice`, which may be NULL, hears of those whose parts another one has. */
+/* All keys of the keyspace, which must have the right length. With `twice` it is a check: it hears of those whose parts
+ * another one has, and keys of another length, which are faults of their own, are passed over. */
 static int read_keys(store_view *v, const keyspace *ks, unique_table *u, void (*twice)(void *arg, str key), void *arg)
 {
     store_cursor *c;
@@ -131,7 +132,10 @@ static int read_keys(store_view *v, const keyspace *ks, unique_table *u, void (*
     if (r < 0)
         return r;
     while (r == 0 && store_next(c, &item)) {
-        r = item.key.n == ks->unique.key_n ? make_room(u, ks) : -EPROTO;
+        const bool is_good = item.key.n == ks->unique.key_n;
+        if (!is_good && twice)
+            continue;
+        r = is_good ? make_room(u, ks) : -EPROTO;
         if (r == 0 && !insert(u, ks, item.key.p) && twice)
             twice(arg, item.key);
     }

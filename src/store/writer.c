@@ -288,14 +288,11 @@ static void *writer_main(void *arg)
     return NULL;
 }
 
-/* The thread takes no signals: they are the loop's. (And the one for a file that grows past its limit, which would
- * end the process, is a write error then.) But for the one that this thread itself would cause. */
+/* The signal for a file that grows past its limit, which would end the process, is a write error then. */
 static int start_thread(store *s)
 {
-    sigset_t all, before;
-    sigfillset(&all);
-    sigdelset(&all, SIGBUS);
-    pthread_sigmask(SIG_SETMASK, &all, &before);
+    sigset_t before;
+    loop_block_signals(&before);
     int r = -pthread_create(&s->thread, NULL, writer_main, s);
     pthread_sigmask(SIG_SETMASK, &before, NULL);
     return r;

@@ -1,13 +1,11 @@
 /* Jobs, and the threads that work on them. The loop gives and takes without ever waiting for a worker: what it gives
- * goes on a stack without a lock, and a semaphore counts it; what is finished comes back in the same way. (libuv's own
- * pool wakes its threads through a condition variable, whose signal may wait until a thread that was woken before has
- * had its turn on a processor: some milliseconds where all are busy.)
+ * goes on a stack without a lock, and a semaphore counts it; what is finished comes back on another such stack.
+ * (libuv's own pool wakes its threads through a condition variable, whose signal may wait until a thread that was woken
+ * before has had its turn on a processor: some milliseconds where all are busy.)
  *
  * A request comes back to the loop once, from the worker that took it from the queue; and where it was cancelled before
  * that once more, at once. The last time it is freed. */
 #include "loop_private.h"
-
-#include <signal.h>
 
 enum { WAITS, RUNS, CANCELLED };
 
@@ -34,10 +32,11 @@ static post *take(job_pool *p)
     return first;
 }
 
+/* Wakes the loop also where the stack was not empty: who pushed first may wait for a processor before he can do it. */
 static void tell(job_pool *p, post *what)
 {
-    if (posts_push(&p->finished, what))
-        uv_async_send(&p->wake);
+    (void)posts_push(&p->finished, what);
+    uv_async_send(&p->wake);
 }
 
 /* Each count of the semaphore stands for a request, or for the end of one thread. */
@@ -106,15 +105,12 @@ static void on_finished(uv_async_t *h)
     }
 }
 
-/* As many as can be had; false when there is none. They take no signals, which are the loop's, but for the one that a
- * worker itself would cause. */
+/* As many as can be had now; false when that is none. */
 static bool start_workers(job_pool *p)
 {
-    sigset_t all, before;
+    sigset_t before;
 
-    sigfillset(&all);
-    sigdelset(&all, SIGBUS);
-    pthread_sigmask(SIG_SETMASK, &all, &before);
+    loop_block_signals(&before);
     while (p->n_workers < p->wanted && pthread_create(&p->workers[p->n_workers], NULL, worker_main, p) == 0)
         p->n_workers++;
     pthread_sigmask(SIG_SETMASK, &before, NULL);
@@ -126,7 +122,7 @@ int loop_job(loop *l, job *j, void (*work)(job *), void (*done)(job *, int))
     job_pool *p = &l->pool;
     job_request *request = mem_new(job_request);
 
-    if (!request || (p->n_workers < p->wanted && !start_workers(p))) {
+    if (!request || (p->n_workers == 0 && !start_workers(p))) {
         mem_free(request);
         return -ENOMEM;
     }

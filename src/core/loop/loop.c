@@ -226,11 +226,23 @@ static int open_handles(loop *l, unsigned workers)
     return 0;
 }
 
+static void set_up_process(unsigned workers)
+{
+    static bool done;
+    char text[12];
+    if (done)
+        return;
+    done = true;
+    snprintf(text, sizeof(text), "%u", workers);
+    setenv("UV_THREADPOOL_SIZE", text, 0);
+    signal(SIGPIPE, SIG_IGN);
+}
+
 int loop_new(clk *clock, unsigned workers, loop **ret_loop)
 {
     if (workers < 1 || workers > MAX_WORKERS)
         return -EINVAL;
-    signal(SIGPIPE, SIG_IGN);
+    set_up_process(workers);
     loop *l = mem_new(loop);
     if (!l)
         return -ENOMEM;

@@ -61,3 +61,14 @@ void loop_close_signals(loop *l)
         uv_close((uv_handle_t *)&w->uv, on_closed);
     }
 }
+
+void loop_block_signals(sigset_t *ret_before)
+{
+    static const int faults[] = {SIGSEGV, SIGBUS, SIGFPE, SIGILL, SIGTRAP, SIGSYS, SIGABRT};
+    sigset_t blocked;
+
+    sigfillset(&blocked);
+    for (size_t i = 0; i < COUNT_OF(faults); i++)
+        sigdelset(&blocked, faults[i]);
+    pthread_sigmask(SIG_SETMASK, &blocked, ret_before);
+}

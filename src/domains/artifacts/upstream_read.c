@@ -261,6 +261,8 @@ static int on_end(void *ctx, const archive_entry *e)
         return r;
     for (; at < q->n_manifests && str_eq(q->by_manifest[at]->manifest, e->path); at++) {
         asked_path *p = q->by_manifest[at];
+        if (p->is_read) /* an archive may hold a path twice: the first one counts */
+            continue;
         p->now.version = version;
         p->is_read = true;
         q->n_read++;

@@ -348,9 +348,12 @@ static int describe_news(question *q, const listing *l)
     for (size_t i = 0; i < q->n_paths; i++) {
         asked_path *p = &q->paths[i];
         p->manifest = STR_NULL;
-        p->is_to_be_written = !p->was.path.p || !str_eq(p->was.sha, q->place.sha);
-        if (!p->is_to_be_written)
+        p->is_to_be_written = true;
+        if (p->was.path.p && str_eq(p->was.sha, q->place.sha)) {
+            p->now = p->was;
+            p->is_to_be_written = question_notes(q, p);
             continue;
+        }
         p->now = (known){.path = p->path, .sha = q->place.sha};
         const int r = describe(q, p, l);
         if (r < 0)

@@ -433,7 +433,7 @@ static int get_queue_summary(call *c)
     recache_queue_summary out = {.processing = recache_under_way(recache_of(c), h->id)};
     for (size_t i = 0; i < RECACHE_PRIORITIES; i++)
         out.pending += totals[i];
-    /* Each is in its queue until it is stored; one that was stored a moment ago is in none any more. */
+    /* Each is in its queue until it is stored; for a moment after that it is taken off though it has left. */
     out.pending = out.pending > out.processing ? out.pending - out.processing : 0;
     return recache_reply_data(c, &recache_queue_summary_schema, &out);
 }
