@@ -25,8 +25,8 @@ struct uv_loop_s;
 
 /* `workers`: threads for jobs, 1..64; they start with the first one, as many of them as the system gives then. (Names
  * are looked up, and folders without events polled, on libuv's own pool, which the first loop of the process makes as
- * large, unless UV_THREADPOOL_SIZE says otherwise.) SIGPIPE is ignored from then on. `clock` outlives the loop. -EINVAL,
- * -ENOMEM, or what the system says (-EMFILE...). */
+ * large, unless UV_THREADPOOL_SIZE says otherwise.) SIGPIPE is ignored from then on. `clock` outlives the loop.
+ * -EINVAL, -ENOMEM, or what the system says (-EMFILE...). */
 int loop_new(clk *clock, unsigned workers, loop **ret_loop);
 /* After loop_run has returned; closes the loop's own handles where that wasn't done. NULL is fine. Where
  * foreign handles or jobs are still alive nothing is freed: libuv or a worker would come back to that memory. */
