@@ -148,6 +148,30 @@ static void an_archive_that_breaks_behind_what_is_asked_for_is_good_enough(void 
     depot_close(&d);
 }
 
+static void an_archive_that_holds_a_path_twice_is_read_on(void **state)
+{
+    static const deployed both[] = {{"a", "github:acme/tools/skills/a", "1.0.0", NULL, NULL},
+                                    {"b", "github:acme/tools/skills/b", "1.0.0", NULL, NULL}};
+    (void)state;
+    depot d;
+    depot_open(&d);
+    fake_repo *r = fake_repo_new(&d.github, "acme", "tools");
+    put_skill(r, "skills/a", "1.1.0");
+    put_skill(r, "skills/x", "9.9.9");
+    memcpy(strstr(r->files[1].path, "x/"), "a/", 2);
+    put_skill(r, "skills/b", "1.2.0");
+    fake_commit(r);
+    assert_int_equal(depot_report(&d, "p0", both, 2), 0);
+    depot_live(&d, SECONDS(30));
+    SCOPED(arena_done)
+    arena a;
+    arena_init(&a, 0);
+    const str found = depot_artifacts(&d, &a, "p0");
+    assert_true(str_find(found, STR("a 1.0.0 1.1.0 outdated;")) >= 0);
+    assert_true(str_find(found, STR("b 1.0.0 1.2.0 outdated;")) >= 0);
+    depot_close(&d);
+}
+
 static void a_listing_that_is_cut_tells_no_old_version(void **state)
 {
     (void)state;
@@ -185,6 +209,7 @@ int main(void)
         cmocka_unit_test(what_nobody_has_asked_for_costs_nothing_when_it_changes),
         cmocka_unit_test(what_is_not_there_costs_no_other_tree),
         cmocka_unit_test(an_archive_that_breaks_behind_what_is_asked_for_is_good_enough),
+        cmocka_unit_test(an_archive_that_holds_a_path_twice_is_read_on),
         cmocka_unit_test(a_listing_that_is_cut_tells_no_old_version),
         cmocka_unit_test(what_was_only_seen_is_gone_with_its_repository),
     };
