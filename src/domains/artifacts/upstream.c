@@ -196,6 +196,18 @@ bool question_ended_by_cancel(question *q)
     return true;
 }
 
+/* The end of a job. False: the question has ended, and is gone. */
+static bool has_worked(question *q, int status)
+{
+    const int r = status < 0 ? status : q->work_status;
+
+    if (question_ended_by_cancel(q))
+        return false;
+    if (r < 0)
+        question_fail(q, str_c(err_text(r)));
+    return r >= 0;
+}
+
 /* ---- asking GitHub ---- */
 void question_ask(question *q, unsigned state, github_op *op, int (*starter)(github *, github_op *),
                   void (*on_done)(github_op *))
@@ -289,17 +301,13 @@ void question_write(question *q)
 static void on_compared(job *j, int status)
 {
     question *q = CONTAINER_OF(j, question, job);
-    const int r = status < 0 ? status : q->work_status;
 
-    if (question_ended_by_cancel(q))
+    if (!has_worked(q, status))
         return;
-    if (r < 0) {
-        question_fail(q, str_c(err_text(r)));
-    } else if (q->n_manifests > 0) {
+    if (q->n_manifests > 0)
         question_read_archive(q);
-    } else {
+    else
         question_write(q);
-    }
 }
 
 static void on_tree(github_op *op)
@@ -365,14 +373,9 @@ static bool keep_commit(question *q, const github_op *op)
 static void on_gone(job *j, int status)
 {
     question *q = CONTAINER_OF(j, question, job);
-    const int r = status < 0 ? status : q->work_status;
 
-    if (question_ended_by_cancel(q))
+    if (!has_worked(q, status))
         return;
-    if (r < 0) {
-        question_fail(q, str_c(err_text(r)));
-        return;
-    }
     q->outcome = UPSTREAM_MISSING;
     q->why = arena_printf(&q->arena, "GitHub: " STR_FMT " is not there, or may not be read without another token",
                           STR_ARG(q->name));
@@ -460,14 +463,9 @@ static void ask_commit(question *q)
 static void on_looked(job *j, int status)
 {
     question *q = CONTAINER_OF(j, question, job);
-    const int r = status < 0 ? status : q->work_status;
 
-    if (question_ended_by_cancel(q))
+    if (!has_worked(q, status))
         return;
-    if (r < 0) {
-        question_fail(q, str_c(err_text(r)));
-        return;
-    }
     q->skips_commit = q->skips_commit && q->place.name.p;
     if (q->skips_commit) {
         go_on_from_commit(q);
