@@ -1,5 +1,5 @@
-/* A question to GitHub about one place, from its beginning to its end: upstream.c asks, upstream_read.c and
- * upstream_tree.c are the worker's part, upstream_archive.c reads the archive. */
+/* A question to GitHub about one place, from its beginning to its end: upstream.c asks, upstream_memo.c remembers the
+ * answer, upstream_read.c and upstream_tree.c are the worker's part, upstream_archive.c reads the archive. */
 #ifndef LARDER_ARTIFACTS_QUESTION_H
 #define LARDER_ARTIFACTS_QUESTION_H
 
@@ -75,6 +75,11 @@ bool question_ended_by_cancel(question *q);         /* true: gone */
 void question_fail(question *q, str why);           /* gone */
 void question_write(question *q);
 void question_read_archive(question *q); /* upstream_archive.c */
+
+/* ---- on the loop: upstream_memo.c ---- */
+/* True: what is remembered answers it: its `out` is filled. *ret_is_new: the place was asked about since w->since. */
+bool memo_answers(upstream *u, upstream_wait *w, bool *ret_is_new);
+void memo_set(question *q); /* it has ended */
 
 /* ---- on a worker: upstream_read.c ---- */
 void question_look_work(job *j);  /* what is known of the place, and of the paths asked for */

@@ -5,8 +5,8 @@
  *     schedule.c   which projects are refreshed next, and when; who waits hears how it went from refresh_ends.c
  *     refresh.c    one project's refresh, on the loop; its worker's part in refresh_read.c, its writer's
  *                  in project_txn.c
- *     upstream.c   what GitHub is asked, once for all who want to know; its worker's part in upstream_read.c
- *                  and upstream_tree.c, what is forgotten in upstream_sweep.c
+ *     upstream.c   what GitHub is asked, once for all who want to know; question.h tells its files, and
+ *                  upstream_sweep.c forgets
  *     reread.c     what is known is read once after the start
  *     discovery.c  which folders are projects; watch.c notices when they change, watch_roots.c when others come */
 #ifndef LARDER_ARTIFACTS_SERVICE_H
