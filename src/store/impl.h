@@ -88,10 +88,14 @@ int store_tally_drop(store_txn *t, const keyspace *ks); /* all tallies of the ke
 int store_sum_get(store_view *v, const keyspace *ks, char kind, str bucket, uint64_t *ret_value);
 
 /* ---- unique.c: the writer's own ---- */
-typedef struct unique_table {
-    char *slots;    /* NULL: it is not made yet */
+typedef struct unique_shard {
+    char *slots;
     size_t n_slots; /* a power of two */
     size_t n;
+} unique_shard;
+typedef struct unique_table {
+    unique_shard *shards; /* NULL: it is not made yet */
+    bool may_shrink;      /* some of them */
     uint64_t generation; /* of the keyspace that it shows, but for what the transaction has changed */
     uint64_t seen_by;    /* the number of the transaction that has looked whether it is so */
     uint64_t unsure;     /* and of one that had written before it was made: it must come to stay, or the table goes */

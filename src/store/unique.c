@@ -6,23 +6,25 @@
  * when the transaction is. It is made when it is first asked for, and thrown away when the keyspace's generation shows
  * that another process wrote to it, or when a transaction is dropped that had written before it was made.
  *
- * Slots hold 1 in their first byte and a key behind it, or 0; the place of a key is its parts' hash, or the next slot
- * that is free (linear probing; what follows a deleted one moves up). */
+ * It is in shards by the upper bits of the parts' hash. A shard's slots hold 1 in their first byte and a key behind it,
+ * or 0; the place of a key is what the hash's lower bits say, or the next slot that is free (linear probing). */
 #include "impl.h"
 
 #include "larder/hash.h"
 
-#define LEAST_SLOTS 1024
+#define SHARD_BITS 8 /* each grows by itself, so that nobody waits for more than a part of them: 0.5 ms at a million */
+#define SHARDS (1u << SHARD_BITS)
+#define LEAST_SLOTS 16 /* of a shard */
 
-/* ---- the table ---- */
+/* ---- a shard ---- */
 static size_t slot_size(const keyspace *ks)
 {
     return 1 + ks->unique.key_n;
 }
 
-static char *slot_at(const unique_table *u, const keyspace *ks, size_t i)
+static char *slot_at(const unique_shard *s, const keyspace *ks, size_t i)
 {
-    return u->slots + i * slot_size(ks);
+    return s->slots + i * slot_size(ks);
 }
 
 static bool has_same_parts(const keyspace *ks, const char *a, const char *b)
@@ -33,7 +35,7 @@ static bool has_same_parts(const keyspace *ks, const char *a, const char *b)
     return true;
 }
 
-static size_t home_of(const unique_table *u, const keyspace *ks, const char *key)
+static uint64_t hash_of(const keyspace *ks, const char *key)
 {
     char parts[STORE_UNIQUE_KEY_MAX];
     size_t n = 0;
@@ -42,82 +44,149 @@ static size_t home_of(const unique_table *u, const keyspace *ks, const char *key
         memcpy(parts + n, key + ks->unique.parts[i].at, ks->unique.parts[i].n);
         n += ks->unique.parts[i].n;
     }
-    return (size_t)hash64(parts, n) & (u->n_slots - 1);
+    return hash64(parts, n);
 }
 
 /* Where the key's parts are, or the free slot where they would be. There is always a free one. */
-static size_t place_of(const unique_table *u, const keyspace *ks, const char *key)
+static size_t place_of(const unique_shard *s, const keyspace *ks, const char *key, uint64_t hash)
 {
-    size_t i = home_of(u, ks, key);
+    size_t i = (size_t)hash & (s->n_slots - 1);
 
-    while (*slot_at(u, ks, i) && !has_same_parts(ks, slot_at(u, ks, i) + 1, key))
-        i = (i + 1) & (u->n_slots - 1);
+    while (*slot_at(s, ks, i) && !has_same_parts(ks, slot_at(s, ks, i) + 1, key))
+        i = (i + 1) & (s->n_slots - 1);
     return i;
 }
 
-/* False where a key with these parts is there already: that one stays. */
-static bool insert(unique_table *u, const keyspace *ks, const char *key)
+static bool put_in(unique_shard *s, const keyspace *ks, const char *key, uint64_t hash)
 {
-    char *slot = slot_at(u, ks, place_of(u, ks, key));
+    char *slot = slot_at(s, ks, place_of(s, ks, key, hash));
 
     if (*slot)
         return false;
     *slot = 1;
     memcpy(slot + 1, key, ks->unique.key_n);
-    u->n++;
+    s->n++;
     return true;
+}
+
+/* What follows moves up, as far as it is not at home there. */
+static void close_hole(unique_shard *s, const keyspace *ks, size_t hole)
+{
+    for (size_t i = hole;;) {
+        i = (i + 1) & (s->n_slots - 1);
+        const char *next = slot_at(s, ks, i);
+        if (!*next)
+            break;
+        const size_t home = (size_t)hash_of(ks, next + 1) & (s->n_slots - 1);
+        if (((i - home) & (s->n_slots - 1)) < ((i - hole) & (s->n_slots - 1)))
+            continue; /* the hole lies before its home */
+        memcpy(slot_at(s, ks, hole), next, slot_size(ks));
+        hole = i;
+    }
+    *slot_at(s, ks, hole) = 0;
+}
+
+static int resize(unique_shard *s, const keyspace *ks, size_t n_slots)
+{
+    const unique_shard old = *s;
+    char *slots = mem_zalloc(n_slots * slot_size(ks));
+
+    if (!slots)
+        return -ENOMEM;
+    *s = (unique_shard){.slots = slots, .n_slots = n_slots};
+    for (size_t i = 0; i < old.n_slots; i++) {
+        const char *slot = slot_at(&old, ks, i);
+        if (*slot)
+            (void)EXPECT(put_in(s, ks, slot + 1, hash_of(ks, slot + 1)));
+    }
+    mem_free(old.slots);
+    return 0;
+}
+
+/* ---- the table ---- */
+static unique_shard *shard_of(const unique_table *u, uint64_t hash)
+{
+    return &u->shards[hash >> (64 - SHARD_BITS)];
+}
+
+/* NULL where none has these parts. */
+static const char *find(const unique_table *u, const keyspace *ks, const char *key)
+{
+    const uint64_t hash = hash_of(ks, key);
+    const unique_shard *s = shard_of(u, hash);
+    const char *slot = slot_at(s, ks, place_of(s, ks, key, hash));
+
+    return *slot ? slot + 1 : NULL;
+}
+
+/* False where a key with these parts is there already: that one stays. */
+static bool insert(unique_table *u, const keyspace *ks, const char *key)
+{
+    const uint64_t hash = hash_of(ks, key);
+
+    return put_in(shard_of(u, hash), ks, key, hash);
 }
 
 /* False where it is another key that has these parts, or none. */
 static bool take_out(unique_table *u, const keyspace *ks, const char *key)
 {
-    size_t hole = place_of(u, ks, key);
+    const uint64_t hash = hash_of(ks, key);
+    unique_shard *s = shard_of(u, hash);
+    const size_t place = place_of(s, ks, key, hash);
+    const char *slot = slot_at(s, ks, place);
 
-    if (!*slot_at(u, ks, hole) || memcmp(slot_at(u, ks, hole) + 1, key, ks->unique.key_n) != 0)
+    if (!*slot || memcmp(slot + 1, key, ks->unique.key_n) != 0)
         return false;
-    u->n--;
-    for (size_t i = hole;;) {
-        i = (i + 1) & (u->n_slots - 1);
-        const char *next = slot_at(u, ks, i);
-        if (!*next)
-            break;
-        const size_t home = home_of(u, ks, next + 1);
-        if (((i - home) & (u->n_slots - 1)) < ((i - hole) & (u->n_slots - 1)))
-            continue; /* the hole lies before its home */
-        memcpy(slot_at(u, ks, hole), next, slot_size(ks));
-        hole = i;
-    }
-    *slot_at(u, ks, hole) = 0;
+    close_hole(s, ks, place);
+    s->n--;
+    u->may_shrink |= s->n_slots > LEAST_SLOTS && s->n < s->n_slots / 8;
     return true;
 }
 
-static int resize(unique_table *u, const keyspace *ks, size_t n_slots)
-{
-    unique_table old = *u;
-    char *slots = mem_zalloc(n_slots * slot_size(ks));
-
-    if (!slots)
-        return -ENOMEM;
-    u->slots = slots;
-    u->n_slots = n_slots;
-    u->n = 0;
-    for (size_t i = 0; i < old.n_slots; i++)
-        if (*slot_at(&old, ks, i))
-            (void)EXPECT(insert(u, ks, slot_at(&old, ks, i) + 1));
-    mem_free(old.slots);
-    return 0;
-}
-
 /* For one more. */
-static int make_room(unique_table *u, const keyspace *ks)
+static int make_room(unique_table *u, const keyspace *ks, const char *key)
 {
-    return u->n + 1 <= u->n_slots / 4 * 3 ? 0 : resize(u, ks, u->n_slots ? 2 * u->n_slots : LEAST_SLOTS);
+    unique_shard *s = shard_of(u, hash_of(ks, key));
+
+    return s->n + 1 <= s->n_slots / 4 * 3 ? 0 : resize(s, ks, 2 * s->n_slots);
 }
 
 void store_unique_done(unique_table *u)
 {
-    mem_free(u->slots);
+    for (size_t i = 0; u->shards && i < SHARDS; i++)
+        mem_free(u->shards[i].slots);
+    mem_free(u->shards);
     *u = (unique_table){0};
+}
+
+/* An empty one, that will hold about so many keys. */
+static int table_init(unique_table *u, const keyspace *ks, uint64_t keys)
+{
+    size_t n_slots = LEAST_SLOTS;
+    int r = 0;
+
+    while (n_slots / 4 * 3 <= keys / SHARDS)
+        n_slots *= 2;
+    u->shards = mem_zalloc(SHARDS * sizeof(*u->shards));
+    if (!u->shards)
+        return -ENOMEM;
+    for (size_t i = 0; r == 0 && i < SHARDS; i++)
+        r = resize(&u->shards[i], ks, n_slots);
+    return r;
+}
+
+/* Without memory they stay as large. */
+static void shrink(unique_table *u, const keyspace *ks)
+{
+    u->may_shrink = false;
+    for (size_t i = 0; i < SHARDS; i++) {
+        unique_shard *s = &u->shards[i];
+        size_t n_slots = s->n_slots;
+        while (n_slots > LEAST_SLOTS && s->n < n_slots / 8)
+            n_slots /= 2;
+        if (n_slots < s->n_slots)
+            (void)resize(s, ks, n_slots);
+    }
 }
 
 /* ---- making it ---- */
@@ -135,7 +204,7 @@ static int read_keys(store_view *v, const keyspace *ks, unique_table *u, void (*
         const bool is_good = item.key.n == ks->unique.key_n;
         if (!is_good && twice)
             continue;
-        r = is_good ? make_room(u, ks) : -EPROTO;
+        r = is_good ? make_room(u, ks, item.key.p) : -EPROTO;
         if (r == 0 && !insert(u, ks, item.key.p) && twice)
             twice(arg, item.key);
     }
@@ -148,8 +217,10 @@ static int read_keys(store_view *v, const keyspace *ks, unique_table *u, void (*
 int store_unique_check(store_view *v, const keyspace *ks, void (*twice)(void *arg, str key), void *arg)
 {
     unique_table u = {0};
-    const int r = ks->unique.key_n ? read_keys(v, ks, &u, twice, arg) : 0;
+    int r = ks->unique.key_n ? table_init(&u, ks, store_count(v, ks)) : 0;
 
+    if (r == 0 && ks->unique.key_n)
+        r = read_keys(v, ks, &u, twice, arg);
     store_unique_done(&u);
     return r;
 }
@@ -168,7 +239,7 @@ static int check_generation(store_txn *t, space *sp)
     unique_table *u = &sp->unique;
     uint64_t generation;
 
-    if (!u->slots || u->seen_by == t->number)
+    if (!u->shards || u->seen_by == t->number)
         return 0;
     const int r = generation_before(t, sp->ks, &generation);
     if (r < 0)
@@ -185,14 +256,11 @@ int store_unique_make(store_txn *t, const keyspace *ks)
     unique_table u = {.seen_by = t->number, .unsure = t->touched[ks->slot] ? t->number : 0};
     int r = ks->unique.key_n ? check_generation(t, sp) : -EINVAL;
 
-    if (r < 0 || sp->unique.slots)
+    if (r < 0 || sp->unique.shards)
         return r;
-    size_t n_slots = LEAST_SLOTS; /* at once as many as it takes */
-    while (n_slots / 4 * 3 <= store_count(&t->view, ks))
-        n_slots *= 2;
     r = generation_before(t, ks, &u.generation);
     if (r == 0)
-        r = resize(&u, ks, n_slots);
+        r = table_init(&u, ks, store_count(&t->view, ks));
     if (r == 0)
         r = read_keys(&t->view, ks, &u, NULL, NULL);
     if (r < 0)
@@ -226,7 +294,7 @@ int store_unique_before_del(store_txn *t, space *sp)
 {
     const int r = check_generation(t, sp);
 
-    return r < 0 || !sp->unique.slots ? r : make_log_room(t, sp->ks);
+    return r < 0 || !sp->unique.shards ? r : make_log_room(t, sp->ks);
 }
 
 int store_unique_before_put(store_txn *t, space *sp, str key)
@@ -238,23 +306,21 @@ int store_unique_before_put(store_txn *t, space *sp, str key)
     if (key.n != sp->ks->unique.key_n)
         return -EINVAL;
     int r = store_unique_before_del(t, sp);
-    if (r < 0 || !u->slots)
+    if (r < 0 || !u->shards)
         return r;
-    if (*slot_at(u, sp->ks, place_of(u, sp->ks, key.p)))
-        return -EPROTO;
-    return make_room(u, sp->ks);
+    return find(u, sp->ks, key.p) ? -EPROTO : make_room(u, sp->ks, key.p);
 }
 
 void store_unique_put(store_txn *t, space *sp, str key)
 {
-    if (sp->unique.slots && EXPECT(insert(&sp->unique, sp->ks, key.p)))
+    if (sp->unique.shards && EXPECT(insert(&sp->unique, sp->ks, key.p)))
         log_change(t, sp->ks, key, true);
 }
 
 /* It is not in the table where the store has two with these parts, and this one came second. */
 void store_unique_del(store_txn *t, space *sp, str key)
 {
-    if (sp->unique.slots && take_out(&sp->unique, sp->ks, key.p))
+    if (sp->unique.shards && take_out(&sp->unique, sp->ks, key.p))
         log_change(t, sp->ks, key, false);
 }
 
@@ -272,7 +338,7 @@ void store_unique_undo(store_txn *t)
     }
     buf_reset(&t->unique_log);
     for (size_t i = 0; i < s->n_spaces; i++) /* it shows what this one wrote before it was built */
-        if (s->spaces[i].unique.slots && s->spaces[i].unique.unsure == t->number)
+        if (s->spaces[i].unique.shards && s->spaces[i].unique.unsure == t->number)
             store_unique_done(&s->spaces[i].unique);
 }
 
@@ -283,14 +349,11 @@ void store_unique_keep(store_txn *t)
     buf_reset(&t->unique_log);
     for (size_t i = 0; i < s->n_spaces; i++) {
         unique_table *u = &s->spaces[i].unique;
-        size_t n_slots = u->n_slots;
-        if (!u->slots)
+        if (!u->shards)
             continue;
         u->generation += t->touched[i];
-        while (n_slots > LEAST_SLOTS && u->n < n_slots / 8)
-            n_slots /= 2;
-        if (n_slots < u->n_slots)
-            (void)resize(u, s->spaces[i].ks, n_slots); /* without memory it stays as large */
+        if (u->may_shrink)
+            shrink(u, s->spaces[i].ks);
     }
 }
 
@@ -302,9 +365,9 @@ int store_find_unique(store_txn *t, const keyspace *ks, str key, str *ret_key)
 
     if (r < 0)
         return r;
-    const char *slot = slot_at(u, ks, place_of(u, ks, key.p));
-    if (!*slot)
+    const char *found = find(u, ks, key.p);
+    if (!found)
         return -ENOENT;
-    *ret_key = str_of(slot + 1, ks->unique.key_n);
+    *ret_key = str_of(found, ks->unique.key_n);
     return 0;
 }
