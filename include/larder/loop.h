@@ -16,7 +16,7 @@
 #ifndef LARDER_LOOP_H
 #define LARDER_LOOP_H
 
-#include <signal.h>
+#include <sys/select.h> /* sigset_t; <signal.h> would bring all of <unistd.h> */
 
 #include "larder/clock.h"
 

@@ -7,6 +7,8 @@
  * that once more, at once. The last time it is freed. */
 #include "loop_private.h"
 
+#include <signal.h>
+
 enum { WAITS, RUNS, CANCELLED };
 
 typedef struct job_request {

@@ -1,6 +1,8 @@
 /* Signals, delivered on the loop. */
 #include "loop_private.h"
 
+#include <signal.h>
+
 typedef struct signal_watch signal_watch;
 struct signal_watch {
     uv_signal_t uv;
