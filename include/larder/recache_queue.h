@@ -14,8 +14,7 @@
  *
  * Record of the queue: key (host, lane, due, hash, dimension), which is the order of work. A request's entries are
  * written in that order, side by side. The writer finds an entry by (host, hash, dimension), which is unique, in
- * memory: 50 MB for a million, and half as much again while the table grows. Tallies count by (host, lane), and what
- * was tried before by host. */
+ * memory: 50 MB for a million. Tallies count by (host, lane), and what was tried before by host. */
 #ifndef LARDER_RECACHE_QUEUE_H
 #define LARDER_RECACHE_QUEUE_H
 

@@ -58,8 +58,8 @@ typedef struct store_emit store_emit;
 /* ---- declaring ---- */
 /* Of keys that all have key_n bytes, at most STORE_UNIQUE_KEY_MAX: two runs of bytes that no two records share. The
  * writer keeps a table of them in memory, 1 + key_n bytes a slot; between an eighth and three quarters of the slots are
- * in use, and while it grows there are two tables. It is for what is looked for in no order while much is written: an
- * index would have a page to write for each. */
+ * in use. It is for what is looked for in no order while much is written: an index would have a page to write for each.
+ */
 #define STORE_UNIQUE_KEY_MAX 64
 typedef struct keyspace_unique {
     unsigned key_n; /* 0: there is none */

@@ -185,7 +185,7 @@ static void a_refusal_says_why(void **state)
         ROW("length", POST "Content-Length: x\r\n\r\n", "Content-Length is not a number"),
         ROW("chunk size", CHUNKED "x\r\n", "a chunk's size is malformed"),
         ROW("version", "GET / HTTP/3.0\r\n\r\n", "only HTTP/1.1 and HTTP/1.0 are spoken here"),
-        ROW("method", "BREW / HTTP/1.1\r\n\r\n", "the method is not implemented"),
+        ROW("method", "BREW / HTTP/1.1\r\n\r\n", "no such method is known here"),
     };
     for (size_t i = 0; i < COUNT_OF(ROWS); i++) {
         http_transcript t;

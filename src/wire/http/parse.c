@@ -134,7 +134,7 @@ static http_parsed bad_syntax(http_parser *ps, llhttp_errno_t err, char first)
     case HPE_CB_CHUNK_EXTENSION_NAME_COMPLETE:
         return PARSED_BAD;
     case HPE_INVALID_METHOD:
-        return first >= 'A' && first <= 'Z' ? bad(ps, 501, "the method is not implemented")
+        return first >= 'A' && first <= 'Z' ? bad(ps, 501, "no such method is known here")
                                             : bad(ps, 400, "this is not an HTTP request");
     case HPE_PAUSED_H2_UPGRADE:
         return bad(ps, 505, OTHER_VERSION);
